@@ -1,0 +1,40 @@
+"""striate: ConvNets in practice.
+
+From a folder of images to a trained, measured, explained and deployed ConvNet. Names are loaded when first used, so
+that `import striate` and the command line's `--help` do not wait for torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+__all__ = ["Run", "StriateError", "create_model", "data", "fit", "list_models", "load_model"]
+
+if TYPE_CHECKING:
+    from striate import data
+    from striate.errors import StriateError
+    from striate.face import Run, fit
+    from striate.nets import create_model, list_models
+    from striate.nets.weights import load_model
+
+_HOME = {
+    "Run": "striate.face",
+    "fit": "striate.face",
+    "StriateError": "striate.errors",
+    "create_model": "striate.nets",
+    "list_models": "striate.nets",
+    "load_model": "striate.nets.weights",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "data":
+        return importlib.import_module("striate.data")
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'striate' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

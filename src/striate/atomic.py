@@ -1,0 +1,81 @@
+"""Files that are either wholly there or not at all.
+
+A file is written under a temporary name in the folder it is meant for, flushed to the disk, and renamed; then the
+folder itself is flushed, so that the name survives a power cut as well (POSIX rename(2), fsync(2)).
+"""
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from striate.errors import StriateError
+
+__all__ = ["replace_file", "sync_folder", "write_bytes"]
+
+TEMPORARY_PREFIX = ".tmp-"  # what a killed process may leave behind; never read, safe to delete
+
+
+@contextlib.contextmanager
+def replace_file(path: Path) -> Iterator[BinaryIO]:
+    """A binary file to write into that becomes `path` when the block ends without an error.
+
+    Raises StriateError, with the old `path` untouched and nothing left behind, when the disk is full or the folder
+    may not be written.
+    """
+    path = Path(path)
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise StriateError(f"cannot write {path}: {_reason(error)}") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files; these are ordinary ones
+        os.replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise StriateError(f"cannot write {path}: {_reason(error)}") from error
+        raise
+    sync_folder(path.parent)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` as the whole of `path`, atomically."""
+    with replace_file(path) as file:
+        file.write(data)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to the disk, where the system can (not on Windows)."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # file systems that cannot flush a folder say so
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "the disk is full; free some space and run the command again"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "not allowed to write there; choose another folder with --output"
+    return error.strerror or str(error)

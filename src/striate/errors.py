@@ -1,0 +1,30 @@
+"""One error class for what a user can mend: a message that says what, where, and what to do.
+
+The command line prints such a message as its one line on stderr; anything else that escapes is our own bug and
+shows its traceback.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["StriateError", "unknown"]
+
+
+class StriateError(Exception):
+    """The user can act on this: the message is one line that says what was given, what was expected, what to do."""
+
+
+def unknown(kind: str, given: str, known: Iterable[str]) -> str:
+    """The message for a name that is not in a list, with the nearest name when there is one.
+
+    >>> unknown("net", "resnet81", ["resnet18", "vgg16"])
+    "unknown net 'resnet81'; did you mean 'resnet18'?"
+    >>> unknown("net", "zzz", ["lenet5", "vgg16"])
+    "unknown net 'zzz'; choose from lenet5, vgg16"
+    """
+    names = list(known)
+    near = difflib.get_close_matches(given, names, n=1)
+    if near:
+        return f"unknown {kind} {given!r}; did you mean {near[0]!r}?"
+    listed = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    return f"unknown {kind} {given!r}; choose from {listed}"
