@@ -1,0 +1,196 @@
+"""What a run is told: one frozen record, read from defaults, a recipe, a TOML file and flags, in that order.
+
+`None` means "decide for me"; `striate.train.resolve` replaces every `None` that the run depends on before training
+starts, and the resolved record is what `config.toml` in the run folder holds.
+"""
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import tomli_w
+
+from striate.errors import StriateError, unknown
+
+__all__ = ["Settings", "read_toml", "settings_from", "to_toml"]
+
+Optimizer = Literal["sgd", "adamw"]
+Schedule = Literal["constant", "step", "plateau", "cosine", "onecycle"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that decides what a run computes, and where it puts it."""
+
+    # what is learnt, from what
+    data: str = "digits"
+    model: str = "lenet5"
+    model_settings: dict[str, Any] = dataclasses.field(default_factory=dict)  # the net's own, e.g. dropout
+    pretrained: str | None = None  # a model file whose weights the net starts from
+
+    # how data are read
+    data_dir: str | None = None
+    size: int | None = None  # pixels, square; None: the net's native size
+    channels: int | None = None  # 1 or 3; None: what the images have
+    resize: Literal["crop", "squash"] = "crop"
+    val_fraction: float = 0.1
+    test_fraction: float = 0.2
+    split_seed: int = 0
+    strict: bool = False
+
+    # noise
+    pad: int | None = None  # pad by this many pixels, then crop; None: an eighth of the size, as CIFAR's 4 of 32
+    flip: bool | None = None  # mirror half of the images; None: when the data say that a mirrored image keeps its class
+
+    # optimisation
+    epochs: int = 30
+    max_steps: int | None = None
+    batch_size: int = 64
+    accumulate: int = 1  # batches whose gradients are summed into one step
+    optimizer: Optimizer = "sgd"
+    lr: float = 0.05
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+    decay_all: bool = False  # decay biases and normalisation parameters too
+    clip_grad: float | None = None  # largest allowed L2 norm of the whole gradient
+    label_smoothing: float = 0.0
+    schedule: Schedule = "cosine"
+    warmup_epochs: float = 0.0
+    milestones: tuple[int, ...] = ()  # epochs after which `step` multiplies the rate by gamma
+    gamma: float = 0.1  # the factor of `step` and `plateau`
+    plateau_epochs: int = 5  # epochs without a better validation error before `plateau` acts
+    peak_fraction: float = 0.25  # share of the run at which `onecycle` reaches its peak
+    ema: float | None = None  # decay of the running average of the weights, e.g. 0.999
+    early_stop: int | None = None  # epochs without a better validation error before the run ends
+    explosion: float = 3.0  # a loss over this many times its first value ends the run (0: never)
+
+    # the machine
+    device: str = "auto"
+    precision: Precision = "auto"
+    channels_last: bool | None = None  # None: measured once
+    compile: bool = False
+    threads: int | None = None  # of computation; None: torch's choice
+    workers: int = 2  # threads that load
+    seed: int = 0
+
+    # the run folder
+    output: str = "runs"
+    name: str | None = None
+    keep: int = 2  # newest checkpoints kept
+    checkpoint_minutes: float = 5.0  # besides the one at the end of each epoch
+    checkpoint_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use, each with one line."""
+        for field, low in _AT_LEAST.items():
+            value = getattr(self, field)
+            if value is not None and value < low:
+                raise StriateError(f"{_flag(field)} {value}: expected {low} or more")
+        for field in _POSITIVE:
+            value = getattr(self, field)
+            if value is not None and not value > 0:
+                raise StriateError(f"{_flag(field)} {value}: expected more than 0")
+        for field in _FRACTIONS:
+            value = getattr(self, field)
+            if value is not None and not 0 <= value < 1:
+                raise StriateError(f"{_flag(field)} {value}: expected at least 0 and below 1")
+        if self.channels not in (None, 1, 3):
+            raise StriateError(f"--channels {self.channels}: expected 1 (grey) or 3 (RGB)")
+
+    def replace(self, **changes: Any) -> "Settings":
+        """A copy with some fields changed (checked as on construction)."""
+        return dataclasses.replace(self, **changes)
+
+
+_AT_LEAST = {
+    "size": 1,
+    "epochs": 1,
+    "max_steps": 1,
+    "batch_size": 1,
+    "accumulate": 1,
+    "workers": 0,
+    "threads": 1,
+    "keep": 1,
+    "pad": 0,
+    "warmup_epochs": 0,
+    "weight_decay": 0,
+    "explosion": 0,
+    "seed": 0,
+    "checkpoint_steps": 1,
+    "checkpoint_minutes": 0,
+    "plateau_epochs": 1,
+    "early_stop": 1,
+}
+_POSITIVE = ("lr", "clip_grad", "gamma", "peak_fraction")
+_FRACTIONS = ("val_fraction", "test_fraction", "momentum", "label_smoothing", "ema", "peak_fraction")
+
+
+def settings_from(*layers: Mapping[str, Any], base: Settings | None = None) -> Settings:
+    """Settings built from layers of plain values, later ones winning over earlier ones and over `base`.
+
+    Raises StriateError for a name that is not a setting ("did you mean") and for a value of the wrong type.
+    """
+    merged: dict[str, Any] = {} if base is None else {f.name: getattr(base, f.name) for f in dataclasses.fields(base)}
+    hints = get_type_hints(Settings)
+    for layer in layers:
+        for name, value in layer.items():
+            if name not in hints:
+                raise StriateError(unknown("setting", name, hints))
+            merged[name] = _coerce(name, value, hints[name])
+    return Settings(**merged)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The table in a TOML file; one clear line when it cannot be read."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StriateError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StriateError(f"{path} is not valid TOML: {error}") from error
+
+
+def to_toml(settings: Settings) -> str:
+    """The settings as TOML; a `None` is left out, as TOML has no such value."""
+    values = dataclasses.asdict(settings)
+    return tomli_w.dumps({name: value for name, value in values.items() if value is not None})
+
+
+def _coerce(name: str, value: Any, hint: Any) -> Any:
+    """The value as the field's type, or one line that says which type was expected."""
+    options = get_args(hint) if get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    for option in options:
+        origin = get_origin(option)
+        if option is type(None) and value is None:
+            return None
+        if origin is Literal:
+            if value in get_args(option):
+                return value
+            raise StriateError(unknown(_flag(name), str(value), [str(choice) for choice in get_args(option)]))
+        if origin is dict and isinstance(value, Mapping):
+            return dict(value)
+        if origin is tuple and isinstance(value, (list, tuple)) and all(type(item) is int for item in value):
+            return tuple(value)
+        if option is float and type(value) in (int, float):
+            return float(value)
+        if option in (int, bool, str) and type(value) is option:
+            return value
+    expected = " or ".join(_describe(option) for option in options if option is not type(None))
+    raise StriateError(f"{_flag(name)}: expected {expected}, got {value!r}")
+
+
+def _describe(option: Any) -> str:
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    if get_origin(option) is tuple:
+        return "a list of whole numbers"
+    return names.get(option, "a table")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
