@@ -1,0 +1,65 @@
+# Everything happens in .venv, from pinned packages; `make demo` on a fresh clone needs Python 3.11, pip, make and a
+# C++ compiler (CMake and Ninja come with the lock). A second run starts at once: the stamps below say what is current.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+LOCKED := $(VENV)/.locked
+BUILT  := $(VENV)/.built
+NATIVE := $(wildcard CMakeLists.txt) $(shell find native -type f 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check dev bench lock clean distclean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
+
+demo: $(BUILT)  ## train LeNet-5 on scikit-learn's digits and write a report
+	$(BIN)/striate train digits --recipe quick --output runs
+
+test: $(BUILT)  ## every test, the slow ones too
+	$(BIN)/python -m pytest
+
+check: $(BUILT)  ## style, types, the arrows between the rooms, the book
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+dev: $(BUILT)  ## the same environment, with the hooks that run before a commit
+	$(BIN)/pre-commit install
+
+bench: $(BUILT)  ## the measured comparisons; results are written beside them
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+# torch stays at the version pinned now; change that line by hand when torch itself is to move.
+lock:  ## resolve pyproject.toml anew and write requirements.lock
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet "$$(grep '^torch==' requirements.lock)" $$($(PYTHON) -c \
+	  'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	   print(*(need.replace(" ", "") for need in p["dependencies"] + p["optional-dependencies"]["dev"]))')
+	{ grep '^#' requirements.lock; \
+	  build/lock/bin/python -m pip freeze --all | grep -vE '^(pip|wheel)==' | sed -E 's/\+[a-z0-9.]+$$//'; } > build/requirements.lock
+	mv build/requirements.lock requirements.lock
+	rm -rf build/lock
+
+clean:  ## remove what the build and the tools made; .venv and runs/ stay
+	rm -rf build site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache $(BUILT)
+	find src tests benchmarks -name __pycache__ -type d -exec rm -rf {} +
+
+distclean: clean  ## also remove .venv
+	rm -rf $(VENV)
+
+$(LOCKED): requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the pinned packages into $(VENV); the first time takes minutes"
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --requirement requirements.lock
+	touch $@
+
+# --no-deps: what is installed is what the lock says, and no resolver runs again behind its back.
+$(BUILT): $(LOCKED) pyproject.toml $(NATIVE)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --disable-pip-version-check --quiet \
+	  --no-build-isolation --no-deps --editable .
+	touch $@
