@@ -1,0 +1,81 @@
+"""The log of a run: `log.jsonl`, always, and TensorBoard events.
+
+The JSON lines are part of the state. A checkpoint remembers how long the log was when it was saved, and resume cuts it
+back to there, so a run that was killed and resumed leaves the same records as one that never was (but for times).
+"""
+
+import contextlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from striate.errors import StriateError
+
+__all__ = ["RunLog", "read_log"]
+
+
+class RunLog:
+    """Appends records; `sync` makes all of them durable and says how many bytes they take."""
+
+    def __init__(self, folder: Path, *, keep_nbytes: int | None = None, step: int = 0) -> None:
+        """Open the log in `folder`; `keep_nbytes` cuts it back to a checkpoint's length, taken at `step`."""
+        self.path = Path(folder) / "log.jsonl"
+        with _clear_errors(self.path):
+            self._file = self.path.open("ab")
+            if keep_nbytes is not None:
+                self._file.truncate(keep_nbytes)
+                self._file.seek(0, os.SEEK_END)
+        self._boards = _event_writer(Path(folder) / "tensorboard", step if keep_nbytes is not None else None)
+
+    def write(self, event: str, **values: Any) -> None:
+        """One record: what happened, when (seconds since 1970), and its values."""
+        record = {"event": event, "time": round(time.time(), 3), **values}
+        with _clear_errors(self.path):
+            self._file.write(json.dumps(record).encode() + b"\n")
+            self._file.flush()
+
+    def scalars(self, step: int, **values: float | None) -> None:
+        """The same numbers for TensorBoard, under names like `loss/train`."""
+        for name, value in values.items():
+            if value is not None:
+                self._boards.add_scalar(name.replace("__", "/"), value, step)
+
+    def sync(self) -> int:
+        """Flush to the disk; returns the log's length in bytes, for the checkpoint."""
+        with _clear_errors(self.path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close both logs."""
+        self._boards.close()
+        self._file.close()
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The records of a run; a last line cut short by a kill is left out."""
+    path = Path(folder) / "log.jsonl"
+    if not path.is_file():
+        raise StriateError(f"{folder} is not a run: it has no log.jsonl")
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            records.append(json.loads(line))
+    return records
+
+
+def _event_writer(folder: Path, purge_step: int | None) -> Any:
+    from torch.utils.tensorboard import SummaryWriter  # a second to import: only when a run starts
+
+    return SummaryWriter(str(folder), purge_step=purge_step)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+
+
+@contextlib.contextmanager
+def _clear_errors(path: Path) -> Any:
+    try:
+        yield
+    except OSError as error:
+        raise StriateError(f"cannot write {path}: {error.strerror}; the last checkpoint is intact") from error
