@@ -1,0 +1,47 @@
+// What Python hands over, checked: dtype, shape, memory layout; a message of one line when it does not fit.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <cstdint>
+#include <string>
+
+#include "dispatch/isa.h"
+
+namespace striate::bindings {
+
+namespace nb = nanobind;
+
+using AnyArray = nb::ndarray<nb::ro>;
+
+// "float32[2, 3]": how arrays are written in messages.
+std::string described(const AnyArray& array);
+std::string listed(const std::int64_t* values, std::size_t count);  // "(1, 2, 3)"
+
+// The error "<where>: <problem>", as ValueError, TypeError and IndexError.
+[[noreturn]] void value_error(const std::string& where, const std::string& problem);
+[[noreturn]] void type_error(const std::string& where, const std::string& problem);
+[[noreturn]] void index_error(const std::string& where, const std::string& problem);
+
+// A contiguous array of T with `ndim` axes, as `expected` ("uint8[N, H, W, C]") tells the user. `what` is the
+// argument's name. Raises TypeError for what is no such array, ValueError for one that is not contiguous.
+template <typename T>
+nb::ndarray<const T> contiguous(nb::handle given, std::size_t ndim, const std::string& where, const std::string& what,
+                                const std::string& expected);
+
+// A whole number within [low, high], as TypeError and ValueError.
+std::int64_t whole_number(nb::handle given, std::int64_t low, std::int64_t high, const std::string& where,
+                          const std::string& what);
+
+// `isa=None` is the chosen one. Raises ValueError.
+Isa isa_of(nb::handle given, const std::string& where);
+
+int threads_of(nb::handle given, const std::string& where);
+
+void define_convert(nb::module_& module);
+void define_random(nb::module_& module);
+void define_resize(nb::module_& module);
+void define_system(nb::module_& module);
+
+}  // namespace striate::bindings

@@ -1,0 +1,54 @@
+#include "resize/resize.h"
+
+
+#include <nanobind/stl/string.h>
+
+#include <memory>
+
+#include "bindings/arrays.h"
+
+namespace striate::bindings {
+
+namespace {
+
+constexpr std::int64_t largest_side = 1 << 24;  // beyond any image format; keeps every product far from overflow
+
+Filter filter_named(const std::string& name) {
+    if (name == "box") return Filter::box;
+    if (name == "bilinear") return Filter::bilinear;
+    if (name == "bicubic") return Filter::bicubic;
+    if (name == "lanczos") return Filter::lanczos;
+    value_error("resize", "unknown filter '" + name + "'; choose from box, bilinear, bicubic, lanczos");
+}
+
+nb::ndarray<nb::numpy, std::uint8_t> resized(nb::handle image, nb::handle height, nb::handle width,
+                                             const std::string& filter, nb::handle isa) {
+    const auto in = contiguous<std::uint8_t>(image, 3, "resize", "image", "uint8[H, W, C]");
+    const std::int64_t out_height = whole_number(height, 1, largest_side, "resize", "height");
+    const std::int64_t out_width = whole_number(width, 1, largest_side, "resize", "width");
+    const Filter shape = filter_named(filter);
+    const Isa with = isa_of(isa, "resize");
+    if (in.size() == 0) value_error("resize", "image is empty: " + described(AnyArray(in)));
+    const auto channels = static_cast<std::int64_t>(in.shape(2));
+    auto pixels = std::make_unique_for_overwrite<std::uint8_t[]>(out_height * out_width * channels);
+    {
+        const nb::gil_scoped_release released;
+        resize(in.data(), static_cast<std::int64_t>(in.shape(0)), static_cast<std::int64_t>(in.shape(1)), channels,
+               pixels.get(), out_height, out_width, shape, with);
+    }
+    nb::capsule owner(pixels.get(), [](void* pointer) noexcept { delete[] static_cast<std::uint8_t*>(pointer); });
+    return {pixels.release(),
+            {static_cast<std::size_t>(out_height), static_cast<std::size_t>(out_width), in.shape(2)},
+            owner};
+}
+
+}  // namespace
+
+void define_resize(nb::module_& module) {
+    module.def("resize", &resized, nb::arg("image").none(), nb::arg("height").none(), nb::arg("width").none(),
+               nb::arg("filter") = "bilinear", nb::kw_only(), nb::arg("isa") = nb::none(),
+               "uint8[height, width, C]: `image` uint8[H, W, C] resampled with antialiasing, as Pillow does, bit for "
+               "bit. filter: box, bilinear, bicubic, lanczos.");
+}
+
+}  // namespace striate::bindings
