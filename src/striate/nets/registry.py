@@ -1,0 +1,112 @@
+"""The zoo by name: list the nets, ask about one, build one.
+
+A family declares `NETS = {"name": Entry(...)}` in its file under `zoo/`. What `build` takes after the spec, by keyword,
+are that net's settings; their defaults are the published net.
+"""
+
+import fnmatch
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from striate.arithmetic import DoesNotFit
+from striate.errors import StriateError, unknown
+from striate.nets.fit import misfit, smallest_side
+from striate.nets.net import Net, NetSpec
+from striate.nets.zoo import NETS, Entry
+
+__all__ = ["ModelInfo", "build", "list_models", "model_info"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """What is known of a net before it is built."""
+
+    name: str
+    input_size: tuple[int, int]  # height, width in px that it was published for
+    source: str  # where it was published
+    settings: Mapping[str, Any]  # each setting and its default
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The names that match a shell pattern, in the order of the zoo.
+
+    >>> list_models("resnet??")
+    ['resnet18', 'resnet34', 'resnet50', 'resnet20', 'resnet32', 'resnet44', 'resnet56']
+    """
+    return [name for name in NETS if fnmatch.fnmatchcase(name, pattern)]
+
+
+def model_info(name: str) -> ModelInfo:
+    """What is known of the net `name`. Raises StriateError for a name that is not in the zoo.
+
+    >>> model_info("lenet5").settings
+    {'activation': 'relu', 'pool': 'max'}
+    """
+    entry = _entry(name)
+    return ModelInfo(name=name, input_size=entry.input_size, source=entry.source, settings=_settings(entry))
+
+
+def build(
+    name: str,
+    *,
+    num_classes: int = 1000,
+    in_chans: int = 3,
+    input_size: tuple[int, int] | None = None,
+    **settings: Any,
+) -> Net:
+    """The net `name`, freshly initialised; see `striate.create_model`."""
+    entry = _entry(name)
+    for given in settings:
+        if given not in _settings(entry):
+            known = ", ".join(_settings(entry)) or "none"
+            raise StriateError(f"{unknown(f'setting of {name}', given, _settings(entry))} ({name} takes: {known})")
+    if num_classes < 1 or in_chans < 1:
+        raise StriateError(
+            f"{name} needs at least 1 class and 1 channel, got num_classes={num_classes} and in_chans={in_chans}"
+        )
+
+    def make(size: tuple[int, int]) -> Net:
+        spec = NetSpec(name=name, num_classes=num_classes, in_chans=in_chans, input_size=size, settings=settings)
+        return entry.build(spec, *entry.args, **settings)
+
+    if input_size is None:
+        return make(entry.input_size)
+    height, width = input_size
+    _check(name, make, (height, width), in_chans)
+    return make((height, width))
+
+
+def _check(name: str, make: Callable[[tuple[int, int]], Net], size: tuple[int, int], in_chans: int) -> None:
+    """Raise DoesNotFit when the net cannot take images of `size`, before any of its weights is drawn."""
+
+    def refusal(size: tuple[int, int]) -> str | None:
+        if min(size) < 1:
+            return "an image has at least one pixel"
+        try:
+            with torch.device("meta"):
+                net = make(size)
+        except DoesNotFit as error:
+            return str(error)
+        return misfit(net, (in_chans, *size))
+
+    reason = refusal(size)
+    if reason is not None:
+        side = smallest_side(lambda n: refusal((n, n)) is None)
+        raise DoesNotFit(
+            f"{name} cannot take {size[0]}×{size[1]} images: {reason}; use images of at least {side}×{side}"
+        )
+
+
+def _entry(name: str) -> Entry:
+    if name not in NETS:
+        raise StriateError(unknown("net", name, NETS))
+    return NETS[name]
+
+
+def _settings(entry: Entry) -> dict[str, Any]:
+    parameters = inspect.signature(entry.build).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}

@@ -1,0 +1,101 @@
+"""Walk through a net layer by layer on the meta device: shapes without numbers, so nothing is computed or allocated.
+
+Works on any module, whatever device its weights are on; they are not touched. Two images are walked through at once,
+because batch norm in training refuses the single value per channel that one tiny image can leave.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from striate.nets.net import Net
+
+__all__ = ["Visit", "Walk", "walk"]
+
+WALKED_IMAGES = 2
+
+
+@dataclass(kw_only=True)
+class Visit:
+    """One call of one layer; shapes are per image. `output_shape` is None where the layer refused its input."""
+
+    name: str
+    layer: nn.Module
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """Every layer called, in order. With `error`, the last visit without an output shape is where it happened."""
+
+    visits: list[Visit]
+    output_shape: tuple[int, ...] | None
+    error: Exception | None
+
+
+def walk(net: nn.Module, shape: tuple[int, int, int]) -> Walk:
+    """Walk images of `shape` (C, H, W) through `net`.
+
+    A layer is a module without children, or one with parameters of its own.
+    """
+    path = _Path(net)
+    state = {
+        name: torch.empty_like(tensor, device="meta")
+        for name, tensor in [*path.named_parameters(), *path.named_buffers()]
+    }
+    visits: list[Visit] = []
+    hooks = []
+    for name, module in net.named_modules():
+        if any(True for _ in module.children()) and not any(True for _ in module.parameters(recurse=False)):
+            continue
+        hooks.append(module.register_forward_pre_hook(_entering(name, visits)))
+        hooks.append(module.register_forward_hook(_leaving(visits)))
+    output: Any = None
+    error: Exception | None = None
+    try:
+        with torch.no_grad():
+            output = functional_call(path, state, (torch.empty(WALKED_IMAGES, *shape, device="meta"),))
+    except (RuntimeError, ValueError) as refused:
+        error = refused
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Walk(visits=visits, output_shape=_shape(output), error=error)
+
+
+class _Path(nn.Module):
+    """Features, then head: a Net's forward without its own diagnosis, which is what a walk is for."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Any:
+        if isinstance(self.net, Net):
+            return self.net.head(self.net.features(x))
+        return self.net(x)
+
+
+def _entering(name: str, visits: list[Visit]) -> Any:
+    def hook(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
+        visits.append(Visit(name=name, layer=layer, input_shape=_shape(inputs[0] if inputs else None) or ()))
+
+    return hook
+
+
+def _leaving(visits: list[Visit]) -> Any:
+    def hook(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        for visit in reversed(visits):  # the innermost open call of this layer
+            if visit.layer is layer and visit.output_shape is None:
+                visit.output_shape = _shape(output) or ()
+                return
+
+    return hook
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    return tuple(value.shape[1:]) if isinstance(value, Tensor) else None

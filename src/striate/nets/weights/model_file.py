@@ -1,0 +1,128 @@
+"""The model file: one safetensors file that holds a trained net and everything needed to use it as it was evaluated.
+
+The tensors have the net's own names. The metadata hold two texts: `striate`, the card as JSON, and `sha256`, the digest
+of all names and tensors, because the format itself cannot tell a flipped bit. The card holds what builds the net again
+(name, settings, classes, channels, input size), what prepares an image (`preprocess`), and where it all came from.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+import striate
+from striate import atomic
+from striate.errors import StriateError
+from striate.nets.net import Net
+from striate.nets.registry import build
+from striate.nets.weights.tensors import mismatches, read
+
+__all__ = ["ModelCard", "load_model", "read_card", "save_model"]
+
+FORMAT = 1  # raised when an older striate could not read a file any more
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """What is known of a trained net. `input_size` is (height, width) in px; `preprocess` belongs to `striate.data`."""
+
+    net: str
+    classes: tuple[str, ...]
+    in_chans: int
+    input_size: tuple[int, int]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    preprocess: Mapping[str, Any] = field(default_factory=dict)
+    data: str = ""  # what it was trained on, as it was named to `striate.data.open`
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    striate: str = striate.__version__
+    format: int = FORMAT
+
+    def build(self) -> Net:
+        """The net this card describes, freshly initialised."""
+        return build(
+            self.net,
+            num_classes=len(self.classes),
+            in_chans=self.in_chans,
+            input_size=self.input_size,
+            **self.settings,
+        )
+
+
+def save_model(path: str | Path, net: nn.Module, card: ModelCard) -> None:
+    """Write `net` and its `card` as the whole of `path`, atomically.
+
+    Raises StriateError when the card does not describe this net (such a file could never be loaded), or when the file
+    cannot be written.
+    """
+    state = {name: tensor.detach().cpu() for name, tensor in net.state_dict().items()}
+    with torch.device("meta"):
+        wrong = mismatches(card.build(), state)
+    if wrong:
+        raise StriateError(f"the card describes another net than the one to save in {path}: {wrong}")
+    tensors = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
+    metadata = {"striate": json.dumps(asdict(card), ensure_ascii=False), "sha256": _digest(tensors)}
+    atomic.write_bytes(Path(path), safetensors.torch.save(tensors, metadata))
+
+
+def load_model(path: str | Path) -> tuple[Net, ModelCard]:
+    """The net in evaluation mode, on the CPU, with the numbers exactly as saved; and its card.
+
+    Raises StriateError, in one line, for a file that is missing, cut short, damaged, foreign, newer than this striate,
+    or whose tensors are not those of its net.
+    """
+    path = Path(path)
+    file = read(path)
+    card = _card(path, file.metadata)
+    if file.metadata.get("sha256") != _digest(file.tensors):
+        raise StriateError(f"{path} is damaged: its tensors are not the ones that were saved; use another copy")
+    try:
+        with torch.device("meta"):  # no weight is drawn only to be overwritten
+            net = card.build()
+    except (StriateError, TypeError) as error:
+        raise StriateError(f"cannot build the net of {path} (written by striate {card.striate}): {error}") from error
+    wrong = mismatches(net, file.tensors)
+    if wrong:
+        raise StriateError(f"{path} does not hold the weights of its net {card.net}: {wrong}")
+    net.load_state_dict(file.tensors, assign=True)
+    return net.eval(), card
+
+
+def read_card(path: str | Path) -> ModelCard:
+    """The card alone. Raises StriateError as `load_model` does."""
+    return _card(Path(path), read(Path(path)).metadata)
+
+
+def _card(path: Path, metadata: Mapping[str, str]) -> ModelCard:
+    if "striate" not in metadata:
+        raise StriateError(
+            f"{path} holds tensors but no striate card; load it into a net you name: "
+            f"create_model(name, pretrained={str(path)!r})"
+        )
+    try:
+        fields = json.loads(metadata["striate"])
+        written_by, version = fields["striate"], int(fields["format"])
+        if version > FORMAT:
+            raise StriateError(
+                f"{path} was written by striate {written_by} (format {version}); "
+                f"this is {striate.__version__}, which reads up to format {FORMAT}: upgrade striate"
+            )
+        height, width = fields.pop("input_size")
+        return ModelCard(**{**fields, "classes": tuple(fields["classes"]), "input_size": (height, width)})
+    except (ValueError, KeyError, TypeError) as error:
+        raise StriateError(f"{path} is damaged: its striate card cannot be read ({error}); use another copy") from error
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+    return digest.hexdigest()

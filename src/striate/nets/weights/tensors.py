@@ -1,0 +1,88 @@
+"""Tensors out of a safetensors file and into a net, or one line that says why not.
+
+The header is read here first (8 bytes of length, JSON, then the data: the format's documentation), because a file that
+was cut short or never was one deserves a better answer than a parser's.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from striate.errors import StriateError
+
+__all__ = ["TensorFile", "load_into", "mismatches", "read"]
+
+LARGEST_HEADER = 100_000_000  # bytes; the format's own limit
+LISTED = 4  # mismatches named in a message; the rest are counted
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorFile:
+    """The tensors of a file by name, and its metadata."""
+
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+
+
+def read(path: Path) -> TensorFile:
+    """Read a safetensors file. Raises StriateError for a file that is missing, cut short, damaged or another kind."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise StriateError(f"cannot read {path}: {error.strerror or error}") from error
+    metadata = _header(path, data)
+    try:
+        return TensorFile(tensors=safetensors.torch.load(data), metadata=metadata)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise StriateError(f"{path} is damaged: {str(error).splitlines()[0]}; use another copy") from error
+
+
+def load_into(net: nn.Module, path: Path) -> None:
+    """Copy the tensors of the file at `path` into `net`, all or none. Raises StriateError listing what does not fit."""
+    tensors = read(path).tensors
+    wrong = mismatches(net, tensors)
+    if wrong:
+        raise StriateError(f"{path} does not fit this net: {wrong}")
+    net.load_state_dict(tensors)
+
+
+def mismatches(net: nn.Module, tensors: dict[str, Tensor]) -> str:
+    """Names and shapes in which `tensors` differ from what `net` holds, in one line; empty when they are equal."""
+    state = net.state_dict()
+    wrong = [f"{name} is missing" for name in state if name not in tensors]
+    wrong += [f"{name} is not in the net" for name in tensors if name not in state]
+    wrong += [
+        f"{name} is {_shape(tensors[name])} in the file and {_shape(held)} in the net"
+        for name, held in state.items()
+        if name in tensors and tensors[name].shape != held.shape
+    ]
+    more = f", and {len(wrong) - LISTED} more" if len(wrong) > LISTED else ""
+    return ", ".join(wrong[:LISTED]) + more
+
+
+def _header(path: Path, data: bytes) -> dict[str, str]:
+    """The metadata, after checking that the file is one and is whole."""
+    if data[:2] == b"PK" or data[:1] == b"\x80":
+        raise StriateError(f"{path} was written by torch.save, which can hide code; convert it to safetensors first")
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or length > LARGEST_HEADER or data[8:9] not in (b"{", b""):
+        raise StriateError(f"{path} is not a safetensors file")
+    if len(data) < 8 + length:
+        raise StriateError(f"{path} is cut short: {len(data)} bytes of at least {8 + length}; use another copy")
+    try:
+        header = json.loads(data[8 : 8 + length])
+        metadata = header.pop("__metadata__", {})
+        end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise StriateError(f"{path} is damaged: its header cannot be read; use another copy") from error
+    if len(data) < 8 + length + end:
+        raise StriateError(f"{path} is cut short: {len(data)} bytes of {8 + length + end}; use another copy")
+    return {str(key): str(value) for key, value in metadata.items()}
+
+
+def _shape(tensor: Tensor) -> str:
+    return "×".join(map(str, tensor.shape)) or "a number"

@@ -1,0 +1,63 @@
+"""Nets without convolutions, to know what convolutions are worth.
+
+    two_layer:  affine – relu – affine
+    mlp:        {affine – [batch norm] – relu – [dropout]} × (L − 1) – affine
+
+The two-layer net and the fully connected net of any depth of CS231n's first assignments; the softmax that ends them on
+the blackboard is in the loss, as everywhere here. `hidden=(512, 256)` is L = 3. Dropout is inverted: it scales while
+training, so that nothing is left to do at test time (Srivastava 2014, §10).
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from striate.errors import StriateError
+from striate.nets.net import Net, NetSpec
+from striate.nets.zoo.entry import Entry
+from striate.nets.zoo.initialise import he
+
+__all__ = ["MLP", "NETS"]
+
+
+class MLP(Net):
+    """x [N, in_chans, H, W] → features [N, hidden[-1]] → scores. There are no feature maps, hence no stages."""
+
+    features: nn.Sequential
+    stages = ()
+    fixed_size = True
+
+    def __init__(
+        self, spec: NetSpec, *, hidden: Sequence[int] = (512, 512), batch_norm: bool = False, dropout: float = 0.0
+    ) -> None:
+        super().__init__(spec)
+        if not hidden or min(hidden) < 1:
+            raise StriateError(f"hidden needs the width of at least one layer, each 1 or more, got {tuple(hidden)}")
+        layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
+        seen = spec.in_chans * spec.input_size[0] * spec.input_size[1]
+        for i, width in enumerate(hidden, start=1):
+            layers[f"affine{i}"] = nn.Linear(seen, width)
+            if batch_norm:
+                layers[f"norm{i}"] = nn.BatchNorm1d(width)
+            layers[f"relu{i}"] = nn.ReLU()
+            if dropout:
+                layers[f"dropout{i}"] = nn.Dropout(dropout)
+            seen = width
+        self.features = nn.Sequential(layers)
+        self.classifier = nn.Linear(seen, spec.num_classes)
+        he(self, mode="fan_in")
+
+    def head(self, f: Tensor) -> Tensor:
+        scores: Tensor = self.classifier(f)
+        return scores
+
+
+def _two_layer(spec: NetSpec, *, hidden: int = 50) -> MLP:
+    return MLP(spec, hidden=(hidden,))
+
+
+NETS = {
+    "two_layer": Entry(build=_two_layer, input_size=(32, 32), source="CS231n, assignment 1"),
+    "mlp": Entry(build=MLP, input_size=(32, 32), source="CS231n, assignment 2"),
+}
