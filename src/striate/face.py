@@ -1,0 +1,101 @@
+"""The face: one call from images to a trained net, and the run it returns.
+
+>>> import striate
+>>> run = striate.fit("digits", epochs=1, seed=0, output=tmp, verbose=False)  # doctest: +SKIP
+>>> run.evaluate().metrics.accuracy  # doctest: +SKIP
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from striate.errors import StriateError
+from striate.evaluate import Evaluation, Prediction, Predictor, evaluate, find_images
+from striate.train import RunFolder, Settings, load_recipe, read_toml, reporter_for, resume, settings_from, start
+from striate.train.report import EpochRow
+from striate.train.story import history
+
+__all__ = ["Run", "fit", "settings_for"]
+
+
+class Run:
+    """A run folder, read: what it was told, how it went, and its model to ask."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Raises StriateError when `path` is not a run folder."""
+        self.folder = RunFolder.open(path)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self.folder.path
+
+    @property
+    def settings(self) -> Settings:
+        """The resolved settings."""
+        return self.folder.settings()
+
+    @property
+    def history(self) -> tuple[EpochRow, ...]:
+        """The epochs so far, in order."""
+        return history(self.path)
+
+    @property
+    def best(self) -> EpochRow | None:
+        """The epoch whose weights are kept: least validation error, then least loss. None before the first epoch."""
+        rows = [row for row in self.history if row.val_accuracy is not None and row.val_loss is not None]
+        return min(rows, key=lambda row: (-(row.val_accuracy or 0), row.val_loss), default=None)
+
+    @property
+    def report(self) -> Path:
+        """The page to read; written when the run ends."""
+        return self.folder.report
+
+    def evaluate(self, data: str | None = None, **settings: Any) -> Evaluation:
+        """Measures of the run's model; see `striate.evaluate.evaluate`."""
+        return evaluate(self.path, data, **settings)
+
+    def predict(self, paths: str | Path | Iterable[str | Path], *, top_k: int = 5) -> list[Prediction]:
+        """What the run's model says about files, folders or patterns, one prediction for each image."""
+        arguments = [paths] if isinstance(paths, (str, Path)) else paths
+        found = find_images(str(argument) for argument in arguments)
+        return list(Predictor(self.folder.model).predict(found, top_k=top_k))
+
+
+def fit(
+    data: str | Path = "digits",
+    *,
+    recipe: str | None = None,
+    config: str | Path | None = None,
+    resume_from: str | Path | None = None,
+    verbose: bool = True,
+    **settings: Any,
+) -> Run:
+    """Train a net on images and return the run.
+
+    `data` as on the command line: a name (`digits`, `mnist`, `cifar10`, …), a folder, a zip or a CSV. `settings` are
+    the fields of `striate.train.Settings`; they win over the TOML file `config`, which wins over `recipe`.
+    `resume_from` goes on with a run instead.
+
+    Raises StriateError when the run cannot begin, and its subclass Diverged when the loss explodes.
+    """
+    reporter = reporter_for(quiet=not verbose)
+    if resume_from is not None:
+        if recipe or config or settings:
+            raise StriateError("a resumed run keeps its settings; give nothing but resume_from")
+        return Run(resume(str(resume_from), reporter).folder.path)
+    chosen = settings_for(recipe=recipe, config=config, flags={"data": str(data), **settings})
+    return Run(start(chosen, reporter).folder.path)
+
+
+def settings_for(*, recipe: str | None, config: str | Path | None, flags: dict[str, Any]) -> Settings:
+    """Settings from their layers: defaults, recipe, config file, flags; a flag that is None was not given."""
+    layers = [
+        load_recipe(recipe).settings if recipe else {},
+        read_toml(Path(config)) if config else {},
+        {name: value for name, value in flags.items() if value is not None},
+    ]
+    return settings_from(*layers)

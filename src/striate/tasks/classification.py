@@ -1,0 +1,81 @@
+"""Classification: one of K classes for an image.
+
+Softmax lives in the loss (cross entropy on logits, with label smoothing as Szegedy 2016, section 7) and in `decode`.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+import torch.nn.functional as F
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+__all__ = ["Classification", "ClassificationMetrics"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassificationMetrics:
+    """Measures over a whole part. `loss` is the mean −log p(true class), without smoothing, in nats."""
+
+    samples: int
+    loss: float
+    accuracy: float
+    top5: float | None  # None for five classes or fewer
+    confusion: np.ndarray  # int64 [K, K]: rows are the true class, columns the predicted one
+
+
+class Classification:
+    """The head's K logits against one class index per image."""
+
+    def __init__(self, classes: tuple[str, ...], *, label_smoothing: float = 0.0) -> None:
+        self.classes = classes
+        self.chance_loss = math.log(max(2, len(classes)))
+        self._label_smoothing = label_smoothing
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Cross entropy of logits [B, K] against class indices int64 [B]."""
+        return F.cross_entropy(prediction.float(), target, label_smoothing=self._label_smoothing)
+
+    def correct(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """How many of the batch have their largest logit at the true class."""
+        return (prediction.argmax(1) == target).sum()
+
+    def decode(self, prediction: Tensor) -> Tensor:
+        """Class probabilities float32 [B, K]."""
+        return prediction.float().softmax(1)
+
+    def metrics(self, decoded: np.ndarray, target: np.ndarray) -> ClassificationMetrics:
+        """Measures from probabilities [N, K] and class indices [N]; all zero for an empty part."""
+        classes, samples = len(self.classes), len(target)
+        if samples == 0:
+            empty = np.zeros((classes, classes), np.int64)
+            return ClassificationMetrics(samples=0, loss=0.0, accuracy=0.0, top5=None, confusion=empty)
+        true = decoded[np.arange(samples), target].astype(np.float64)
+        predicted = decoded.argmax(1)
+        confusion = np.bincount(target * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+        # Rank by "strictly more probable"; a tie counts for the true class, and only a constant output has ties.
+        better = (decoded > decoded[np.arange(samples), target][:, None]).sum(1)
+        return ClassificationMetrics(
+            samples=samples,
+            loss=float(-np.log(np.maximum(true, np.finfo(np.float32).tiny)).mean()),
+            accuracy=float((predicted == target).mean()),
+            top5=float((better < 5).mean()) if classes > 5 else None,
+            confusion=confusion,
+        )
+
+    def top(self, probabilities: np.ndarray, k: int) -> list[tuple[str, float]]:
+        """The k most probable classes of one image, most probable first."""
+        order = np.argsort(-probabilities, kind="stable")[:k]
+        return [(self.classes[index], float(probabilities[index])) for index in order]
+
+    def draw(self, image: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        """The image uint8 [H, W, C], as RGB, with the likeliest class written under it."""
+        height, width = image.shape[:2]
+        picture = Image.fromarray(image.squeeze()).convert("RGB")
+        sheet = Image.new("RGB", (max(width, 160), height + 16), "white")
+        sheet.paste(picture, (0, 0))
+        (name, probability), *_ = self.top(probabilities, 1)
+        ImageDraw.Draw(sheet).text((2, height + 2), f"{name} {probability:.1%}", fill="black")
+        return np.asarray(sheet)
+

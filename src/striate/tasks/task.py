@@ -1,0 +1,61 @@
+"""The frame of every task: features, then a predicted thing, against a desired thing; only this changes.
+
+One training loop and one evaluation serve whatever keeps this contract.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["Metrics", "Task", "decode_all"]
+
+
+class Task(Protocol):
+    """What is predicted, how far it is from what is desired, and how to read it."""
+
+    chance_loss: float  # the loss of a guess: what training should start near
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """The scalar that training lowers; the mean over the batch, in float32."""
+
+    def correct(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """How many of the batch are right: an int64 scalar on the prediction's device."""
+
+    def decode(self, prediction: Tensor) -> Tensor:
+        """The prediction as a person reads it (for classes: probabilities, float32 [B, K])."""
+
+    def metrics(self, decoded: np.ndarray, target: np.ndarray) -> "Metrics":
+        """The measures of a whole part, from what `decode` gave for it."""
+
+
+class Metrics(Protocol):
+    """The measures every task has; each adds its own."""
+
+    samples: int
+    loss: float
+    accuracy: float
+
+
+def decode_all(
+    net: torch.nn.Module, task: Task, batches: Iterable[tuple[Tensor, Tensor, Tensor]], device: torch.device
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the net predicts for every batch, decoded, and what was desired: two arrays, in the batches' order.
+
+    The net is put in evaluation mode for the while, computes in float32, and keeps no graph.
+    """
+    training = net.training
+    net.eval()
+    decoded, targets = [], []
+    try:
+        with torch.inference_mode():
+            for images, labels, _ in batches:
+                decoded.append(task.decode(net(images.to(device, non_blocking=True))).cpu())
+                targets.append(labels)
+    finally:
+        net.train(training)
+    if not decoded:
+        return np.zeros((0,)), np.zeros((0,), np.int64)
+    return torch.cat(decoded).numpy(), torch.cat(targets).numpy()

@@ -1,0 +1,98 @@
+"""The run folder: where everything about one run lies.
+
+    runs/<name>/config.toml        the resolved settings
+                log.jsonl          what happened
+                tensorboard/       the same for TensorBoard
+                checkpoints/       what resume needs
+                best.safetensors   the model file of the best validation epoch
+                last.safetensors   the model file of the end of the run
+                report.html        the page to read
+"""
+
+import itertools
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from striate.atomic import TEMPORARY_PREFIX, sync_folder, write_bytes
+from striate.errors import StriateError, unknown
+from striate.train.settings import Settings, read_toml, settings_from, to_toml
+
+__all__ = ["RunFolder"]
+
+
+class RunFolder:
+    """Names for the parts of a run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.toml"
+        self.log = self.path / "log.jsonl"
+        self.checkpoints = self.path / "checkpoints"
+        self.best = self.path / "best.safetensors"
+        self.last = self.path / "last.safetensors"
+        self.report = self.path / "report.html"
+
+    @property
+    def model(self) -> Path:
+        """The model file to use: the best epoch's where there is one, else the last."""
+        return self.best if self.best.is_file() else self.last
+
+    @classmethod
+    def check_free(cls, settings: Settings) -> None:
+        """Refuse a taken run name before any work is done."""
+        if settings.name is None:
+            return
+        if Path(settings.name).name != settings.name or settings.name in ("", ".", ".."):
+            raise StriateError(f"--name {settings.name!r} is not a plain name; put the folder in --output")
+        if (Path(settings.output) / settings.name).exists():
+            taken = Path(settings.output) / settings.name
+            raise StriateError(f"run {taken} exists; choose another --name, or continue it with --resume {taken}")
+
+    @classmethod
+    def create(cls, settings: Settings, default_name: str) -> "RunFolder":
+        """A new folder that holds its config from the moment it has its name; unnamed runs are numbered."""
+        cls.check_free(settings)
+        output = Path(settings.output)
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+            staged = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=output))
+        except OSError as error:
+            raise StriateError(f"cannot make a run in {output}: {error.strerror}; choose --output") from error
+        try:
+            names = [settings.name] if settings.name else _numbered(default_name)
+            for name in names:
+                if (output / name).exists():
+                    continue
+                write_bytes(staged / "config.toml", to_toml(settings.replace(name=name)).encode())
+                staged.chmod(0o755)
+                try:
+                    os.rename(staged, output / name)
+                except OSError:  # another process took the name in between
+                    continue
+                sync_folder(output)
+                return cls(output / name)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+        raise StriateError(f"run {output / str(settings.name)} exists; choose another --name")
+
+    @classmethod
+    def open(cls, path: Path | str) -> "RunFolder":
+        """An existing run; one clear line when it is not one."""
+        folder = cls(Path(path))
+        if folder.config.is_file():
+            return folder
+        if not folder.path.is_dir():
+            parent = folder.path.parent
+            runs = [other.name for other in parent.iterdir() if other.is_dir()] if parent.is_dir() else []
+            raise StriateError(unknown(f"run in {parent}", folder.path.name, sorted(runs)) if runs else f"no run {path}")
+        raise StriateError(f"{path} is not a run: it has no config.toml")
+
+    def settings(self) -> Settings:
+        """The resolved settings of the run."""
+        return settings_from(read_toml(self.config))
+
+
+def _numbered(name: str) -> itertools.chain[str]:
+    return itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))

@@ -1,0 +1,278 @@
+"""The training loop: one for every task.
+
+An epoch is a pass over the loader's batches; an update is `accumulate` batches. Between two updates, and only there,
+the run may be saved, stopped, or found sick. The loop owns no randomness: the loader's order and noise are functions
+of (seed, epoch, sample), and torch's own draws are re-seeded from (seed, step).
+"""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from striate.data import Batch, Loader
+from striate.tasks import Metrics, Task, decode_all
+from striate.train.checkpoint import CheckpointFolder
+from striate.train.health import Diverged, Health, likely_cause
+from striate.train.log import RunLog
+from striate.train.precision import autocast
+from striate.train.progress import Reporter
+from striate.train.report.record import EpochRow
+from striate.train.settings import Settings
+from striate.train.signals import StopRequest
+from striate.train.state import Parts, Position, seed_step
+
+__all__ = ["Outcome", "Trainer", "step_batches"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How training ended: `kind` is finished, stopped early or interrupted, `signal` the one that interrupted it."""
+
+    kind: str
+    sentence: str
+    signal: int | None = None
+
+
+class Trainer:
+    """Trains `parts.net` on `train`, validating on `val` (a loader without noise, or None) after each epoch."""
+
+    def __init__(
+        self,
+        *,
+        parts: Parts,
+        task: Task,
+        train: Loader,
+        val: Loader | None,
+        settings: Settings,
+        device: torch.device,
+        log: RunLog,
+        checkpoints: CheckpointFolder,
+        reporter: Reporter,
+        keep_best: Any,  # called with (net, position, metrics) when an epoch is the best so far
+        extra_state: dict[str, Any],
+        position: Position | None = None,
+    ) -> None:
+        self._parts, self._task, self._settings, self._device = parts, task, settings, device
+        self._train, self._val = train, val
+        self._log, self._checkpoints, self._reporter = log, checkpoints, reporter
+        self._keep_best, self._extra_state = keep_best, extra_state
+        self.position = position or Position()
+        self._steps_per_epoch = -(-len(train) // settings.accumulate)
+        self.total_steps = settings.epochs * self._steps_per_epoch
+        if settings.max_steps is not None:
+            self.total_steps = min(self.total_steps, settings.max_steps)
+        self._forward: Any = torch.compile(parts.net) if settings.compile else parts.net
+        self._health = Health(
+            chance_loss=task.chance_loss, explosion=settings.explosion, reference=self.position.first_loss
+        )
+        self._log_every = max(1, self._steps_per_epoch // 50)  # fifty points of the loss curve for each epoch
+        self._saved = time.monotonic()
+
+    @property
+    def evaluated_net(self) -> nn.Module:
+        """The net that is measured and kept: the averaged one where there is one."""
+        return self._parts.average.net if self._parts.average is not None else self._parts.net
+
+    def run(self) -> Outcome:
+        """Train to the end, to an early stop, to a signal, or to a sick loss (raises Diverged)."""
+        position, settings = self.position, self._settings
+        self._reporter.begin(settings.epochs, self.total_steps, position.step)
+        try:
+            with StopRequest() as stop:
+                while (outcome := self._outcome()) is None:
+                    self._train_epoch(stop)
+                    if not stop:
+                        self._end_epoch(stop)
+                    if stop:
+                        self._save()
+                        sentence = f"interrupted at step {position.step}"
+                        return Outcome(kind="interrupted", sentence=sentence, signal=stop.signal)
+        finally:
+            self._reporter.end()
+        return outcome
+
+    def _outcome(self) -> Outcome | None:
+        """How the run ended, when it has: asked between epochs, so that a resumed run gives the same answer."""
+        position, settings = self.position, self._settings
+        stale = position.epoch - (position.best_epoch or 0)
+        if self._val is not None and settings.early_stop is not None and stale >= settings.early_stop:
+            sentence = f"no better validation error for {stale} epochs; the best was epoch {position.best_epoch}"
+            return Outcome(kind="stopped early", sentence=sentence)
+        out_of_steps = position.step >= self.total_steps and position.batch == 0
+        if position.epoch >= settings.epochs or out_of_steps:
+            return Outcome(kind="finished", sentence=f"{position.epoch} epochs, {position.step} steps")
+        return None
+
+    def _train_epoch(self, stop: StopRequest) -> None:
+        """The rest of the epoch under way, or as much of it as the signal or the step limit leaves."""
+        position = self.position
+        self._parts.net.train()
+        with contextlib.closing(self._train.epoch(position.epoch, start=position.batch)) as batches:
+            self._train_batches(batches, stop)
+
+    def _train_batches(self, batches: Iterator[Batch], stop: StopRequest) -> None:
+        position, settings = self.position, self._settings
+        while position.batch < len(self._train) and position.step < self.total_steps:
+            started = time.perf_counter()
+            seconds, waited = position.epoch_seconds, position.wait_seconds
+            seed_step(settings.seed, position.step)
+            loss = self._update(batches)
+            position.step += 1
+            elapsed = time.perf_counter() - started
+            position.epoch_seconds = seconds + elapsed
+            position.total_seconds += elapsed
+            self._show(loss, (position.wait_seconds - waited) / elapsed)
+            if stop:
+                return
+            if self._save_is_due():
+                self._save()
+
+    def _update(self, batches: Iterator[Batch]) -> float:
+        """One update from the next `accumulate` batches; returns their mean loss."""
+        position, parts, settings = self.position, self._parts, self._settings
+        sizes = step_batches(self._train, position.batch, settings.accumulate)
+        group_images = sum(sizes)
+        group_loss = 0.0
+        for _ in sizes:
+            asked = time.perf_counter()
+            images, labels, _indices = next(batches)
+            position.wait_seconds += time.perf_counter() - asked
+            if self._device.type != "cpu":
+                images = images.to(self._device, non_blocking=True)
+                labels = labels.to(self._device, non_blocking=True)
+            with autocast(self._device, settings.precision):
+                prediction = self._forward(images)
+                loss = self._task.loss(prediction, labels)
+            share = len(labels) / group_images
+            parts.scaler.scale(loss if share == 1 else loss * share).backward()
+            value = loss.item()
+            if (illness := self._health.sick(value)) is not None:
+                self._diverge(illness)
+            position.first_loss = self._health.reference
+            position.batch += 1
+            position.images += len(labels)
+            position.loss_sum += value * len(labels)
+            position.correct += int(self._task.correct(prediction, labels))
+            group_loss += value * share
+        self._apply()
+        return group_loss
+
+    def _apply(self) -> None:
+        """The optimiser's step from the gradients that are there."""
+        parts, settings = self._parts, self._settings
+        rate = parts.rate.at(self.position.step)
+        for group in parts.optimizer.param_groups:
+            group["lr"] = rate
+        if settings.clip_grad is not None:
+            parts.scaler.unscale_(parts.optimizer)
+            nn.utils.clip_grad_norm_(parts.net.parameters(), settings.clip_grad)
+        parts.scaler.step(parts.optimizer)
+        parts.scaler.update()
+        parts.optimizer.zero_grad(set_to_none=True)
+        if parts.average is not None:
+            parts.average.update(parts.net)
+
+    def _end_epoch(self, stop: StopRequest) -> None:
+        """Validate, tell the schedule, keep the best, log, save."""
+        position, settings = self.position, self._settings
+        metrics = self._validate(stop) if self._val is not None else None
+        if stop:
+            return
+        position.epoch += 1
+        best = metrics is not None and (1 - metrics.accuracy, metrics.loss) < (position.best_error, position.best_loss)
+        if metrics is not None:
+            self._parts.rate.epoch_ended(1 - metrics.accuracy)
+        if metrics is not None and best:
+            position.best_epoch, position.best_step = position.epoch, position.step
+            position.best_error, position.best_loss = 1 - metrics.accuracy, metrics.loss
+            self._keep_best(self.evaluated_net, position, metrics)
+        row = EpochRow(
+            epoch=position.epoch,
+            step=position.step,
+            train_loss=position.loss_sum / max(1, position.images),
+            train_accuracy=position.correct / max(1, position.images),
+            val_loss=metrics.loss if metrics is not None else None,
+            val_accuracy=metrics.accuracy if metrics is not None else None,
+            learning_rate=self._parts.rate.at(max(0, position.step - 1)),
+            seconds=position.epoch_seconds,
+            images_per_second=position.images / max(1e-9, position.epoch_seconds),
+            data_wait_share=position.wait_seconds / max(1e-9, position.epoch_seconds),
+        )
+        self._log.write("epoch", **dataclasses.asdict(row), best=best)
+        self._log.scalars(
+            position.step,
+            loss__train=row.train_loss,
+            loss__validation=row.val_loss,
+            accuracy__train=row.train_accuracy,
+            accuracy__validation=row.val_accuracy,
+            learning_rate=row.learning_rate,
+            images_per_second=row.images_per_second,
+        )
+        self._reporter.epoch(row, best)
+        position.begin_epoch()
+        self._save()
+
+    def _validate(self, stop: StopRequest) -> Metrics:
+        assert self._val is not None
+        batches = self._until(stop, self._val.epoch(0))
+        return self._task.metrics(*decode_all(self.evaluated_net, self._task, batches, self._device))
+
+    @staticmethod
+    def _until(stop: StopRequest, batches: Iterator[Any]) -> Iterator[Any]:
+        """The batches, ended early by a signal (the caller then throws the result away)."""
+        for batch in batches:
+            if stop:
+                return
+            yield batch
+
+    def _show(self, loss: float, wait_share: float) -> None:
+        position = self.position
+        if position.step % self._log_every == 0 or position.step == 1:
+            self._log.write("step", step=position.step, epoch=position.epoch + 1, loss=loss)
+            self._log.scalars(position.step, loss__step=loss)
+        images, seconds = max(1, position.images), max(1e-9, position.epoch_seconds)
+        self._reporter.step(
+            position.epoch + 1,
+            position.step,
+            position.loss_sum / images,
+            position.correct / images,
+            images / seconds,
+            position.wait_seconds / seconds,
+        )
+
+    def _save_is_due(self) -> bool:
+        every = self._settings.checkpoint_steps
+        if every is not None and self.position.step % every == 0:
+            return True
+        return time.monotonic() - self._saved > 60 * self._settings.checkpoint_minutes
+
+    def _save(self) -> None:
+        log_nbytes = self._log.sync()
+        checkpoint = self._parts.checkpoint(self.position, log_nbytes=log_nbytes, **self._extra_state)
+        self._checkpoints.save(checkpoint, also_keep=self.position.best_step)
+        self._saved = time.monotonic()
+
+    def _diverge(self, illness: str) -> None:
+        position, settings = self.position, self._settings
+        cause = likely_cause(
+            self._parts.net,
+            lr=self._parts.rate.at(position.step),
+            step=position.step,
+            precision=settings.precision,
+            clip_grad=settings.clip_grad,
+        )
+        steps = self._checkpoints.steps()
+        good = f"the last good checkpoint is step {steps[-1]}" if steps else "there is no checkpoint yet"
+        raise Diverged(f"diverged at step {position.step + 1}: {illness}; likely cause: {cause}; {good}")
+
+
+def step_batches(loader: Loader, batch: int, accumulate: int) -> list[int]:
+    """The images in each batch of the update that begins at batch number `batch`."""
+    size, images = loader.batch_size, len(loader.samples)
+    last = min(len(loader), batch + accumulate)
+    return [min(size, images - number * size) for number in range(batch, last)]

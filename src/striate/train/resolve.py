@@ -1,0 +1,55 @@
+"""Settings with every open question answered: what `None` and "auto" mean for these data on this machine."""
+
+import torch
+
+from striate.augment import HorizontalFlip, Noise, PadCrop, Policy
+from striate.data import Dataset
+from striate.errors import StriateError
+from striate.nets import model_info
+from striate.train.settings import Settings
+
+__all__ = ["pick_device", "policy_of", "resolve"]
+
+
+def resolve(settings: Settings, data: Dataset) -> Settings:
+    """The settings for these data, all but precision and memory format, which are measured on the net itself.
+
+    The images' size is the net's published one, in whose place `size` stands; noise defaults to a pad-and-crop of an
+    eighth of the size (4 px of 32, as He 2015 trained CIFAR nets) and to mirroring where the data allow it.
+    """
+    native = model_info(settings.model).input_size
+    size = settings.size or min(native)
+    return settings.replace(
+        size=size,
+        channels=settings.channels or data.channels,
+        pad=size // 8 if settings.pad is None else settings.pad,
+        flip=data.mirror if settings.flip is None else settings.flip,
+        device=str(pick_device(settings.device)),
+        threads=settings.threads or torch.get_num_threads(),
+        batch_size=min(settings.batch_size, len(data.train)),
+    )
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The noise that training adds under these (resolved) settings."""
+    noises: list[Noise] = []
+    if settings.pad:
+        noises.append(PadCrop(settings.pad))
+    if settings.flip:
+        noises.append(HorizontalFlip())
+    return Policy(tuple(noises), fill="mean")
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; "auto" is the first GPU where there is one. One clear line when it is not here."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise StriateError(f"--device {name!r} is not a device torch knows; try cpu, cuda or cuda:1") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise StriateError(f"--device {name}: torch finds no GPU here; use --device cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise StriateError(f"--device {name}: this machine has {torch.cuda.device_count()} GPU(s), counted from 0")
+    return device

@@ -1,0 +1,303 @@
+"""A run from its settings to its report: start one, or go on with one.
+
+Nothing is written before everything that can be refused has been: the data are open and checked, the net is built and
+fits them, the name is free. From then on the folder always holds a config, and resume can start from it alone.
+"""
+
+import dataclasses
+import datetime
+import hashlib
+import os
+from typing import Any
+
+import torch
+from torch import nn
+
+import striate
+from striate import _native
+from striate import data as data_room
+from striate.data import Dataset, Loader, Preprocess, Samples
+from striate.errors import StriateError
+from striate.nets import create_model
+from striate.nets.weights import ModelCard, save_model
+from striate.nets.weights import load_model as load_model_file
+from striate.tasks import Classification, Metrics, decode_all
+from striate.train.checkpoint import Checkpoint, CheckpointFolder
+from striate.train.ema import WeightAverage
+from striate.train.folder import RunFolder
+from striate.train.health import Diverged
+from striate.train.log import RunLog
+from striate.train.loop import Outcome, Trainer
+from striate.train.optim import build_optimizer
+from striate.train.precision import choose, grad_scaler, memory_format
+from striate.train.progress import Reporter
+from striate.train.report import Scored, write_report
+from striate.train.resolve import policy_of, resolve
+from striate.train.schedule import Rate
+from striate.train.settings import Settings
+from striate.train.state import Parts, Position
+from striate.train.story import run_record, scored
+
+__all__ = ["Ended", "resume", "start"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What a run left: its folder, how it ended, and the measures of the held-out part (None when interrupted)."""
+
+    folder: RunFolder
+    outcome: Outcome
+    final: Scored | None
+
+
+def start(settings: Settings, reporter: Reporter) -> Ended:
+    """Begin a run and train it to its end. Raises StriateError before anything is written when it cannot begin."""
+    RunFolder.check_free(settings)
+    data = _open(settings, reporter)
+    settings = resolve(settings, data)
+    _prepare(settings)
+    preprocess = _fit_preprocess(settings, data)
+    net = _build(settings, data)
+    settings = _measure(settings, net, data, preprocess, reporter)
+    folder = RunFolder.create(settings, default_name=f"{settings.model}-{data.name}")
+    settings = settings.replace(name=folder.path.name)
+    reporter.note(f"run {folder.path}")
+    return _train(folder, settings, data, preprocess, net, None, reporter)
+
+
+def resume(path: str | os.PathLike[str], reporter: Reporter, *, workers: int | None = None) -> Ended:
+    """Go on with a run where its newest valid checkpoint left it, or from its beginning when it has none."""
+    folder = RunFolder.open(os.fspath(path))
+    settings = folder.settings()
+    if workers is not None:
+        settings = settings.replace(workers=workers)
+    checkpoint, damaged = CheckpointFolder(folder.checkpoints, settings.keep).newest()
+    for error in damaged:
+        reporter.note(f"warning: {error}; using the one before it")
+    data = _open(settings, reporter)
+    _prepare(settings)
+    if checkpoint is None:
+        reporter.note(f"{folder.path} has no checkpoint yet: starting from its beginning")
+        preprocess = _fit_preprocess(settings, data)
+    else:
+        _check_same_data(checkpoint, data, folder)
+        preprocess = Preprocess.from_dict(checkpoint.state["preprocess"])
+        reporter.note(f"run {folder.path} goes on after step {checkpoint.step}")
+    net = _build(settings, data)
+    return _train(folder, settings, data, preprocess, net, checkpoint, reporter)
+
+
+def _open(settings: Settings, reporter: Reporter) -> Dataset:
+    data = data_room.open(
+        settings.data,
+        data_dir=settings.data_dir,
+        val_fraction=settings.val_fraction,
+        test_fraction=settings.test_fraction,
+        split_seed=settings.split_seed,
+        strict=settings.strict,
+    )
+    for note in data.notes:
+        reporter.note(note)
+    parts = [("training", data.train), ("validation", data.val), ("test", data.test)]
+    counted = ", ".join(f"{len(part):,} {name}" for name, part in parts if part is not None)
+    reporter.note(f"data {data.name}: {len(data.classes)} classes; {counted} images")
+    return data
+
+
+def _prepare(settings: Settings) -> None:
+    """Process-wide: the number of threads that sums are split among, and a heap that keeps what it has."""
+    torch.set_num_threads(settings.threads or torch.get_num_threads())
+    _native.keep_memory()
+
+
+def _fit_preprocess(settings: Settings, data: Dataset) -> Preprocess:
+    assert settings.size is not None and settings.channels is not None
+    size = (settings.size, settings.size)
+    return Preprocess.fit(
+        data.train, settings.channels, size, resize=settings.resize, threads=max(1, settings.workers)
+    )
+
+
+def _build(settings: Settings, data: Dataset) -> nn.Module:
+    """The net with its first weights: a function of the settings alone."""
+    assert settings.size is not None and settings.channels is not None
+    torch.manual_seed(settings.seed)
+    return create_model(
+        settings.model,
+        num_classes=len(data.classes),
+        in_chans=settings.channels,
+        input_size=(settings.size, settings.size),
+        pretrained=settings.pretrained,
+        **settings.model_settings,
+    ).to(settings.device)
+
+
+def _measure(
+    settings: Settings, net: nn.Module, data: Dataset, preprocess: Preprocess, reporter: Reporter
+) -> Settings:
+    """Precision and memory format settled, by measurement where they were left open."""
+    few = data.train.subset(range(min(len(data.train), settings.batch_size, 32)))
+    (images, labels, _), *_ = Loader(few, preprocess, batch_size=len(few), workers=0).epoch(0)
+    task = Classification(data.classes)
+    example = (images.to(settings.device), labels.to(settings.device))
+    choice = choose(net, task.loss, example, settings)
+    if choice.reason != "as set":
+        reporter.note(f"precision {choice.reason}")
+    return settings.replace(precision=choice.precision, channels_last=choice.channels_last)
+
+
+def _train(
+    folder: RunFolder,
+    settings: Settings,
+    data: Dataset,
+    preprocess: Preprocess,
+    net: nn.Module,
+    checkpoint: Checkpoint | None,
+    reporter: Reporter,
+) -> Ended:
+    device = torch.device(settings.device)
+    net.to(memory_format=memory_format(bool(settings.channels_last)))  # type: ignore[call-overload]  # stub omits it
+    task = Classification(data.classes, label_smoothing=settings.label_smoothing)
+    train = _loader(data.train, preprocess, settings, noisy=True)
+    val = _loader(data.val, preprocess, settings, noisy=False) if data.val is not None else None
+    steps_per_epoch = -(-len(train) // settings.accumulate)
+    total_steps = min(settings.epochs * steps_per_epoch, settings.max_steps or settings.epochs * steps_per_epoch)
+    parts = Parts(
+        net=net,
+        optimizer=build_optimizer(net, settings),
+        scaler=grad_scaler(device, settings.precision),
+        average=WeightAverage(net, settings.ema) if settings.ema is not None else None,
+        rate=Rate(settings, steps_per_epoch, total_steps),
+    )
+    position = parts.restore(checkpoint) if checkpoint is not None else Position()
+    keep_nbytes = checkpoint.state["log_nbytes"] if checkpoint is not None else 0
+    log = RunLog(folder.path, keep_nbytes=keep_nbytes, step=position.step)
+    card = ModelCard(
+        net=settings.model,
+        settings=settings.model_settings,
+        classes=data.classes,
+        in_chans=preprocess.channels,
+        input_size=preprocess.size,
+        preprocess=preprocess.to_dict(),
+        data=settings.data,
+        metrics={},
+    )
+
+    def keep(path_of: Any, kept: nn.Module, position: Position, metrics: Metrics | None) -> None:
+        measures = {"epoch": position.epoch, "step": position.step}
+        if metrics is not None:
+            measures |= {"val_accuracy": metrics.accuracy, "val_loss": metrics.loss}
+        save_model(path_of, kept, dataclasses.replace(card, metrics=measures))
+
+    if checkpoint is None:
+        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        log.write("start", started=started, striate=striate.__version__, net=settings.model, data=settings.data)
+    trainer = Trainer(
+        parts=parts,
+        task=task,
+        train=train,
+        val=val,
+        settings=settings,
+        device=device,
+        log=log,
+        checkpoints=CheckpointFolder(folder.checkpoints, settings.keep),
+        reporter=reporter,
+        keep_best=lambda kept, position, metrics: keep(folder.best, kept, position, metrics),
+        extra_state={"preprocess": preprocess.to_dict(), "data": fingerprint(data)},
+        position=position,
+    )
+    record = {"settings": settings, "data": data, "preprocess": preprocess}
+    try:
+        outcome = trainer.run()
+        if outcome.kind == "interrupted":
+            return Ended(folder=folder, outcome=outcome, final=None)
+        keep(folder.last, trainer.evaluated_net, position, None)
+        final, kept = _final_score(folder, data, preprocess, task, settings, device)
+        _conclude(folder, log, record, position, outcome.kind, outcome.sentence, final, kept)
+    except Diverged as error:
+        _conclude(folder, log, record, position, "diverged", str(error), None, net)
+        raise Diverged(f"{error}; the report is {folder.report}") from None
+    finally:
+        log.close()
+    return Ended(folder=folder, outcome=outcome, final=final)
+
+
+def _loader(samples: Samples, preprocess: Preprocess, settings: Settings, *, noisy: bool) -> Loader:
+    return Loader(
+        samples,
+        preprocess,
+        batch_size=settings.batch_size,
+        policy=policy_of(settings) if noisy else None,
+        shuffle=noisy,
+        seed=settings.seed,
+        workers=settings.workers,
+        drop_last=noisy,  # a last batch of one image has no batch statistics
+        channels_last=bool(settings.channels_last),
+        pin_memory=settings.device.startswith("cuda"),
+    )
+
+
+def _final_score(
+    folder: RunFolder,
+    data: Dataset,
+    preprocess: Preprocess,
+    task: Classification,
+    settings: Settings,
+    device: torch.device,
+) -> tuple[Scored, nn.Module]:
+    """The kept weights, read back from their file, on the part that chose nothing: test, or else validation."""
+    kept, _ = load_model_file(folder.model)
+    kept.to(device)
+    parts = [("test", data.test), ("val", data.val), ("train", data.train)]
+    name, samples = next((name, samples) for name, samples in parts if samples is not None)
+    loader = _loader(samples, preprocess, settings.replace(channels_last=False), noisy=False)
+    probabilities, labels = decode_all(kept, task, loader.epoch(0), device)
+    metrics = task.metrics(probabilities, labels)
+    return scored(name, samples, preprocess, data.classes, probabilities, metrics), kept
+
+
+def _conclude(
+    folder: RunFolder,
+    log: RunLog,
+    record: dict[str, Any],
+    position: Position,
+    outcome: str,
+    sentence: str,
+    final: Scored | None,
+    net: nn.Module,
+) -> None:
+    """The last record of the log, and the report."""
+    measures = {} if final is None else {"part": final.part, "accuracy": final.accuracy, "loss": final.loss}
+    log.write("end", outcome=outcome, sentence=sentence, step=position.step, **measures)
+    log.sync()
+    write_report(
+        folder.report,
+        run_record(
+            folder.path,
+            net=net,
+            best_epoch=position.best_epoch,
+            outcome=outcome,
+            sentence=sentence,
+            final=final,
+            seconds=position.total_seconds,
+            **record,
+        ),
+    )
+
+
+def fingerprint(data: Dataset) -> dict[str, Any]:
+    """What must be the same for a run to go on: classes, and the training images by name and label."""
+    digest = hashlib.sha256()
+    for index, label in enumerate(data.train.labels):
+        digest.update(f"{data.train.key(index)}\t{label}\n".encode())
+    return {"classes": list(data.classes), "train": len(data.train), "sha256": digest.hexdigest()}
+
+
+def _check_same_data(checkpoint: Checkpoint, data: Dataset, folder: RunFolder) -> None:
+    then, now = checkpoint.state["data"], fingerprint(data)
+    if then == now:
+        return
+    raise StriateError(
+        f"cannot go on with {folder.path}: its data changed: {then['train']} training images of {len(then['classes'])} "
+        f"classes then, {now['train']} of {len(now['classes'])} now (or other names); start a new run"
+    )

@@ -1,0 +1,126 @@
+"""Where a run stands: everything that must be the same again after a kill."""
+
+import dataclasses
+import math
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from striate.errors import StriateError
+from striate.train.checkpoint import Checkpoint, flatten_state, restore_state
+from striate.train.ema import WeightAverage
+
+__all__ = ["Parts", "Position", "seed_step"]
+
+
+@dataclasses.dataclass(kw_only=True)
+class Position:
+    """How far the run is, the sums of the epoch under way, and the best epoch so far."""
+
+    epoch: int = 0  # finished and validated epochs
+    batch: int = 0  # batches of the epoch under way that are used up
+    step: int = 0  # updates of the weights
+    loss_sum: float = 0.0  # over the images of the epoch under way
+    correct: int = 0
+    images: int = 0
+    epoch_seconds: float = 0.0
+    wait_seconds: float = 0.0
+    total_seconds: float = 0.0
+    best_epoch: int | None = None
+    best_step: int | None = None
+    best_error: float = math.inf
+    best_loss: float = math.inf
+    first_loss: float | None = None
+
+    def begin_epoch(self) -> None:
+        """Forget the sums of the epoch that ended."""
+        self.batch = self.correct = self.images = 0
+        self.loss_sum = self.epoch_seconds = self.wait_seconds = 0.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The stateful things of a run, saved and restored together."""
+
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    average: WeightAverage | None
+    rate: Any  # striate.train.schedule.Rate
+
+    def checkpoint(self, position: Position, **extra: Any) -> Checkpoint:
+        """The whole state as a checkpoint."""
+        tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in self.net.state_dict().items()}
+        state: dict[str, Any] = {
+            "position": dataclasses.asdict(position),
+            "optimizer": flatten_state("optimizer", self.optimizer.state_dict(), tensors),
+            "scaler": flatten_state("scaler", self.scaler.state_dict(), tensors),
+            "rate": self.rate.state_dict(),
+            "random": flatten_state("random", _random_states(), tensors),
+            **extra,
+        }
+        if self.average is not None:
+            tensors.update({f"ema.{name}": value for name, value in self.average.net.state_dict().items()})
+            state["ema_updates"] = self.average.updates
+        return Checkpoint(step=position.step, tensors=tensors, state=state)
+
+    def restore(self, checkpoint: Checkpoint) -> Position:
+        """Put every part into the checkpoint's state; returns the position."""
+        tensors, state = checkpoint.tensors, checkpoint.state
+        try:
+            self.net.load_state_dict(_under("model.", tensors))
+            if self.average is not None:
+                self.average.net.load_state_dict(_under("ema.", tensors))
+                self.average.updates = state["ema_updates"]
+        except RuntimeError as error:
+            raise StriateError(f"checkpoint at step {checkpoint.step} is of another net: {error}") from error
+        _load_optimizer(self.optimizer, restore_state(state["optimizer"], tensors))
+        self.scaler.load_state_dict(restore_state(state["scaler"], tensors))
+        self.rate.load_state_dict(state["rate"])
+        _set_random_states(restore_state(state["random"], tensors))
+        return Position(**state["position"])
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Seed what torch itself draws (dropout) as a function of (seed, step): splitmix64 (Steele 2014)."""
+    value = (seed * 0x9E3779B97F4A7C15 + step + 1) & 0xFFFFFFFFFFFFFFFF
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+    torch.manual_seed((value ^ (value >> 31)) >> 1)  # torch takes 63 bits and a sign
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Load, then give each buffer its parameter's memory format: checkpoints are contiguous, training may not be."""
+    optimizer.load_state_dict(state)
+    for parameter, buffers in optimizer.state.items():
+        for name, value in buffers.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.ndim > 0:
+                buffers[name] = torch.empty_like(parameter, memory_format=torch.preserve_format).copy_(value)
+
+
+def _random_states() -> dict[str, Any]:
+    version, words, gauss = random.getstate()
+    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "python": [version, torch.tensor(words, dtype=torch.int64), gauss],
+        "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
+    }
+
+
+def _set_random_states(states: dict[str, Any]) -> None:
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states["cuda"])
+    version, words, gauss = states["python"]
+    random.setstate((version, tuple(words.tolist()), gauss))
+    kind, keys, *rest = states["numpy"]
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002  # the state libraries share

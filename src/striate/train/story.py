@@ -1,0 +1,169 @@
+"""A finished run as the record its report is made from."""
+
+import platform
+import resource
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import striate
+from striate import _native
+from striate.data import Dataset, Preprocess, Samples
+from striate.data.preprocess import centre_window
+from striate.nets import layer_table
+from striate.tasks import ClassificationMetrics
+from striate.train.log import read_log
+from striate.train.report import DataSummary, EpochRow, Example, LayerLine, Mistake, RunRecord, Scored
+from striate.train.settings import Settings
+
+__all__ = ["history", "peak_memory_nbytes", "repeat_command", "run_record", "scored"]
+
+EXAMPLES, MISTAKES = 24, 24  # pictures shown
+
+
+def history(folder: Path) -> tuple[EpochRow, ...]:
+    """The epochs of a run, from its log."""
+    names = EpochRow.__dataclass_fields__
+    return tuple(
+        EpochRow(**{name: record[name] for name in names}) for record in read_log(folder) if record["event"] == "epoch"
+    )
+
+
+def run_record(
+    folder: Path,
+    *,
+    settings: Settings,
+    data: Dataset,
+    net: nn.Module,
+    preprocess: Preprocess,
+    best_epoch: int | None,
+    outcome: str,
+    sentence: str,
+    final: Scored | None,
+    seconds: float,
+) -> RunRecord:
+    """Everything the report tells, gathered from the run's folder, its data and its net."""
+    records = read_log(folder)
+    started = next((record["started"] for record in records if record["event"] == "start"), "")
+    return RunRecord(
+        name=folder.name,
+        command=repeat_command(folder),
+        settings={name: value for name, value in vars(settings).items() if value is not None},
+        net=settings.model,
+        data=_summary(data, preprocess, settings.data),
+        epochs=history(folder),
+        steps=tuple((record["step"], record["loss"]) for record in records if record["event"] == "step"),
+        best_epoch=best_epoch,
+        outcome=outcome,
+        outcome_note=sentence,
+        final=final,
+        filters=_first_filters(net),
+        layers=tuple(
+            LayerLine(
+                name=row.name,
+                kind=row.kind,
+                output_shape=tuple(row.output_shape),
+                params=row.params,
+                macs=row.macs,
+            )
+            for row in layer_table(net, (preprocess.channels, *preprocess.size))
+        ),
+        seconds=seconds,
+        peak_memory_nbytes=peak_memory_nbytes(),
+        machine=_machine(settings),
+        versions={"striate": striate.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        started=started,
+    )
+
+
+def scored(
+    part: str, samples: Samples, preprocess: Preprocess, classes: tuple[str, ...], probabilities: np.ndarray, metrics: Any
+) -> Scored:
+    """A part's measures, with the most confident mistakes as pictures. probabilities: float32 [N, K]."""
+    assert isinstance(metrics, ClassificationMetrics)
+    predicted = probabilities.argmax(1)
+    wrong = np.flatnonzero(predicted != samples.labels)
+    worst = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:MISTAKES]
+    return Scored(
+        part=part,
+        samples=metrics.samples,
+        accuracy=metrics.accuracy,
+        top5=metrics.top5,
+        loss=metrics.loss,
+        confusion=metrics.confusion.astype(np.int64),
+        mistakes=tuple(
+            Mistake(
+                image=_picture(samples, int(index), preprocess),
+                name=samples.name(int(index)),
+                truth=classes[samples.labels[index]],
+                predicted=classes[predicted[index]],
+                probability=float(probabilities[index, predicted[index]]),
+            )
+            for index in worst
+        ),
+    )
+
+
+def repeat_command(folder: Path) -> str:
+    """What to type to train the same run again: its resolved config, under a new name."""
+    return shlex.join(["striate", "train", "--config", str(folder / "config.toml"), "--name", f"{folder.name}-again"])
+
+
+def peak_memory_nbytes() -> int:
+    """The largest resident size of this process so far (getrusage counts KiB on Linux, bytes on macOS)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _summary(data: Dataset, preprocess: Preprocess, spec: str) -> DataSummary:
+    parts = {name: part for name, part in (("train", data.train), ("val", data.val), ("test", data.test)) if part}
+    counts = {
+        name: tuple(int(count) for count in np.bincount(part.labels, minlength=len(data.classes)))
+        for name, part in parts.items()
+    }
+    return DataSummary(
+        name=data.name,
+        spec=spec,
+        classes=data.classes,
+        counts=counts,
+        notes=data.notes,
+        examples=_examples(data, preprocess),
+    )
+
+
+def _examples(data: Dataset, preprocess: Preprocess) -> tuple[Example, ...]:
+    """Training images in turns, one class after another, until there are enough."""
+    by_class = [np.flatnonzero(data.train.labels == label) for label in range(len(data.classes))]
+    turns = [indices[turn] for turn in range(EXAMPLES) for indices in by_class if turn < len(indices)]
+    return tuple(
+        Example(image=_picture(data.train, int(index), preprocess), label=data.classes[data.train.labels[index]])
+        for index in turns[:EXAMPLES]
+    )
+
+
+def _picture(samples: Samples, index: int, preprocess: Preprocess) -> np.ndarray:
+    """What the net sees of an image, before normalisation: its centre window."""
+    base = preprocess.base(samples.pixels(index, preprocess.channels))
+    (top, left), (height, width) = centre_window(base.shape, preprocess.size), preprocess.size
+    return base[top : top + height, left : left + width]
+
+
+def _first_filters(net: nn.Module) -> np.ndarray | None:
+    first = next((module for module in net.modules() if isinstance(module, nn.Conv2d)), None)
+    return None if first is None else first.weight.detach().float().cpu().contiguous().numpy()
+
+
+def _machine(settings: Settings) -> dict[str, str]:
+    return {
+        "device": settings.device,
+        "instruction set": _native.isa(),
+        "threads": f"{settings.threads} compute, {settings.workers} loading",
+        "precision": settings.precision,
+        "memory format": "channels-last" if settings.channels_last else "NCHW",
+        "system": platform.platform(),
+    }
