@@ -1,0 +1,14 @@
+"""The one error of a file that should be an image and is not."""
+
+from striate.errors import StriateError
+
+__all__ = ["BadImage"]
+
+
+class BadImage(StriateError):  # noqa: N818  it names the thing that is bad, and reads so where it is raised
+    """A file that cannot be used; the message reads `where reason`, such as "photos/a.jpg is truncated"."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where} {reason}")
+        self.where = where
+        self.reason = reason

@@ -1,0 +1,111 @@
+"""Samples: labelled images that can be asked for one by one, from memory or from files.
+
+What a sample is asked for is always the same: pixels as uint8 H×W×C, upright, contiguous, in the number of channels
+the net wants. Whether they lie in one array or in encoded files is the business of the two classes here.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Self, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from striate.data.colour import with_channels
+from striate.data.decode import decode
+from striate.data.source import Source
+
+__all__ = ["ArraySamples", "FileSamples", "Samples"]
+
+
+class Samples(ABC):
+    """Labelled images. `labels` is int64[N], read-only: indices into the data set's classes."""
+
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
+        """Image `i` as uint8[H, W, channels], upright and contiguous; safe to call from many threads.
+
+        Raises BadImage where a file cannot be decoded.
+        """
+
+    @abstractmethod
+    def name(self, i: int) -> str:
+        """What a person would call sample `i`: the path of a file, or the set's name and a number."""
+
+    @abstractmethod
+    def key(self, i: int) -> str:
+        """What identifies sample `i` wherever its folder lies: the split is drawn from it, so it must not change."""
+
+    @abstractmethod
+    def subset(self, indices: ArrayLike) -> Self:
+        """The samples at `indices`, int64[M], in that order; encoded files are not read, arrays are copied."""
+
+
+@final
+class ArraySamples(Samples):
+    """Images in memory, all of one size.
+
+    `images` is uint8[N, H, W, C] with C = 1 or 3. `names` (default "0", "1", …) say where each came from.
+    """
+
+    def __init__(self, images: NDArray[np.uint8], labels: ArrayLike, names: Sequence[str] | None = None) -> None:
+        if images.ndim != 4 or images.dtype != np.uint8 or images.shape[3] not in (1, 3):
+            raise ValueError(f"images must be uint8[N, H, W, 1 or 3], not {images.dtype}{list(images.shape)}")
+        self.images = np.ascontiguousarray(images)
+        self.labels = _labels(labels, len(images))
+        self._names = None if names is None else tuple(names)
+        if self._names is not None and len(self._names) != len(images):
+            raise ValueError(f"{len(images)} images were given {len(self._names)} names")
+
+    def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
+        return with_channels(self.images[i], channels)
+
+    def name(self, i: int) -> str:
+        return str(i) if self._names is None else self._names[i]
+
+    def key(self, i: int) -> str:
+        return self.name(i)
+
+    def subset(self, indices: ArrayLike) -> Self:
+        chosen = np.asarray(indices, dtype=np.int64)
+        return type(self)(self.images[chosen], self.labels[chosen], [self.name(int(i)) for i in chosen])
+
+
+@final
+class FileSamples(Samples):
+    """Images in encoded files: `entries` are names inside `source`, a folder or a zip; decoded anew at every call."""
+
+    def __init__(self, source: Source, entries: Sequence[str], labels: ArrayLike) -> None:
+        self.source = source
+        self.entries = tuple(entries)
+        self.labels = _labels(labels, len(self.entries))
+
+    def read(self, i: int) -> bytes:
+        """The encoded bytes of file `i`. Raises BadImage when it cannot be read."""
+        return self.source.read(self.entries[i])
+
+    def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
+        return decode(self.read(i), channels, self.name(i))
+
+    def name(self, i: int) -> str:
+        return self.source.where(self.entries[i])
+
+    def key(self, i: int) -> str:
+        return self.entries[i]
+
+    def subset(self, indices: ArrayLike) -> Self:
+        chosen = np.asarray(indices, dtype=np.int64)
+        return type(self)(self.source, [self.entries[i] for i in chosen], self.labels[chosen])
+
+
+def _labels(labels: ArrayLike, count: int) -> NDArray[np.int64]:
+    array = np.array(labels, dtype=np.int64)  # a copy, so that nobody else can change it
+    if array.shape != (count,):
+        raise ValueError(f"{count} images were given labels of shape {list(array.shape)}, not one each")
+    array.setflags(write=False)
+    return array

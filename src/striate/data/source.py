@@ -1,0 +1,165 @@
+"""Where encoded files lie: in a folder or in a zip opened as it is.
+
+Both list their files by relative names with forward slashes and read them whole, from any number of threads at once.
+A zip is read by position (`pread`), so threads share one open file without a lock and without moving each other's
+place; its members are checked against their CRC-32 as they are unpacked (PKWARE APPNOTE 6.3, §4.3.7, §4.4).
+"""
+
+import os
+import struct
+import threading
+import weakref
+import zipfile
+import zlib
+from abc import ABC, abstractmethod
+from pathlib import Path, PurePosixPath
+from typing import final
+
+from striate.data.badimage import BadImage
+from striate.errors import StriateError
+
+__all__ = ["FolderSource", "Source", "ZipSource"]
+
+MAX_NBYTES = 1 << 30  # of one encoded file: a 178-megapixel image, uncompressed, takes 0.5 GiB in RGB
+
+
+class Source(ABC):
+    """A set of files. Their names are relative, with forward slashes."""
+
+    @abstractmethod
+    def listing(self) -> tuple[list[str], list[str]]:
+        """All files and all folders (an empty one cannot be told from the files), each sorted."""
+
+    @abstractmethod
+    def read(self, entry: str) -> bytes:
+        """The whole file. Raises BadImage, naming it, when it cannot be read or is larger than any image may be."""
+
+    @abstractmethod
+    def where(self, entry: str) -> str:
+        """The file's path as a person would write it."""
+
+
+@final
+class FolderSource(Source):
+    """Files under a folder `root`. Links are followed; a loop of them ends where the system says so."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def listing(self) -> tuple[list[str], list[str]]:
+        files: list[str] = []
+        folders: list[str] = []
+        seen: set[tuple[int, int]] = set()
+        for folder, below, names in os.walk(self.root, onerror=_unreadable, followlinks=True):
+            status = Path(folder).stat()
+            if (status.st_dev, status.st_ino) in seen:  # a link back to a folder above, or a second way to this one
+                below.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            below.sort()
+            relative = Path(folder).relative_to(self.root)
+            files += [(relative / name).as_posix() for name in names]
+            if relative.parts:
+                folders.append(relative.as_posix())
+        return sorted(files), sorted(folders)
+
+    def read(self, entry: str) -> bytes:
+        try:
+            with (self.root / entry).open("rb") as file:
+                data = file.read(MAX_NBYTES + 1)
+        except OSError as error:
+            raise BadImage(self.where(entry), _reason(error)) from error
+        if len(data) > MAX_NBYTES:
+            raise BadImage(self.where(entry), _too_large())
+        return data
+
+    def where(self, entry: str) -> str:
+        return str(self.root / entry)
+
+
+@final
+class ZipSource(Source):
+    """Files inside a zip. Raises StriateError when `path` is no zip or is damaged at its end, where its list is."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                members = archive.infolist()
+            self._descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        except zipfile.BadZipFile as error:
+            raise StriateError(f"{path} is not a whole zip file ({error}); copy or download it again") from error
+        except OSError as error:
+            raise StriateError(f"cannot read {path}: {error.strerror or error}") from error
+        weakref.finalize(self, os.close, self._descriptor)
+        self._members = {member.filename: member for member in members if not member.is_dir()}
+        self._folders = [member.filename.rstrip("/") for member in members if member.is_dir()]
+        self._seek = threading.Lock()
+
+    def listing(self) -> tuple[list[str], list[str]]:
+        above = {str(folder) for name in self._members for folder in PurePosixPath(name).parents}
+        return sorted(self._members), sorted(above.union(self._folders) - {"."})
+
+    def where(self, entry: str) -> str:
+        return f"{self.path}/{entry}"
+
+    def read(self, entry: str) -> bytes:
+        where = self.where(entry)
+        member = self._members.get(entry)
+        if member is None:
+            raise BadImage(where, "is not in the zip")
+        if member.file_size > MAX_NBYTES:
+            raise BadImage(where, _too_large())
+        if member.flag_bits & 0x1:
+            raise BadImage(where, "is encrypted; unpack the zip with its password and open the folder")
+        try:
+            data = _unpack(member, self._packed(member))
+        except (OSError, zlib.error, struct.error) as error:
+            raise BadImage(where, f"is damaged inside the zip ({error})") from error
+        except NotImplementedError as error:
+            raise BadImage(
+                where, f"is packed by {error}, which is not read here; unpack the zip and open the folder"
+            ) from error
+        if len(data) != member.file_size or zlib.crc32(data) != member.CRC:
+            raise BadImage(where, "is damaged inside the zip (its checksum is wrong)")
+        return data
+
+    def _packed(self, member: zipfile.ZipInfo) -> bytes:
+        header = self._pread(30, member.header_offset)  # the local header: its own name and extra field vary in length
+        signature, name_length, extra_length = struct.unpack("<4s22x2H", header)
+        if signature != b"PK\x03\x04":
+            raise OSError("no file begins where the zip's list says")
+        return self._pread(member.compress_size, member.header_offset + 30 + name_length + extra_length)
+
+    def _pread(self, count: int, offset: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(self._descriptor, count, offset)
+        with self._seek:  # Windows has no pread
+            os.lseek(self._descriptor, offset, os.SEEK_SET)
+            return os.read(self._descriptor, count)
+
+
+def _unpack(member: zipfile.ZipInfo, packed: bytes) -> bytes:
+    if member.compress_type == zipfile.ZIP_STORED:
+        return packed
+    if member.compress_type == zipfile.ZIP_DEFLATED:  # never more than the size the zip states, whatever is inside
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, max(1, member.file_size))
+    raise NotImplementedError(f"method {member.compress_type}")
+
+
+def _unreadable(error: OSError) -> None:
+    raise StriateError(f"cannot read the folder {error.filename}: {error.strerror}") from error
+
+
+def _too_large() -> str:
+    return f"is larger than {MAX_NBYTES >> 30} GiB, more than an image within the pixel limit needs"
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "does not exist"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder, not an image"
+    if isinstance(error, PermissionError):
+        return "may not be read (its permissions)"
+    return f"cannot be read ({error.strerror or error})"

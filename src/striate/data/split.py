@@ -1,0 +1,77 @@
+"""A seeded, stratified split: a function of the seed and of each sample's key, and of nothing else.
+
+Every sample gets 64 random bits, Philox of (split seed, hash of its key), and within each class those with the smallest
+bits are taken. The order of the files, the threads and the folder's place on the disk cannot matter; and since each
+sample draws alone, adding or losing a few images moves no more than those few across the line, so what was tested on
+yesterday is not trained on today.
+
+How many are taken per class: the exact share rounded down, and what is then missing from the rounded total goes to the
+classes with the largest remainders (Hamilton's method), so each class is within one of its share and so is the whole.
+"""
+
+import hashlib
+import math
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate import _native
+from striate.errors import StriateError
+
+__all__ = ["check_fraction", "split"]
+
+STREAM = 1  # Philox streams below 16 belong to the data room; 0 is the order of an epoch
+
+
+def split(
+    labels: NDArray[np.int64], keys: Sequence[str], fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices (kept, taken), int64, each ascending: together all samples, each once.
+
+    `fraction` of every class is taken, to within one sample, but never the last sample of a class.
+    """
+    check_fraction("fraction", fraction)
+    classes, counts = np.unique(labels, return_counts=True)
+    ranks = _ranks(keys, seed)
+    taken: list[NDArray[np.int64]] = []
+    for name, share in zip(classes, _shares(counts, fraction), strict=True):
+        members = np.flatnonzero(labels == name)
+        taken.append(members[np.argsort(ranks[members], kind="stable")][:share])
+    chosen = np.sort(np.concatenate([np.empty(0, np.int64), *taken]))
+    return np.setdiff1d(np.arange(len(labels)), chosen, assume_unique=True), chosen
+
+
+def check_fraction(name: str, fraction: float) -> None:
+    """Raises StriateError, naming the setting, unless 0 ≤ fraction < 1."""
+    if not 0 <= fraction < 1:
+        raise StriateError(f"{name} is {fraction}; it is the share of the images set aside, from 0 (none) to below 1")
+
+
+def _ranks(keys: Sequence[str], seed: int) -> NDArray[np.int64]:
+    """Each sample's place, int64[N], when all are sorted by their random bits, equal bits by their key."""
+    hashes = np.array([_hash(key) for key in keys], dtype=np.int64)
+    words = _native.philox(seed, 0, hashes, STREAM).astype(np.uint64)
+    bits = words[:, 0] << np.uint64(32) | words[:, 1]
+    order = sorted(range(len(keys)), key=lambda i: (bits[i], keys[i]))
+    ranks = np.empty(len(keys), dtype=np.int64)
+    ranks[order] = np.arange(len(keys))
+    return ranks
+
+
+def _hash(key: str) -> int:
+    """63 bits of a key; the composed form, since some file systems store é as two characters and some as one."""
+    digest = hashlib.blake2b(unicodedata.normalize("NFC", key).encode("utf-8", "surrogateescape"), digest_size=8)
+    return int.from_bytes(digest.digest(), "little") >> 1
+
+
+def _shares(counts: NDArray[np.int64], fraction: float) -> list[int]:
+    """How many of each class to take; Hamilton's method, ties to the smaller label, one sample of each class kept."""
+    exact = [int(count) * fraction for count in counts]
+    shares = [min(math.floor(share), int(count) - 1) for share, count in zip(exact, counts, strict=True)]
+    missing = round(sum(exact)) - sum(shares)
+    by_remainder = sorted(range(len(exact)), key=lambda c: (shares[c] - exact[c], c))
+    for c in [c for c in by_remainder if shares[c] < min(exact[c], counts[c] - 1)][:missing]:
+        shares[c] += 1
+    return shares
