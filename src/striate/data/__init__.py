@@ -9,16 +9,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from striate.data.badimage import BadImage
     from striate.data.check import Problem, scan
+    from striate.data.batches import Batch
     from striate.data.dataset import Dataset, class_counts
     from striate.data.decode import decode
     from striate.data.opener import open
+    from striate.data.loader import Loader
+    from striate.data.preprocess import Preprocess
     from striate.data.samples import ArraySamples, FileSamples, Samples
 
 __all__ = [
     "ArraySamples",
     "BadImage",
+    "Batch",
     "Dataset",
     "FileSamples",
+    "Loader",
+    "Preprocess",
     "Problem",
     "Samples",
     "class_counts",
@@ -30,8 +36,11 @@ __all__ = [
 _HOME = {
     "ArraySamples": "samples",
     "BadImage": "badimage",
+    "Batch": "batches",
     "Dataset": "dataset",
     "FileSamples": "samples",
+    "Loader": "loader",
+    "Preprocess": "preprocess",
     "Problem": "check",
     "Samples": "samples",
     "class_counts": "dataset",
