@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 
-from striate.data import IMAGE_SUFFIXES, BadImage, Preprocess, decode
+from striate.data import BadImage, Preprocess, decode
+from striate.data.formats import EXTENSIONS
 from striate.errors import StriateError
 from striate.nets.weights import load_model
 from striate.tasks import Classification
@@ -61,8 +62,8 @@ class Predictor:
 
     def _tensor(self, path: str | Path) -> torch.Tensor | str:
         try:
-            data = Path(path).read_bytes()
-            return self.preprocess.tensor(decode(data, self.preprocess.channels, str(path)))
+            image = decode(Path(path).read_bytes(), self.preprocess.channels, str(path))
+            return self.preprocess.tensor(image)
         except OSError as error:
             return f"{path}: {error.strerror}"
         except BadImage as error:
@@ -80,7 +81,7 @@ def find_images(arguments: Iterable[str]) -> Iterator[str]:
             found = [
                 str(file)
                 for file in sorted(path.rglob("*"))
-                if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file() and not file.name.startswith(".")
+                if file.suffix.lower() in EXTENSIONS and file.is_file() and not file.name.startswith(".")
             ]
             if not found:
                 raise StriateError(f"no images in {argument}")

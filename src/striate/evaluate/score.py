@@ -39,7 +39,7 @@ def model_path(model: str | Path) -> Path:
     if path.is_dir():
         file = RunFolder.open(path).model
         if not file.is_file():
-            raise StriateError(f"{path} has no model yet: its first epoch is not done; continue it with --resume {path}")
+            raise StriateError(f"{path} has no model yet, its first epoch is not done; continue it: --resume {path}")
         return file
     if not path.exists():
         raise StriateError(f"no model file or run {path}")

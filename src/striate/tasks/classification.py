@@ -5,9 +5,11 @@ Softmax lives in the loss (cross entropy on logits, with label smoothing as Szeg
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -22,7 +24,7 @@ class ClassificationMetrics:
     loss: float
     accuracy: float
     top5: float | None  # None for five classes or fewer
-    confusion: np.ndarray  # int64 [K, K]: rows are the true class, columns the predicted one
+    confusion: NDArray[np.int64]  # int64 [K, K]: rows are the true class, columns the predicted one
 
 
 class Classification:
@@ -45,7 +47,7 @@ class Classification:
         """Class probabilities float32 [B, K]."""
         return prediction.float().softmax(1)
 
-    def metrics(self, decoded: np.ndarray, target: np.ndarray) -> ClassificationMetrics:
+    def metrics(self, decoded: NDArray[Any], target: NDArray[Any]) -> ClassificationMetrics:
         """Measures from probabilities [N, K] and class indices [N]; all zero for an empty part."""
         classes, samples = len(self.classes), len(target)
         if samples == 0:
@@ -64,12 +66,12 @@ class Classification:
             confusion=confusion,
         )
 
-    def top(self, probabilities: np.ndarray, k: int) -> list[tuple[str, float]]:
+    def top(self, probabilities: NDArray[Any], k: int) -> list[tuple[str, float]]:
         """The k most probable classes of one image, most probable first."""
         order = np.argsort(-probabilities, kind="stable")[:k]
         return [(self.classes[index], float(probabilities[index])) for index in order]
 
-    def draw(self, image: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    def draw(self, image: NDArray[np.uint8], probabilities: NDArray[Any]) -> NDArray[np.uint8]:
         """The image uint8 [H, W, C], as RGB, with the likeliest class written under it."""
         height, width = image.shape[:2]
         picture = Image.fromarray(image.squeeze()).convert("RGB")

@@ -4,10 +4,11 @@ One training loop and one evaluation serve whatever keeps this contract.
 """
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 __all__ = ["Metrics", "Task", "decode_all"]
@@ -27,21 +28,29 @@ class Task(Protocol):
     def decode(self, prediction: Tensor) -> Tensor:
         """The prediction as a person reads it (for classes: probabilities, float32 [B, K])."""
 
-    def metrics(self, decoded: np.ndarray, target: np.ndarray) -> "Metrics":
+    def metrics(self, decoded: NDArray[Any], target: NDArray[Any]) -> "Metrics":
         """The measures of a whole part, from what `decode` gave for it."""
 
 
 class Metrics(Protocol):
     """The measures every task has; each adds its own."""
 
-    samples: int
-    loss: float
-    accuracy: float
+    @property
+    def samples(self) -> int:
+        """How many images were measured."""
+
+    @property
+    def loss(self) -> float:
+        """The mean loss over them."""
+
+    @property
+    def accuracy(self) -> float:
+        """The share that is right."""
 
 
 def decode_all(
     net: torch.nn.Module, task: Task, batches: Iterable[tuple[Tensor, Tensor, Tensor]], device: torch.device
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """What the net predicts for every batch, decoded, and what was desired: two arrays, in the batches' order.
 
     The net is put in evaluation mode for the while, computes in float32, and keeps no graph.

@@ -25,7 +25,7 @@ class WeightAverage:
         """Move the average towards the net by one step's share."""
         decay = min(self._decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        averages, values = list(self.net.parameters()), [p.detach() for p in net.parameters()]
+        averages, values = [list[torch.Tensor](n.parameters()) for n in (self.net, net)]
         torch._foreach_lerp_(averages, values, 1 - decay)
         for average, value in zip(self.net.buffers(), net.buffers(), strict=True):
             average.copy_(value)

@@ -85,8 +85,8 @@ class RunFolder:
             return folder
         if not folder.path.is_dir():
             parent = folder.path.parent
-            runs = [other.name for other in parent.iterdir() if other.is_dir()] if parent.is_dir() else []
-            raise StriateError(unknown(f"run in {parent}", folder.path.name, sorted(runs)) if runs else f"no run {path}")
+            runs = sorted(other.name for other in parent.iterdir() if other.is_dir()) if parent.is_dir() else []
+            raise StriateError(unknown(f"run in {parent}", folder.path.name, runs) if runs else f"no run {path}")
         raise StriateError(f"{path} is not a run: it has no config.toml")
 
     def settings(self) -> Settings:

@@ -70,7 +70,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 def _event_writer(folder: Path, purge_step: int | None) -> Any:
     from torch.utils.tensorboard import SummaryWriter  # a second to import: only when a run starts
 
-    return SummaryWriter(str(folder), purge_step=purge_step)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return SummaryWriter(str(folder), purge_step=purge_step)
 
 
 @contextlib.contextmanager

@@ -149,7 +149,7 @@ class Trainer:
                 prediction = self._forward(images)
                 loss = self._task.loss(prediction, labels)
             share = len(labels) / group_images
-            parts.scaler.scale(loss if share == 1 else loss * share).backward()
+            parts.scaler.scale(loss if share == 1 else loss * share).backward()  # type: ignore[no-untyped-call]  # torch's
             value = loss.item()
             if (illness := self._health.sick(value)) is not None:
                 self._diverge(illness)
@@ -179,7 +179,7 @@ class Trainer:
 
     def _end_epoch(self, stop: StopRequest) -> None:
         """Validate, tell the schedule, keep the best, log, save."""
-        position, settings = self.position, self._settings
+        position = self.position
         metrics = self._validate(stop) if self._val is not None else None
         if stop:
             return

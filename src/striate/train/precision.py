@@ -91,7 +91,7 @@ def _stepper(
     def step() -> None:
         with autocast(images.device, precision):
             value = loss(trial(images), labels)
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         trial.zero_grad(set_to_none=True)
 
     return step

@@ -3,7 +3,7 @@
 import torch
 
 from striate.augment import HorizontalFlip, Noise, PadCrop, Policy
-from striate.data import Dataset
+from striate.data import ArraySamples, Dataset, Samples
 from striate.errors import StriateError
 from striate.nets import model_info
 from striate.train.settings import Settings
@@ -21,13 +21,18 @@ def resolve(settings: Settings, data: Dataset) -> Settings:
     size = settings.size or min(native)
     return settings.replace(
         size=size,
-        channels=settings.channels or data.channels,
+        channels=settings.channels or _channels(data.train),
         pad=size // 8 if settings.pad is None else settings.pad,
         flip=data.mirror if settings.flip is None else settings.flip,
         device=str(pick_device(settings.device)),
         threads=settings.threads or torch.get_num_threads(),
         batch_size=min(settings.batch_size, len(data.train)),
     )
+
+
+def _channels(samples: Samples) -> int:
+    """What an array holds; files are read as RGB, whatever each of them is."""
+    return samples.images.shape[3] if isinstance(samples, ArraySamples) else 3
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -111,7 +111,8 @@ def _prepare(settings: Settings) -> None:
 
 
 def _fit_preprocess(settings: Settings, data: Dataset) -> Preprocess:
-    assert settings.size is not None and settings.channels is not None
+    assert settings.size is not None
+    assert settings.channels is not None
     size = (settings.size, settings.size)
     return Preprocess.fit(
         data.train, settings.channels, size, resize=settings.resize, threads=max(1, settings.workers)
@@ -120,7 +121,8 @@ def _fit_preprocess(settings: Settings, data: Dataset) -> Preprocess:
 
 def _build(settings: Settings, data: Dataset) -> nn.Module:
     """The net with its first weights: a function of the settings alone."""
-    assert settings.size is not None and settings.channels is not None
+    assert settings.size is not None
+    assert settings.channels is not None
     torch.manual_seed(settings.seed)
     return create_model(
         settings.model,
@@ -184,7 +186,7 @@ def _train(
     )
 
     def keep(path_of: Any, kept: nn.Module, position: Position, metrics: Metrics | None) -> None:
-        measures = {"epoch": position.epoch, "step": position.step}
+        measures: dict[str, Any] = {"epoch": position.epoch, "step": position.step}
         if metrics is not None:
             measures |= {"val_accuracy": metrics.accuracy, "val_loss": metrics.loss}
         save_model(path_of, kept, dataclasses.replace(card, metrics=measures))

@@ -107,12 +107,17 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> 
 
 def _random_states() -> dict[str, Any]:
     version, words, gauss = random.getstate()
-    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002  # the state that other libraries draw from
+    assert isinstance(numpy_state, dict)
+    mersenne = numpy_state["state"]
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "python": [version, torch.tensor(words, dtype=torch.int64), gauss],
-        "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
+        "numpy": {
+            **numpy_state,
+            "state": {"key": torch.from_numpy(mersenne["key"].astype(np.int64)), "pos": int(mersenne["pos"])},
+        },
     }
 
 
@@ -122,5 +127,6 @@ def _set_random_states(states: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all(states["cuda"])
     version, words, gauss = states["python"]
     random.setstate((version, tuple(words.tolist()), gauss))
-    kind, keys, *rest = states["numpy"]
-    np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002  # the state libraries share
+    numpy_state = states["numpy"]
+    numpy_state["state"]["key"] = numpy_state["state"]["key"].numpy().astype(np.uint32)
+    np.random.set_state(numpy_state)  # noqa: NPY002  # as above

@@ -5,16 +5,16 @@ import resource
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 import striate
 from striate import _native
 from striate.data import Dataset, Preprocess, Samples
-from striate.data.preprocess import centre_window
+from striate.data.preprocess import centre_windows
 from striate.nets import layer_table
 from striate.tasks import ClassificationMetrics
 from striate.train.log import read_log
@@ -82,10 +82,14 @@ def run_record(
 
 
 def scored(
-    part: str, samples: Samples, preprocess: Preprocess, classes: tuple[str, ...], probabilities: np.ndarray, metrics: Any
+    part: str,
+    samples: Samples,
+    preprocess: Preprocess,
+    classes: tuple[str, ...],
+    probabilities: NDArray[np.float32],
+    metrics: ClassificationMetrics,
 ) -> Scored:
     """A part's measures, with the most confident mistakes as pictures. probabilities: float32 [N, K]."""
-    assert isinstance(metrics, ClassificationMetrics)
     predicted = probabilities.argmax(1)
     wrong = np.flatnonzero(predicted != samples.labels)
     worst = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:MISTAKES]
@@ -146,16 +150,20 @@ def _examples(data: Dataset, preprocess: Preprocess) -> tuple[Example, ...]:
     )
 
 
-def _picture(samples: Samples, index: int, preprocess: Preprocess) -> np.ndarray:
+def _picture(samples: Samples, index: int, preprocess: Preprocess) -> NDArray[np.uint8]:
     """What the net sees of an image, before normalisation: its centre window."""
     base = preprocess.base(samples.pixels(index, preprocess.channels))
-    (top, left), (height, width) = centre_window(base.shape, preprocess.size), preprocess.size
+    height, width = preprocess.size
+    top, left, _ = centre_windows(np.array([base.shape[:2]], np.int32), (height, width))[0]
     return base[top : top + height, left : left + width]
 
 
-def _first_filters(net: nn.Module) -> np.ndarray | None:
+def _first_filters(net: nn.Module) -> NDArray[np.float32] | None:
     first = next((module for module in net.modules() if isinstance(module, nn.Conv2d)), None)
-    return None if first is None else first.weight.detach().float().cpu().contiguous().numpy()
+    if first is None:
+        return None
+    filters: NDArray[np.float32] = first.weight.detach().float().cpu().contiguous().numpy()
+    return filters
 
 
 def _machine(settings: Settings) -> dict[str, str]:

@@ -1,69 +1,72 @@
 """How numbers are put into words: the same value reads the same everywhere on the page.
 
-A dash stands for "there is none". Narrow no-break spaces keep a number and its unit on one line.
+A dash stands for "there is none". A narrow no-break space keeps a number and its unit on one line (ISO 80000-1, 7.1.4).
 """
 
+import datetime
 import math
+import unicodedata
 
-__all__ = ["DASH", "compact", "decimal", "duration", "elide", "memory", "percent", "plural", "shape", "whole"]
+__all__ = ["DASH", "columns_of", "compact", "decimal", "duration", "elide", "memory", "moment", "percent", "plural", "shape", "whole"]
 
 DASH = "–"
-THIN = "\u202f"  # narrow no-break space, between a number and its unit (ISO 80000-1, 7.1.4)
+GAP = "\u202f"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def percent(share: float | None, of: int | None = None) -> str:
     """A share of 1 as per cent, with as many digits as `of` images can carry; 100 % and 0 % only when it is so.
 
-    >>> percent(356 / 360, of=360), percent(9999.9 / 10000, of=10000), percent(1.0)
-    ('98.9\u202f%', '99.999\u202f%', '100\u202f%')
+    >>> print(percent(356 / 360, of=360), percent(9987 / 10000, of=10000), percent(0.999999), percent(1.0), percent(None))
+    98.9 % 99.87 % 99.9999 % 100 % –
     """
     if share is None or math.isnan(share):
         return DASH
     if share in (0.0, 1.0):
-        return f"{share:.0%}".replace("%", f"{THIN}%")
+        return f"{100 * share:.0f}{GAP}%"
     digits = 2 if of is not None and of >= 2000 else 1  # one image in 2,000 is 0.05 %
     while digits < 9 and float(f"{100 * share:.{digits}f}") in (0.0, 100.0):
         digits += 1
-    return f"{100 * share:.{digits}f}{THIN}%"
+    return f"{100 * share:.{digits}f}{GAP}%"
 
 
 def whole(number: int) -> str:
-    """
-    >>> whole(61706)
-    '61,706'
+    """Digits in groups of three.
+
+    >>> print(whole(61706))
+    61,706
     """
     return f"{number:,}"
 
 
 def plural(number: int, noun: str, many: str | None = None) -> str:
-    """
-    >>> plural(1, "image"), plural(2062, "image"), plural(10, "class", "classes")
-    ('1 image', '2,062 images', '10 classes')
+    """A number of things.
+
+    >>> print(plural(1, "image"), "|", plural(2062, "image"), "|", plural(10, "class", "classes"))
+    1 image | 2,062 images | 10 classes
     """
     return f"{number:,} {noun if number == 1 else many or noun + 's'}"
 
 
 def compact(number: float) -> str:
-    """Three digits and a metric prefix: for parameters, multiply-adds, speeds.
+    """Three digits and a metric prefix: for parameters, multiply-adds, images per second.
 
-    >>> compact(416520), compact(25557032), compact(15.47e9), compact(61), compact(8.25)
-    ('417 k', '25.6 M', '15.5 G', '61', '8.25')
+    >>> print(*map(compact, (416520, 25557032, 15.47e9, 61, 8.25, 999.96)), sep=" | ")
+    417 k | 25.6 M | 15.5 G | 61 | 8.25 | 1.00 k
     """
     if not math.isfinite(number):
         return DASH
     for power, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        # 999.5 would be rounded to "1000"; it belongs to the next prefix.
-        if abs(number) >= 0.9995 * power:
-            return f"{_significant(number / power)}{THIN}{prefix}".replace(THIN, " ")
-    return _significant(number)
+        if abs(number) >= 0.9995 * power:  # 999.5 would be rounded to "1000": it belongs to the next prefix
+            return f"{_three_digits(number / power)}{GAP}{prefix}"
+    return str(int(number)) if number == int(number) else _three_digits(number)
 
 
 def decimal(number: float | None) -> str:
-    """Three significant digits; powers of ten below 0.001. NaN and infinity are said, since a loss may be either.
+    """Three significant digits; powers of ten below 0.0001. NaN and infinity are said, since a loss may be either.
 
-    >>> decimal(0.05213), decimal(2.3026), decimal(0.0), decimal(3e-5), decimal(math.nan), decimal(None)
-    ('0.0521', '2.30', '0', '3×10⁻⁵', 'not a number', '–')
+    >>> print(*map(decimal, (0.05213, 2.3, 0.1, 0.0, 2.5e-5, 12345.6, math.nan, None)), sep=" | ")
+    0.0521 | 2.30 | 0.1 | 0 | 2.5×10⁻⁵ | 12,346 | not a number | –
     """
     if number is None:
         return DASH
@@ -73,52 +76,67 @@ def decimal(number: float | None) -> str:
         return "infinite" if number > 0 else "minus infinite"
     if number == 0:
         return "0"
-    if not 1e-3 <= abs(number) < 1e6:
+    if not 1e-4 <= abs(number) < 1e6:
         mantissa, exponent = f"{number:.2e}".split("e")
         return f"{mantissa.rstrip('0').rstrip('.')}×10{str(int(exponent)).translate(SUPERSCRIPTS)}"
-    if abs(number) >= 1000:
-        return f"{number:,.0f}"
-    return _significant(number)
+    return _three_digits(number)
 
 
 def duration(seconds: float) -> str:
-    """
-    >>> duration(0.42), duration(12.34), duration(245), duration(7512), duration(180000)
-    ('0.42 s', '12.3 s', '4 min 05 s', '2 h 05 min', '2 d 2 h')
+    """The two largest units.
+
+    >>> print(*map(duration, (0.42, 12.34, 59.96, 245, 7512, 180000)), sep=" | ")
+    0.42 s | 12.3 s | 1 min 00 s | 4 min 05 s | 2 h 05 min | 2 d 2 h
     """
     if not math.isfinite(seconds):
         return DASH
-    if seconds < 1:
-        return f"{seconds:.2f} s"
+    if seconds < 0.995:
+        return f"{seconds:.2f}{GAP}s"
     if seconds < 59.95:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}{GAP}s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
+        return f"{minutes}{GAP}min {rest:02d}{GAP}s"
     hours, minutes = divmod(round(seconds / 60), 60)
     if hours < 24:
-        return f"{hours} h {minutes:02d} min"
+        return f"{hours}{GAP}h {minutes:02d}{GAP}min"
     days, hours = divmod(round(seconds / 3600), 24)
-    return f"{days} d {hours} h"
+    return f"{days}{GAP}d {hours}{GAP}h"
 
 
 def memory(nbytes: int | None) -> str:
-    """
-    >>> memory(432013312), memory(3 << 30), memory(512), memory(None)
-    ('412 MiB', '3.00 GiB', '512 B', '–')
+    """Binary prefixes, as memory is sold.
+
+    >>> print(*map(memory, (432013312, 3 << 30, 512, None)), sep=" | ")
+    412 MiB | 3.00 GiB | 512 B | –
     """
     if nbytes is None:
         return DASH
     for power, prefix in ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
         if nbytes >= power:
-            return f"{_significant(nbytes / power)} {prefix}"
-    return f"{nbytes} B"
+            return f"{_three_digits(nbytes / power)}{GAP}{prefix}"
+    return f"{nbytes}{GAP}B"
+
+
+def moment(iso: str) -> str:
+    """A point in time for people; a text that is no ISO 8601 is shown as it is.
+
+    >>> print(moment("2026-03-09T14:05:33+00:00"), moment("2026-03-09T14:05:33"), moment("yesterday"), sep=" | ")
+    9 March 2026, 14:05 UTC | 9 March 2026, 14:05 | yesterday
+    """
+    try:
+        then = datetime.datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    months = "January February March April May June July August September October November December".split()
+    return f"{then.day} {months[then.month - 1]} {then.year}, {then:%H:%M} {then.tzname() or ''}".rstrip()
 
 
 def shape(sizes: tuple[int, ...]) -> str:
-    """
-    >>> shape((6, 28, 28)), shape((10,))
-    ('6 × 28 × 28', '10')
+    """The sizes of an array.
+
+    >>> print(shape((6, 28, 28)), "|", shape((10,)))
+    6 × 28 × 28 | 10
     """
     return " × ".join(map(str, sizes))
 
@@ -126,30 +144,32 @@ def shape(sizes: tuple[int, ...]) -> str:
 def elide(text: str, columns: int) -> str:
     """`text` cut to `columns` columns, with an ellipsis; East Asian wide characters take two, combining marks none.
 
-    >>> elide("golden retriever", 8), elide("ant", 8), elide("数字の七", 5)
-    ('golden…', 'ant', '数字…')
+    >>> print(elide("golden retriever", 8), elide("ant", 8), elide("数字の七", 5))
+    golden… ant 数字…
     """
-    import unicodedata
-
-    def width(character: str) -> int:
-        if unicodedata.combining(character):
-            return 0
-        return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-    if sum(map(width, text)) <= columns:
+    if sum(map(columns_of, text)) <= columns:
         return text
-    kept, used = "", 1  # the ellipsis
+    kept, used = "", 1  # the ellipsis takes one
     for character in text:
-        used += width(character)
+        used += columns_of(character)
         if used > columns:
             break
         kept += character
     return kept.rstrip() + "…"
 
 
-def _significant(number: float) -> str:
-    """Three significant digits, never an exponent, for 0.001 <= |number| < 1000."""
-    size = abs(number)
-    digits = 0 if size >= 99.95 else 1 if size >= 9.995 else 2 if size >= 0.9995 else 2 - math.floor(math.log10(size)) - 1 if size else 0
-    text = f"{number:.{digits}f}"
-    return text if size >= 0.9995 else text.rstrip("0").rstrip(".")
+def columns_of(character: str) -> int:
+    """How many columns of a fixed-width terminal one character takes (Unicode Annex 11): a fair guess at its width."""
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _three_digits(number: float) -> str:
+    """Three significant digits without an exponent; below 1 without trailing zeros (a rate of 0.1 is no measurement)."""
+    text = f"{number:#.3g}"
+    if "e" in text and abs(number) >= 1:
+        return f"{number:,.0f}"
+    if "e" in text:
+        text = f"{number:.6f}"
+    return text.rstrip("0").rstrip(".") if abs(number) < 1 else text.rstrip(".")

@@ -1,0 +1,134 @@
+"""Pull the plug, for real, wherever it hurts most: the run that is resumed ends byte for byte like one left alone."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from striate.data import open as open_data
+from striate.errors import StriateError
+from striate.train import reporter_for, resume, settings_from, start
+from striate.train.checkpoint import CheckpointFolder
+from striate.train.log import read_log
+
+DRIVER = Path(__file__).with_name("killed_run.py")
+
+# Ten updates an epoch (1,294 training digits in batches of 128), a checkpoint at every third.
+SETTINGS = {"data": "digits", "epochs": 2, "batch_size": 128, "checkpoint_steps": 3, "seed": 3, "name": "run"}
+NETS = {
+    "lenet5, SGD, average, 1 thread": {"model": "lenet5", "ema": 0.9, "schedule": "onecycle", "threads": 1},
+    "mlp with dropout and batch norm, AdamW, accumulation, plateau, 2 threads": {
+        "model": "mlp",
+        "model_settings": {"hidden": [32, 16], "dropout": 0.3, "batch_norm": True},
+        "size": 8,
+        "optimizer": "adamw",
+        "lr": 3e-3,
+        "accumulate": 3,
+        "schedule": "plateau",
+        "plateau_epochs": 1,
+        "threads": 2,
+        "checkpoint_steps": 1,
+    },
+    "resnet20, bf16, channels-last, 4 threads": {
+        "model": "resnet20",
+        "size": 8,
+        "precision": "bf16",
+        "channels_last": True,
+        "threads": 4,
+    },
+}
+# Each point is reached in a process of its own, which resumes what the one before it left, with other loader threads.
+# The second and third lie in one epoch; the last two are inside the writing of a checkpoint.
+KILLS = [("update:1", 0), ("update:4", 1), ("update:2", 2), ("validate:1", 4), ("tensors:1", 2), ("log:1", 1), ("seal:1", 0)]
+
+
+def run_killed(settings_file: Path, kill: str | None, workers: int) -> None:
+    command = [sys.executable, str(DRIVER), str(settings_file), "--workers", str(workers)]
+    done = subprocess.run([*command, *(["--kill", kill] if kill else [])], capture_output=True, text=True, check=False)
+    expected = -signal.SIGKILL if kill else 0
+    assert done.returncode == expected, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("net", NETS.values(), ids=NETS.keys())
+def test_a_killed_and_resumed_run_ends_byte_for_byte_like_one_left_alone(tmp_path: Path, net: dict[str, object]) -> None:
+    common = {"precision": "fp32", "channels_last": False, **SETTINGS, **net}
+    whole, broken = tmp_path / "whole.json", tmp_path / "broken.json"
+    whole.write_text(json.dumps({**common, "output": str(tmp_path / "whole")}))
+    broken.write_text(json.dumps({**common, "output": str(tmp_path / "broken")}))
+    run_killed(whole, None, workers=2)
+    for kill, workers in KILLS:
+        run_killed(broken, kill, workers)
+    run_killed(broken, None, workers=2)
+    for name in ("last.safetensors", "best.safetensors"):
+        expected, found = (tmp_path / which / "run" / name for which in ("whole", "broken"))
+        assert found.read_bytes() == expected.read_bytes(), f"{name} differs"
+    checkpoints = [CheckpointFolder(tmp_path / which / "run" / "checkpoints", keep=2) for which in ("whole", "broken")]
+    assert checkpoints[0].steps() == checkpoints[1].steps()
+    expected_state, found_state = (folder.load(folder.steps()[-1]) for folder in checkpoints)
+    assert found_state.tensors.keys() == expected_state.tensors.keys()
+    for name, tensor in expected_state.tensors.items():
+        assert found_state.tensors[name].numpy().tobytes() == tensor.numpy().tobytes(), name
+    logs = [[_timeless(record) for record in read_log(tmp_path / which / "run")] for which in ("whole", "broken")]
+    assert logs[0] == logs[1]
+
+
+def _timeless(record: dict[str, object]) -> dict[str, object]:
+    times = {"time", "started", "seconds", "images_per_second", "data_wait_share"}
+    return {name: value for name, value in record.items() if name not in times}
+
+
+@pytest.fixture
+def short(tmp_path: Path) -> dict[str, object]:
+    return {
+        **SETTINGS,
+        "model": "mlp",
+        "model_settings": {"hidden": [8]},
+        "size": 8,
+        "precision": "fp32",
+        "epochs": 1,
+        "keep": 2,
+        "output": str(tmp_path),
+    }
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_named(
+    tmp_path: Path, short: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(settings_from(short), reporter_for(quiet=True))
+    expected = (tmp_path / "run" / "last.safetensors").read_bytes()
+    newest = max((tmp_path / "run" / "checkpoints").glob("*.safetensors"))
+    newest.write_bytes(newest.read_bytes()[:-1])
+    resume(tmp_path / "run", reporter_for(sys.stderr))
+    said = capsys.readouterr().err
+    assert f"warning: checkpoint {newest} is damaged: its SHA-256 does not match; using the one before it" in said
+    assert "goes on after step 9" in said
+    assert (tmp_path / "run" / "last.safetensors").read_bytes() == expected
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path: Path, short: dict[str, object]) -> None:
+    start(settings_from(short), reporter_for(quiet=True))
+    expected = (tmp_path / "run" / "last.safetensors").read_bytes()
+    ended = resume(tmp_path / "run", reporter_for(quiet=True))
+    assert ended.outcome.kind == "finished"
+    assert (tmp_path / "run" / "last.safetensors").read_bytes() == expected
+
+
+def test_other_data_are_refused(tmp_path: Path, short: dict[str, object]) -> None:
+    start(settings_from(short), reporter_for(quiet=True))
+    config = tmp_path / "run" / "config.toml"
+    config.write_text(config.read_text().replace("val_fraction = 0.1", "val_fraction = 0.2"))
+    assert len(open_data("digits", val_fraction=0.2).train) != 1294
+    with pytest.raises(StriateError, match=r"its data changed: 1294 training images of 10 classes then, 11\d\d of 10 now"):
+        resume(tmp_path / "run", reporter_for(quiet=True))
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StriateError, match=r"is not a run: it has no config\.toml"):
+        resume(tmp_path, reporter_for(quiet=True))
+    (tmp_path / "lenet5-digits").mkdir()
+    with pytest.raises(StriateError, match=r"unknown run in .*'lenet-digits'; did you mean 'lenet5-digits'\?"):
+        resume(tmp_path / "lenet-digits", reporter_for(quiet=True))
