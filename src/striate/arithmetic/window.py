@@ -98,6 +98,8 @@ class Window:
         return outputs
 
     def _too_small(self, n: int) -> str:
+        if n < 1:
+            return "an input has at least 1 px"
         missing = self.smallest - n
         padding = (self.low + (missing + 1) // 2, self.high + missing // 2)
         kernel = (n + self.low + self.high - 1) // self.dilation + 1

@@ -29,9 +29,11 @@ def misfit(net: nn.Module, shape: tuple[int, int, int], prefix: str = "") -> str
     where = f"{name} ({describe(layer)})"
     if isinstance(layer, nn.Linear):
         return f"{where} takes {layer.in_features} values per image and would get {seen[-1] if seen else 0}"
+    if isinstance(layer, nn.Conv2d) and seen[0] != layer.in_channels:
+        return f"{where} takes {_count(layer.in_channels, 'channel')} and would get {seen[0]}"
     if windows(layer) and len(seen) == 3:
         return f"{where} would see {seen[1]}×{seen[2]} px"
-    return f"{where} refuses {'×'.join(map(str, seen))}: {str(walked.error).splitlines()[0]}"
+    return f"{where} {str(walked.error).splitlines()[0]}"
 
 
 def feature_shape(features: nn.Module, in_chans: int, input_size: tuple[int, int]) -> tuple[int, ...]:
@@ -72,14 +74,17 @@ def explain(net: Net, x: Tensor) -> DoesNotFit | None:
     reason = misfit(net, (channels, height, width))
     if reason is None:
         return None
-    return DoesNotFit(f"{spec.name} cannot take {height}×{width} images: {reason}; {_advice(net)}")
+    return DoesNotFit(
+        f"{spec.name} cannot take {height}×{width} images: {reason}; {_advice(net, (channels, height, width))}"
+    )
 
 
-def _advice(net: Net) -> str:
+def _advice(net: Net, shape: tuple[int, int, int]) -> str:
     spec = net.spec
     if net.fixed_size:
-        size = "{}×{}".format(*spec.input_size)
-        return f"resize them to {size}, or create the net with input_size=(height, width)"
+        resize = f"resize them to {spec.input_size[0]}×{spec.input_size[1]}"
+        could = isinstance(net.features, nn.Module) and walk(net.features, shape).error is None
+        return f"{resize}, or create the net with input_size=({shape[1]}, {shape[2]})" if could else resize
     side = smallest_side(lambda n: misfit(net, (spec.in_chans, n, n)) is None)
     return f"use images of at least {side}×{side}"
 

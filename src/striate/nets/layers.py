@@ -3,6 +3,7 @@
 from torch import nn
 
 from striate.arithmetic import Window
+from striate.nets.flatten import FlattenExactly
 
 __all__ = ["describe", "windows"]
 
@@ -22,6 +23,7 @@ _NAMES: dict[type[nn.Module], str] = {
     nn.Tanh: "tanh",
     nn.Dropout: "dropout",
     nn.Flatten: "flatten",
+    FlattenExactly: "flatten",
 }
 
 

@@ -7,7 +7,6 @@ at the end: it lives in the loss, where log-sum-exp keeps it exact, and in the d
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -35,7 +34,7 @@ class NetSpec:
     num_classes: int
     in_chans: int
     input_size: tuple[int, int]  # height, width in px
-    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Net(nn.Module, ABC):

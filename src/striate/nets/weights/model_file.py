@@ -1,8 +1,9 @@
 """The model file: one safetensors file that holds a trained net and everything needed to use it as it was evaluated.
 
-The tensors have the net's own names. The metadata hold two texts: `striate`, the card as JSON, and `sha256`, the digest
-of all names and tensors, because the format itself cannot tell a flipped bit. The card holds what builds the net again
-(name, settings, classes, channels, input size), what prepares an image (`preprocess`), and where it all came from.
+The tensors have the net's own names. The metadata hold two texts: `striate`, the card as JSON, and `sha256`, the
+digest of the card and all tensors, because the format itself cannot tell a flipped bit. The card holds what builds the
+net again (name, settings, classes, channels, input size), what prepares an image (`preprocess`), and where it all came
+from.
 """
 
 import hashlib
@@ -66,7 +67,8 @@ def save_model(path: str | Path, net: nn.Module, card: ModelCard) -> None:
     if wrong:
         raise StriateError(f"the card describes another net than the one to save in {path}: {wrong}")
     tensors = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
-    metadata = {"striate": json.dumps(asdict(card), ensure_ascii=False), "sha256": _digest(tensors)}
+    text = json.dumps(asdict(card), ensure_ascii=False)
+    metadata = {"striate": text, "sha256": _digest(text, tensors)}
     atomic.write_bytes(Path(path), safetensors.torch.save(tensors, metadata))
 
 
@@ -79,8 +81,8 @@ def load_model(path: str | Path) -> tuple[Net, ModelCard]:
     path = Path(path)
     file = read(path)
     card = _card(path, file.metadata)
-    if file.metadata.get("sha256") != _digest(file.tensors):
-        raise StriateError(f"{path} is damaged: its tensors are not the ones that were saved; use another copy")
+    if file.metadata.get("sha256") != _digest(file.metadata["striate"], file.tensors):
+        raise StriateError(f"{path} is damaged: it does not hold what was saved in it; use another copy")
     try:
         with torch.device("meta"):  # no weight is drawn only to be overwritten
             net = card.build()
@@ -113,16 +115,20 @@ def _card(path: Path, metadata: Mapping[str, str]) -> ModelCard:
                 f"this is {striate.__version__}, which reads up to format {FORMAT}: upgrade striate"
             )
         height, width = fields.pop("input_size")
-        return ModelCard(**{**fields, "classes": tuple(fields["classes"]), "input_size": (height, width)})
+        settings = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in fields.pop("settings").items()
+        }
+        classes = tuple(fields.pop("classes"))
+        return ModelCard(**fields, classes=classes, input_size=(height, width), settings=settings)
     except (ValueError, KeyError, TypeError) as error:
         raise StriateError(f"{path} is damaged: its striate card cannot be read ({error}); use another copy") from error
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and bytes, in the order of the names."""
-    digest = hashlib.sha256()
+def _digest(card: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the card, then each tensor's name, type, shape and bytes, in the order of the names."""
+    digest = hashlib.sha256(card.encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

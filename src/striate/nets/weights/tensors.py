@@ -17,6 +17,7 @@ from striate.errors import StriateError
 __all__ = ["TensorFile", "load_into", "mismatches", "read"]
 
 LARGEST_HEADER = 100_000_000  # bytes; the format's own limit
+OPTIONAL = "num_batches_tracked"  # batch norms did not count before torch 0.4.1, and torch itself fills it in
 LISTED = 4  # mismatches named in a message; the rest are counted
 
 
@@ -53,7 +54,7 @@ def load_into(net: nn.Module, path: Path) -> None:
 def mismatches(net: nn.Module, tensors: dict[str, Tensor]) -> str:
     """Names and shapes in which `tensors` differ from what `net` holds, in one line; empty when they are equal."""
     state = net.state_dict()
-    wrong = [f"{name} is missing" for name in state if name not in tensors]
+    wrong = [f"{name} is missing" for name in state if name not in tensors and not name.endswith(OPTIONAL)]
     wrong += [f"{name} is not in the net" for name in tensors if name not in state]
     wrong += [
         f"{name} is {_shape(tensors[name])} in the file and {_shape(held)} in the net"

@@ -14,9 +14,11 @@ from math import prod
 from torch import Tensor, nn
 
 from striate.nets.fit import feature_shape
+from striate.nets.flatten import FlattenExactly
 from striate.nets.net import Net, NetSpec, Stage
-from striate.nets.zoo.entry import Entry, choose
+from striate.nets.zoo.entry import Entry
 from striate.nets.zoo.initialise import he
+from striate.nets.zoo.settings import choose, probability
 
 __all__ = ["NETS", "AlexNet2012", "AlexNetOneWeirdTrick", "krizhevsky_norm"]
 
@@ -66,25 +68,28 @@ class AlexNet2012(Net):
                 pool5=nn.MaxPool2d(3, stride=2),
             )
         )
-        seen = prod(feature_shape(self.features, spec.in_chans, spec.input_size))
+        seen = feature_shape(self.features, spec.in_chans, spec.input_size)
+        p = probability("dropout", dropout)
+        output = nn.Linear(4096, spec.num_classes)
         self.classifier = nn.Sequential(
             OrderedDict(
-                fc6=nn.Linear(seen, 4096),
+                flatten=FlattenExactly(seen),
+                fc6=nn.Linear(prod(seen), 4096),
                 relu6=nn.ReLU(),
-                drop6=nn.Dropout(dropout),
+                drop6=nn.Dropout(p),
                 fc7=nn.Linear(4096, 4096),
                 relu7=nn.ReLU(),
-                drop7=nn.Dropout(dropout),
-                fc8=nn.Linear(4096, spec.num_classes),
+                drop7=nn.Dropout(p),
+                fc8=output,
             )
         )
         if choose("init", init, INITIALISATIONS):
-            he(self, mode="fan_in")
+            he(self, mode="fan_in", output=output)
         else:
             self._initialise_as_published()
 
     def head(self, f: Tensor) -> Tensor:
-        scores: Tensor = self.classifier(f.flatten(1))  # N × 256hw
+        scores: Tensor = self.classifier(f)
         return scores
 
     def _initialise_as_published(self) -> None:
@@ -125,16 +130,18 @@ class AlexNetOneWeirdTrick(Net):
             nn.MaxPool2d(3, stride=2),
         )
         self.avgpool = nn.AdaptiveAvgPool2d(6)
+        p = probability("dropout", dropout)
+        output = nn.Linear(4096, spec.num_classes)
         self.classifier = nn.Sequential(
-            nn.Dropout(dropout),
+            nn.Dropout(p),
             nn.Linear(256 * 6 * 6, 4096),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            nn.Dropout(p),
             nn.Linear(4096, 4096),
             nn.ReLU(),
-            nn.Linear(4096, spec.num_classes),
+            output,
         )
-        he(self, mode="fan_in")
+        he(self, mode="fan_in", output=output)
 
     def head(self, f: Tensor) -> Tensor:
         scores: Tensor = self.classifier(self.avgpool(f).flatten(1))  # N × 9216 before the classifier

@@ -1,15 +1,12 @@
 """What a family tells the zoo about each of its nets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from striate.errors import StriateError, unknown
 from striate.nets.net import Net
 
-__all__ = ["Entry", "choose"]
-
-T = TypeVar("T")
+__all__ = ["Entry"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +20,3 @@ class Entry:
     args: tuple[Any, ...] = ()
     input_size: tuple[int, int]
     source: str
-
-
-def choose(setting: str, given: str, among: Mapping[str, T]) -> T:
-    """The thing that a setting names. Raises StriateError for a name that is not among them."""
-    if given not in among:
-        raise StriateError(unknown(setting, given, among))
-    return among[given]

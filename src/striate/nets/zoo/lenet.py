@@ -15,9 +15,11 @@ from math import prod
 from torch import Tensor, nn
 
 from striate.nets.fit import feature_shape
+from striate.nets.flatten import FlattenExactly
 from striate.nets.net import Net, NetSpec, Stage
-from striate.nets.zoo.entry import Entry, choose
+from striate.nets.zoo.entry import Entry
 from striate.nets.zoo.initialise import he
+from striate.nets.zoo.settings import choose
 
 __all__ = ["NETS", "LeNet5"]
 
@@ -49,21 +51,23 @@ class LeNet5(Net):
                 s4=subsample(2),
             )
         )
-        seen = prod(feature_shape(self.features, spec.in_chans, spec.input_size))
+        seen = feature_shape(self.features, spec.in_chans, spec.input_size)
+        output = nn.Linear(84, spec.num_classes)
         self.classifier = nn.Sequential(
             OrderedDict(
-                c5=nn.Linear(seen, 120),
+                flatten=FlattenExactly(seen),
+                c5=nn.Linear(prod(seen), 120),
                 act5=squash(),
                 f6=nn.Linear(120, 84),
                 act6=squash(),
-                output=nn.Linear(84, spec.num_classes),
+                output=output,
             )
         )
         if activation == "relu":
-            he(self, mode="fan_in")
+            he(self, mode="fan_in", output=output)
 
     def head(self, f: Tensor) -> Tensor:
-        scores: Tensor = self.classifier(f.flatten(1))  # N × 16hw
+        scores: Tensor = self.classifier(f)
         return scores
 
 

@@ -10,13 +10,16 @@ training, so that nothing is left to do at test time (Srivastava 2014, §10).
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from math import prod
 
 from torch import Tensor, nn
 
 from striate.errors import StriateError
+from striate.nets.flatten import FlattenExactly
 from striate.nets.net import Net, NetSpec
 from striate.nets.zoo.entry import Entry
 from striate.nets.zoo.initialise import he
+from striate.nets.zoo.settings import probability
 
 __all__ = ["MLP", "NETS"]
 
@@ -29,24 +32,25 @@ class MLP(Net):
     fixed_size = True
 
     def __init__(
-        self, spec: NetSpec, *, hidden: Sequence[int] = (512, 512), batch_norm: bool = False, dropout: float = 0.0
+        self, spec: NetSpec, *, hidden: int | Sequence[int] = (512, 512), batch_norm: bool = False, dropout: float = 0.0
     ) -> None:
         super().__init__(spec)
-        if not hidden or min(hidden) < 1:
-            raise StriateError(f"hidden needs the width of at least one layer, each 1 or more, got {tuple(hidden)}")
-        layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
-        seen = spec.in_chans * spec.input_size[0] * spec.input_size[1]
-        for i, width in enumerate(hidden, start=1):
+        widths = _widths(hidden)
+        p = probability("dropout", dropout)
+        image = (spec.in_chans, *spec.input_size)
+        layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=FlattenExactly(image))
+        seen = prod(image)
+        for i, width in enumerate(widths, start=1):
             layers[f"affine{i}"] = nn.Linear(seen, width)
             if batch_norm:
                 layers[f"norm{i}"] = nn.BatchNorm1d(width)
             layers[f"relu{i}"] = nn.ReLU()
-            if dropout:
-                layers[f"dropout{i}"] = nn.Dropout(dropout)
+            if p:
+                layers[f"dropout{i}"] = nn.Dropout(p)
             seen = width
         self.features = nn.Sequential(layers)
         self.classifier = nn.Linear(seen, spec.num_classes)
-        he(self, mode="fan_in")
+        he(self, mode="fan_in", output=self.classifier)
 
     def head(self, f: Tensor) -> Tensor:
         scores: Tensor = self.classifier(f)
@@ -54,7 +58,14 @@ class MLP(Net):
 
 
 def _two_layer(spec: NetSpec, *, hidden: int = 50) -> MLP:
-    return MLP(spec, hidden=(hidden,))
+    return MLP(spec, hidden=hidden)
+
+
+def _widths(hidden: int | Sequence[int]) -> tuple[int, ...]:
+    widths = (hidden,) if isinstance(hidden, int) else tuple(hidden)
+    if not widths or not all(isinstance(width, int) and width >= 1 for width in widths):
+        raise StriateError(f"hidden is the width of each hidden layer, whole numbers of at least 1, got {hidden!r}")
+    return widths
 
 
 NETS = {

@@ -15,8 +15,9 @@ from types import MappingProxyType
 from torch import Tensor, nn
 
 from striate.nets.net import Net, NetSpec, Stage
-from striate.nets.zoo.entry import Entry, choose
+from striate.nets.zoo.entry import Entry
 from striate.nets.zoo.initialise import he
+from striate.nets.zoo.settings import choose
 
 __all__ = ["NETS", "Basic", "Bottleneck", "ResNet"]
 
@@ -92,20 +93,18 @@ class ResNet(Net):
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        outputs = [64, *(width * block.expansion for width in WIDTHS)]
-        strides = (1, 2, 2, 2)
-        layers = [
+        outputs = [width * block.expansion for width in WIDTHS]
+        self.layer1, self.layer2, self.layer3, self.layer4 = (
             _stage(block, channels, width, stride, depth, early)
-            for channels, width, stride, depth in zip(outputs, WIDTHS, strides, depths, strict=False)
-        ]
-        self.layer1, self.layer2, self.layer3, self.layer4 = layers
+            for channels, width, stride, depth in zip([64, *outputs[:-1]], WIDTHS, (1, 2, 2, 2), depths, strict=True)
+        )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(outputs[-1], spec.num_classes)
         self.stages = tuple(
-            Stage(name=f"layer{i}", stride=2 ** (i + 1), channels=channels) for i, channels in enumerate(outputs) if i
+            Stage(name=f"layer{i}", stride=2 ** (i + 1), channels=channels)
+            for i, channels in enumerate(outputs, start=1)
         )
-        he(self, mode="fan_out")
-        self.fc.reset_parameters()  # torchvision and the paper leave the classifier as the engine draws it
+        he(self, mode="fan_out", output=self.fc)
         if zero_init_residual:  # every block begins as the identity (Goyal 2017, §5.1)
             for module in self.modules():
                 if isinstance(module, Basic | Bottleneck):

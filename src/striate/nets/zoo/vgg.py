@@ -13,6 +13,7 @@ from striate.nets.net import Net, NetSpec, Stage
 from striate.nets.zoo.alexnet import krizhevsky_norm
 from striate.nets.zoo.entry import Entry
 from striate.nets.zoo.initialise import he
+from striate.nets.zoo.settings import probability
 
 __all__ = ["NETS", "VGG"]
 
@@ -53,16 +54,18 @@ class VGG(Net):
         self.features = nn.Sequential(*layers)
         self.stages = tuple(stages)
         self.avgpool = nn.AdaptiveAvgPool2d(7)
+        p = probability("dropout", dropout)
+        output = nn.Linear(4096, spec.num_classes)
         self.classifier = nn.Sequential(
             nn.Linear(channels * 7 * 7, 4096),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            nn.Dropout(p),
             nn.Linear(4096, 4096),
             nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(4096, spec.num_classes),
+            nn.Dropout(p),
+            output,
         )
-        he(self, mode="fan_out", linear_std=0.01)
+        he(self, mode="fan_out", output=output)
 
     def head(self, f: Tensor) -> Tensor:
         scores: Tensor = self.classifier(self.avgpool(f).flatten(1))  # N × 25088 before the classifier

@@ -1,0 +1,24 @@
+"""Checks that several families make of their settings; each raises StriateError, saying what was given and expected."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from striate.errors import StriateError, unknown
+
+__all__ = ["choose", "probability"]
+
+T = TypeVar("T")
+
+
+def choose(setting: str, given: str, among: Mapping[str, T]) -> T:
+    """The thing that a setting names."""
+    if given not in among:
+        raise StriateError(unknown(setting, str(given), among))
+    return among[given]
+
+
+def probability(setting: str, given: float) -> float:
+    """A probability that leaves something over: 0 ≤ p < 1."""
+    if not isinstance(given, int | float) or not 0 <= given < 1:
+        raise StriateError(f"{setting} is a probability, at least 0 and below 1, got {given!r}")
+    return float(given)
