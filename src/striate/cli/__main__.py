@@ -1,0 +1,8 @@
+"""`python -m striate.cli`: the command line where the `striate` script is not on the path."""
+
+import sys
+
+from striate.cli.app import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""What an error says on the command line, on stderr, and the exit code that goes with it."""
+
+import traceback
+from pathlib import Path
+
+import typer
+
+from striate.errors import StriateError
+
+__all__ = ["UsageError", "exit_code", "say"]
+
+
+class UsageError(StriateError):
+    """The command was called wrongly: exit code 2, as for an option that does not exist."""
+
+
+def exit_code(error: Exception) -> int:
+    """2 when the command was called wrongly, else 1."""
+    if isinstance(error, typer.TyperException):
+        return error.exit_code
+    return 2 if isinstance(error, UsageError) else 1
+
+
+def say(error: Exception) -> str:
+    """What went wrong. Only a list of files, which a StriateError may carry, breaks into lines."""
+    message = _message(error)
+    return message if isinstance(error, StriateError) else " ".join(message.split())
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, typer.TyperException):
+        return _usage(error)
+    if isinstance(error, StriateError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "out of memory; a smaller --batch-size or --size needs less"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {error} ({_where(error)}); this is a bug in striate, --debug shows all of it"
+
+
+def _usage(error: typer.TyperException) -> str:
+    """The parser's message in the manner of the others: lower case, no full stop, "did you mean"."""
+    option, near = getattr(error, "option_name", None), getattr(error, "possibilities", ())
+    if option and near != ():  # an option that does not exist; `near` is None when no name is like it
+        hint = f"did you mean {near[0]!r}?" if near else "--help lists those there are"
+        return f"unknown option {option!r}; {hint}"
+    message = error.format_message().strip().rstrip(".")
+    return message[:1].lower() + message[1:]
+
+
+def _where(error: Exception) -> str:
+    """The innermost line of striate that the error went through."""
+    package = str(Path(__file__).resolve().parents[1])
+    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(package)]
+    if not ours:
+        return "outside striate"
+    return f"{Path(ours[-1].filename).relative_to(Path(package).parent)}:{ours[-1].lineno}"

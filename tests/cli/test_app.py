@@ -1,0 +1,162 @@
+"""What every command has in common: exit codes, one-line errors, signals, help, completion."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+import typer
+
+import striate as package
+from striate.cli import main
+from striate.cli.app import app
+from striate.errors import StriateError
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_version(striate: Run) -> None:
+    done = striate("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"striate {package.__version__}\n", "")
+
+
+def test_help_names_every_command(striate: Run) -> None:
+    done = striate("--help")
+    assert done.returncode == 0
+    for command in ("models", "recipes", "data", "doctor"):
+        assert f"\n  {command} " in done.stdout
+
+
+def test_no_command_is_a_usage_error_that_shows_the_help(striate: Run) -> None:
+    done = striate()
+    assert done.returncode == 2
+    assert done.stdout.startswith("Usage: striate ")
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        (["modles"], "striate: error: unknown command 'modles'; did you mean 'models'?"),
+        (["data", "chek"], "striate data: error: unknown command 'chek'; did you mean 'check'?"),
+        (["models", "--jsn"], "striate models: error: unknown option '--jsn'; did you mean '--json'?"),
+        (["models", "--zzz"], "striate models: error: unknown option '--zzz'; --help lists those there are"),
+        (["models", "a", "b"], "striate models: error: got unexpected extra argument(s) (b)"),
+    ],
+)
+def test_usage_errors_are_one_line_and_exit_2(args: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(args) == 2
+    assert capsys.readouterr() == ("", line + "\n")
+
+
+def test_a_striate_error_is_one_line_and_exits_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "zzz*"]) == 1
+    expected = "striate models: error: no net matches 'zzz*'; `striate models` lists them all\n"
+    assert capsys.readouterr() == ("", expected)
+
+
+@pytest.mark.parametrize("args", [["--debug", "models", "zzz*"], ["models", "zzz*", "--debug"]])
+def test_debug_shows_the_traceback_wherever_it_stands(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(args) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("Traceback (most recent call last):")
+    assert err.endswith("striate models: error: no net matches 'zzz*'; `striate models` lists them all\n")
+
+
+def test_debug_after_two_dashes_is_an_argument(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--", "--debug"]) == 1
+    assert "no net matches '--debug'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], int]:
+    """Run a command, `striate recipes`, that raises the given error."""
+
+    def run(error: BaseException) -> int:
+        def fail() -> None:
+            raise error
+
+        commands = [c for c in app.registered_commands if c.callback is None or c.callback.__name__ != "recipes"]
+        monkeypatch.setattr(app, "registered_commands", commands)
+        app.command("recipes")(fail)
+        return main(["recipes"])
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (StriateError("photos: no such folder"), "photos: no such folder"),
+        (RuntimeError("two\nlines"), "RuntimeError: two lines (striate/cli/app.py:"),
+        (PermissionError(13, "Permission denied", "photos/a.jpg"), "photos/a.jpg: Permission denied"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (MemoryError(), "out of memory; a smaller --batch-size or --size needs less"),
+        (ValueError("odd"), "ValueError: odd (striate/cli/app.py:"),
+    ],
+)
+def test_any_error_is_one_line(
+    error: Exception, line: str, failing: Callable[[BaseException], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failing(error) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith(f"striate recipes: error: {line}")
+    assert err.endswith("this is a bug in striate, --debug shows all of it\n") == isinstance(
+        error, (ValueError, RuntimeError)
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(KeyboardInterrupt(), 130), (typer.Abort(), 130), (typer.Exit(0), 0), (typer.Exit(143), 143)],
+)
+def test_exit_codes(error: BaseException, code: int, failing: Callable[[BaseException], int]) -> None:
+    assert failing(error) == code
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_command_with_its_code_and_no_traceback(number: signal.Signals, code: int) -> None:
+    program = (
+        "import sys, time, striate.cli.app as a\n"
+        "def recipes():\n    print('started', flush=True); time.sleep(60)\n"
+        "a.app.registered_commands[:] = []; a.app.command()(recipes)\n"
+        "sys.exit(a.main(['recipes']))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert err == ""
+
+
+def test_main_leaves_the_signal_handlers_as_they_were() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    main(["--version"])
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_the_commands(shell: str, striate: Run) -> None:
+    words = {"COMP_WORDS": "striate mod", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "striate mod"}
+    action = {"_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    done = striate(_STRIATE_COMPLETE=f"complete_{shell}", **words, **action)
+    assert "models" in done.stdout
+    assert "doctor" not in done.stdout
+
+
+def test_a_closed_pipe_is_no_traceback(striate: Run) -> None:
+    done = subprocess.run(
+        ["bash", "-c", 'set -o pipefail; "$0" -m striate.cli doctor --json | head -n 1', sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ,
+    )
+    assert "Traceback" not in done.stderr
