@@ -8,7 +8,7 @@ namespace striate::bindings {
 
 namespace {
 
-std::string dclass_of(nb::dlpack::dtype dtype) {
+std::string dtype_name(nb::dlpack::dtype dtype) {
     std::string kind = "dtype code " + std::to_string(dtype.code) + " of bits ";
     switch (static_cast<nb::dlpack::dtype_code>(dtype.code)) {
         case nb::dlpack::dtype_code::Int: kind = "int"; break;
@@ -43,7 +43,7 @@ std::string listed(const std::int64_t* values, std::size_t count) {
 }
 
 std::string described(const AnyArray& array) {
-    std::string text = dclass_of(array.dtype()) + "[";
+    std::string text = dtype_name(array.dtype()) + "[";
     for (std::size_t axis = 0; axis < array.ndim(); ++axis) {
         text += (axis > 0 ? ", " : "") + std::to_string(array.shape(axis));
     }

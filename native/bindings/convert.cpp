@@ -148,8 +148,8 @@ void batch_from_list(nb::handle images, nb::handle windows, nb::handle fill, nb:
             value_error(where, what + " has " + std::to_string(image.shape(2)) + " channels and out has " +
                                    std::to_string(given.batch.channels));
         }
-        gathered.push_back({image.data(), static_cast<std::int64_t>(image.shape(0)),
-                            static_cast<std::int64_t>(image.shape(1))});
+        gathered.push_back(
+            {image.data(), static_cast<std::int64_t>(image.shape(0)), static_cast<std::int64_t>(image.shape(1))});
         held.push_back(image);
     }
     run(given, gathered);

@@ -1,6 +1,5 @@
 #include "resize/resize.h"
 
-
 #include <nanobind/stl/string.h>
 
 #include <memory>

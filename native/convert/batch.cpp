@@ -10,8 +10,8 @@ namespace striate {
 
 namespace {
 
-// Bytes of output per range handed to a thread: far more work than the handing out, and it stays in the L2 cache.
-constexpr std::int64_t range_nbytes = 128 * 1024;
+constexpr std::int64_t range_nbytes = 128 * 1024;    // of output per range: far more work than handing it out
+constexpr std::int64_t thread_nbytes = 1024 * 1024;  // of output per thread: less is done before a thread wakes up
 
 const ConvertKernels& kernels_of(Isa isa) {
 #if defined(STRIATE_X86_KERNELS)
@@ -82,16 +82,19 @@ void convert(const Batch& batch, const Image* images, const Window* windows, Isa
     if (isa == Isa::reference) return reference::convert(batch, images, windows);
     const ConvertKernels& kernels = kernels_of(isa);
     const Affine affine = affine_of(batch);
-    const std::int64_t grain = range_nbytes / (batch.row_values() * static_cast<std::int64_t>(sizeof(float)));
-    parallel_for(batch.size * batch.height, grain, threads, [&](std::int64_t row, std::int64_t end) {
-        while (row < end) {  // a range may begin in the middle of one image and end in another
-            const std::int64_t b = row / batch.height, first = row % batch.height;
-            const std::int64_t last = std::min(batch.height, first + (end - row));
-            convert_rows(batch, affine, kernels, images[b], windows[b], batch.out + b * batch.image_values(), first,
-                         last);
-            row += last - first;
-        }
-    });
+    const std::int64_t row_nbytes = batch.row_values() * static_cast<std::int64_t>(sizeof(float));
+    const std::int64_t worth = 1 + batch.size * batch.height * row_nbytes / thread_nbytes;
+    threads = static_cast<int>(std::min<std::int64_t>(threads, worth));
+    parallel_for(batch.size * batch.height, range_nbytes / row_nbytes, threads,
+                 [&](std::int64_t row, std::int64_t end) {
+                     while (row < end) {  // a range may begin in the middle of one image and end in another
+                         const std::int64_t b = row / batch.height, first = row % batch.height;
+                         const std::int64_t last = std::min(batch.height, first + (end - row));
+                         convert_rows(batch, affine, kernels, images[b], windows[b],
+                                      batch.out + b * batch.image_values(), first, last);
+                         row += last - first;
+                     }
+                 });
 }
 
 }  // namespace striate

@@ -18,7 +18,7 @@ struct Image {
 };
 
 struct Window {
-    std::int32_t top;   // of the window's first row and column in the image; may be negative or beyond it
+    std::int32_t top;  // of the window's first row and column in the image; may be negative or beyond it
     std::int32_t left;
     std::int32_t flip;  // not 0: the window is mirrored left to right
 };

@@ -17,7 +17,7 @@ struct Affine {
     const float* shift;        // [channels]
     const std::uint8_t* fill;  // [channels]
     bool planar;
-    std::int64_t plane;        // values from one plane of `out` to the next (planar)
+    std::int64_t plane;  // values from one plane of `out` to the next (planar)
 };
 
 // Promises of both: no alignment is assumed, nothing outside the run is read or written, nothing is allocated.

@@ -38,9 +38,7 @@ std::vector<std::string> cpu_features() {
 
 #else
 
-std::vector<std::string> cpu_features() {
-    return {};
-}
+std::vector<std::string> cpu_features() { return {}; }
 
 #endif
 

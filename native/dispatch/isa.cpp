@@ -53,8 +53,8 @@ Isa isa_named(const std::string& asked, const std::string& asked_by) {
         listed += (listed.empty() ? "" : ", ") + std::string(name(isa));
     }
     if (asked == name(Isa::reference)) return Isa::reference;
-    const bool exists = std::any_of(std::begin(every_isa), std::end(every_isa),
-                                    [&](Isa isa) { return asked == name(isa); });
+    const bool exists =
+        std::any_of(std::begin(every_isa), std::end(every_isa), [&](Isa isa) { return asked == name(isa); });
     throw UnknownIsa(asked_by + "='" + asked + "' " +
                      (exists ? "is an instruction set this machine lacks" : "is not an instruction set known here") +
                      "; choose from " + listed);

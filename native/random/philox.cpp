@@ -4,7 +4,7 @@ namespace striate {
 
 namespace {
 
-constexpr int rounds = 10;                              // 7 already pass BigCrush; 10 is the authors' margin
+constexpr int rounds = 10;                                         // 7 already pass BigCrush; 10 is the authors' margin
 constexpr std::uint32_t multiplier[2] = {0xD2511F53, 0xCD9E8D57};  // chosen for their avalanche
 constexpr std::uint32_t weyl[2] = {0x9E3779B9, 0xBB67AE85};        // golden ratio and sqrt(3) - 1, in 32 bits
 

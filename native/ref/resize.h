@@ -8,10 +8,10 @@
 namespace striate::reference {
 
 // in [height, width, channels] to out [height, across.out, channels].
-void resize_across(const Taps& across, const std::uint8_t* in, std::int64_t height, std::int64_t channels,
+void resize_across(const TapsView& across, const std::uint8_t* in, std::int64_t height, std::int64_t channels,
                    std::uint8_t* out);
 
 // in [down.in, row_values] to out [down.out, row_values].
-void resize_down(const Taps& down, const std::uint8_t* in, std::int64_t row_values, std::uint8_t* out);
+void resize_down(const TapsView& down, const std::uint8_t* in, std::int64_t row_values, std::uint8_t* out);
 
 }  // namespace striate::reference

@@ -46,6 +46,21 @@ Shape shape_of(Filter filter) {
     return {box, 0.5};
 }
 
+// The halves of the weights, in groups.
+void split(Taps& taps) {
+    const std::int32_t most = *std::max_element(taps.count.begin(), taps.count.end());
+    taps.groups = (most + group - 1) / group;
+    taps.halves.assign(taps.out * taps.groups * 2 * group, 0);
+    for (std::int64_t i = 0; i < taps.out; ++i) {
+        for (std::int32_t k = 0; k < taps.count[i]; ++k) {
+            const std::int32_t weight = taps.weight[i * taps.stride + k];
+            std::int16_t* high = &taps.halves[(i * taps.groups + k / group) * 2 * group + k % group];
+            high[0] = static_cast<std::int16_t>(weight >> half_bits);
+            high[group] = static_cast<std::int16_t>(weight & ((1 << half_bits) - 1));
+        }
+    }
+}
+
 }  // namespace
 
 Taps taps_of(Filter filter, std::int64_t in, std::int64_t out) {
@@ -80,6 +95,7 @@ Taps taps_of(Filter filter, std::int64_t in, std::int64_t out) {
         taps.first[i] = static_cast<std::int32_t>(first);
         taps.count[i] = static_cast<std::int32_t>(end - first);
     }
+    split(taps);
     return taps;
 }
 

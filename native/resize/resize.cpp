@@ -1,32 +1,75 @@
 #include "resize/resize.h"
 
+#include <algorithm>
 #include <cstring>
-#include <vector>
+#include <memory>
 
 #include "ref/resize.h"
+#include "resize/kernels.h"
 
 namespace striate {
 
+namespace {
+
+const ResizeKernels& kernels_of(Isa isa) {
+#if defined(STRIATE_X86_KERNELS)
+    if (isa == Isa::avx512) return avx512::resize_kernels;
+    if (isa == Isa::avx2) return avx2::resize_kernels;
+#endif
+    static_cast<void>(isa);
+    return portable::resize_kernels;
+}
+
+void resize_across(const TapsView& taps, const std::uint8_t* in, std::int64_t height, std::int64_t channels,
+                   std::uint8_t* out, Isa isa) {
+    if (isa == Isa::reference) return reference::resize_across(taps, in, height, channels, out);
+    const ResizeKernels& kernels = kernels_of(isa);
+    const std::int64_t row_nbytes = taps.in * channels, out_row_nbytes = taps.out * channels;
+    const std::int64_t readable = readable_nbytes(taps, channels), image_nbytes = height * row_nbytes;
+    // The kernels read on behind a row. Behind most rows lies the next one; the last ones are copied to where they may.
+    const auto padded = std::make_unique<std::uint8_t[]>(rows_at_once * readable);
+    for (std::int64_t y = 0; y < height; y += rows_at_once) {
+        const std::uint8_t* rows[rows_at_once];
+        std::uint8_t* to[rows_at_once];
+        for (std::int64_t r = 0; r < rows_at_once; ++r) {
+            const std::int64_t row = std::min(y + r, height - 1);
+            rows[r] = in + row * row_nbytes;
+            to[r] = out + row * out_row_nbytes;
+            if (row * row_nbytes + readable <= image_nbytes) continue;
+            std::uint8_t* copy = padded.get() + r * readable;
+            std::memcpy(copy, rows[r], std::min(row_nbytes, readable));
+            rows[r] = copy;
+        }
+        kernels.across(taps, rows, channels, to);
+    }
+}
+
+void resize_down(const TapsView& taps, const std::uint8_t* in, std::int64_t row_values, std::uint8_t* out, Isa isa) {
+    if (isa == Isa::reference) return reference::resize_down(taps, in, row_values, out);
+    const ResizeKernels& kernels = kernels_of(isa);
+    for (std::int64_t y = 0; y < taps.out; ++y) kernels.down(taps, y, in, row_values, out + y * row_values);
+}
+
+}  // namespace
+
 void resize(const std::uint8_t* in, std::int64_t height, std::int64_t width, std::int64_t channels, std::uint8_t* out,
             std::int64_t out_height, std::int64_t out_width, Filter filter, Isa isa) {
-    static_cast<void>(isa);
     const bool across_changes = width != out_width, down_changes = height != out_height;
     if (!across_changes && !down_changes) {
         std::memcpy(out, in, height * width * channels);
         return;
     }
-    std::vector<std::uint8_t> between;
+    std::unique_ptr<std::uint8_t[]> between;
     if (across_changes) {
-        const Taps across = taps_of(filter, width, out_width);
         std::uint8_t* to = out;
         if (down_changes) {
-            between.resize(height * out_width * channels);
-            to = between.data();
+            between = std::make_unique_for_overwrite<std::uint8_t[]>(height * out_width * channels);
+            to = between.get();
         }
-        reference::resize_across(across, in, height, channels, to);
+        resize_across(taps_of(filter, width, out_width).view(), in, height, channels, to, isa);
         in = to;
     }
-    if (down_changes) reference::resize_down(taps_of(filter, height, out_height), in, out_width * channels, out);
+    if (down_changes) resize_down(taps_of(filter, height, out_height).view(), in, out_width * channels, out, isa);
 }
 
 }  // namespace striate

@@ -23,7 +23,7 @@ struct Job {
     std::int64_t count;
     std::int64_t grain;
     std::atomic<std::int64_t> next{0};
-    int helpers_wanted;      // the rest is guarded by Pool::mutex
+    int helpers_wanted;  // the rest is guarded by Pool::mutex
     int helpers_inside = 0;
     Job* behind = nullptr;
     std::condition_variable helpers_left{};
@@ -106,7 +106,8 @@ std::atomic<Pool*> process_pool{nullptr};
 
 Pool& pool() {
 #if !defined(_WIN32)
-    // After fork(2) the child has the memory of the pool but none of its threads, and perhaps a locked mutex: forget it.
+    // After fork(2) the child has the memory of the pool but none of its threads, and perhaps a locked mutex: forget
+    // it.
     static const int registered = pthread_atfork(nullptr, nullptr, [] { process_pool.store(nullptr); });
     static_cast<void>(registered);
 #endif
