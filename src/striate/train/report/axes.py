@@ -1,0 +1,116 @@
+"""Where a value lies on an axis, and which round values to write beside it.
+
+Steps are 1, 2 or 5 times a power of ten (Wilkinson 2005, ch. 6); a logarithmic axis is marked at decades, and at 2 and
+5 of each when it spans few.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from striate.train.report.wording import GAP, decimal
+
+__all__ = ["Axis", "fit_axis", "worth_log"]
+
+LOG_RATIO = 30  # from here on a linear axis shows the smaller values as one flat line
+WIDE_DECADES = 2.5  # a logarithmic axis that spans more than this is marked at the powers of ten only
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """Values from `low` to `high` laid on the pixels from `start` to `end` (which may be the smaller: up is less y)."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    ticks: tuple[float, ...]
+    log: bool = False
+    percent: bool = False
+
+    def at(self, value: float) -> float:
+        """The pixel of `value`."""
+        low, high = self.low, self.high
+        if self.log:
+            low, high, value = math.log(low), math.log(high), math.log(value)
+        return self.start + (value - low) / (high - low) * (self.end - self.start)
+
+    def name(self, tick: float) -> str:
+        """What stands beside a tick."""
+        if self.percent:
+            return f"{100 * tick:.10g}{GAP}%"
+        if self.log or not 1e-4 <= abs(tick) < 1e6:
+            return decimal(tick).removesuffix(".00").removesuffix(".0")
+        return f"{tick:,.10g}"
+
+
+def fit_axis(
+    values: Iterable[float],
+    start: float,
+    end: float,
+    *,
+    count: int = 5,
+    log: bool = False,
+    percent: bool = False,
+    whole: bool = False,
+    tight: bool = False,
+) -> Axis:
+    """The axis that holds `values` (finite ones; for `log` positive ones), with about `count` ticks.
+
+    percent: shares of 1, and the axis never leaves [0, 1]. whole: only whole numbers are marked. tight: the axis ends
+    at the values, and not at the round values around them.
+    """
+    known = sorted(values) or [0.0]
+    low, high = float(known[0]), float(known[-1])
+    if log and low > 0:
+        return _log_axis(low, high, start, end, count)
+    if low == high:
+        low, high = _around(low, percent=percent, whole=whole)
+    elif not percent and not tight and 0 < low < 0.4 * high:
+        low = 0.0  # zero is near: show it, and the eye may compare heights
+    step = _round_step((high - low) / count, whole=whole)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    if tight:
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    else:
+        low, high = first * step, last * step
+    if percent:
+        low, high = max(low, 0.0), min(high, 1.0)
+    # Multiples, not sums, and their twelfth digit dropped: 0.1 added thrice is not 0.3.
+    ticks = tuple(float(f"{i * step:.12g}") for i in range(first, last + 1))
+    ticks = tuple(tick for tick in ticks if low - 1e-6 * step <= tick <= high + 1e-6 * step)
+    return Axis(low=low, high=high, start=start, end=end, ticks=ticks, percent=percent)
+
+
+def worth_log(values: Iterable[float]) -> bool:
+    """Whether these (finite) values are positive and differ so much that only a logarithmic axis shows them all."""
+    known = list(values)
+    return bool(known) and min(known) > 0 and max(known) >= LOG_RATIO * min(known)
+
+
+def _log_axis(low: float, high: float, start: float, end: float, count: int) -> Axis:
+    if low == high:
+        low, high = low / 2, high * 2
+    decades = math.log10(high / low)
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    stride = max(1, math.ceil((last - first) / count))
+    mantissas = (1,) if decades > WIDE_DECADES else (1, 2, 5)
+    marks = [m * 10.0**power for power in range(first, last + 1, stride) for m in mantissas]
+    ticks = tuple(mark for mark in marks if 0.999 * low <= mark <= 1.001 * high)
+    return Axis(low=low, high=high, start=start, end=end, ticks=ticks, log=True)
+
+
+def _around(value: float, *, percent: bool, whole: bool) -> tuple[float, float]:
+    """A range around a single value."""
+    if percent:
+        return max(0.0, value - 0.05), min(1.0, value + 0.05)
+    if whole:
+        return value - 1, value + 1
+    return (0.0, 1.2 * value) if value > 0 else (1.2 * value, 0.0) if value < 0 else (0.0, 1.0)
+
+
+def _round_step(rough: float, *, whole: bool) -> float:
+    """The smallest of 1, 2, 5 × 10^k that is no less than `rough`."""
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
+    return max(1.0, step) if whole else step

@@ -1,0 +1,56 @@
+"""From record to page: the template, its style sheet, and the guards around them.
+
+The page needs nothing but itself. Its content security policy forbids every request and every script, so that even a
+class name that managed to become a tag could do nothing; names cannot, since Jinja2 escapes all of them.
+"""
+
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from striate.atomic import write_bytes
+from striate.train.report import sections, wording
+from striate.train.report.record import RunRecord
+from striate.train.report.svg import clean
+
+__all__ = ["render", "write_report"]
+
+
+def write_report(path: Path, record: RunRecord) -> None:
+    """Write the page to `path`, whole or not at all. Raises StriateError when it cannot be written."""
+    write_bytes(Path(path), render(record).encode("utf-8"))
+
+
+def render(record: RunRecord) -> str:
+    """The page as HTML."""
+    page = _environment().get_template("page.html.j2").render(
+        record=record,
+        style=Markup(_read("style.css")),
+        answer=sections.answer(record),
+        shown=sections.shown(record.data),
+        learned=sections.learned(record),
+        wrong=sections.wrong(record.final, record.data.classes) if record.final and record.final.samples else None,
+        inside=sections.inside(record),
+        cost=sections.cost(record),
+        repeat=sections.repeat(record),
+    )
+    return clean(page)
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_read),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for word in ("compact", "decimal", "duration", "memory", "moment", "percent", "shape", "whole"):
+        environment.filters[word] = getattr(wording, word)
+    return environment
+
+
+def _read(name: str) -> str:
+    return resources.files("striate.train.report").joinpath(name).read_text(encoding="utf-8")

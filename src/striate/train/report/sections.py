@@ -1,0 +1,276 @@
+"""The record, section by section, as the template wants it: sentences, charts, tables and pictures ready to be placed.
+
+The order is the order in which a reader asks: what came out, what was it shown, how did it learn, where is it wrong,
+what is inside, what did it cost, how do I repeat it.
+"""
+
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from striate.train.report.bars import MOST_BARS, count_chart
+from striate.train.report.curves import Series, line_chart, spans
+from striate.train.report.matrix import MOST_CLASSES, confusion_chart
+from striate.train.report.pictures import filter_rows, thumbnail
+from striate.train.report.record import DataSummary, EpochRow, Example, RunRecord, Scored
+from striate.train.report.scores import class_scores, mean_of_known, most_confused, wilson
+from striate.train.report.wording import compact, decimal, duration, memory, percent, plural, whole
+
+__all__ = ["answer", "cost", "inside", "learned", "repeat", "shown", "wrong"]
+
+PARTS = {"train": "training", "val": "validation", "test": "test"}
+MOST_EXAMPLES = 60  # in all
+FEW_CLASSES = 4  # up to here there is room for twelve large ones of each; else four
+MOST_MISTAKES = 24
+MOST_NOTES = 20
+MOST_PAIRS = 10
+MOST_ROWS = 60  # rows of a table before it is thinned or folded away
+STEP_POINTS = 200  # stretches of the log of steps: two px each
+
+View = dict[str, Any]
+
+
+def answer(record: RunRecord) -> View:
+    """The headline, what to make of it, and the key figures."""
+    final, net = record.final, f"{record.net} on {record.data.name}"
+    outcome = record.outcome.capitalize() + (f": {record.outcome_note}" if record.outcome_note else ".")
+    if final is None or final.samples == 0:
+        after = plural(len(record.epochs), "epoch")
+        headline, sure = f"{net}: {record.outcome} after {after}", "No images were scored at the end."
+    else:
+        share = percent(final.right / final.samples, final.samples)
+        headline = f"{net}: {share} of {whole(final.samples)} {_part(final.part)} images right"
+        low, high = wilson(final.right, final.samples)
+        sure = (
+            f"The 95 % interval of that share is {percent(low, final.samples)} to {percent(high, final.samples)} "
+            f"(Wilson). {_baseline(final, record.data.classes)}"
+        )
+    return {"headline": headline, "sure": sure, "outcome": outcome, "figures": list(_figures(record))}
+
+
+def shown(data: DataSummary) -> View:
+    """What the net was shown: images of each class in each part, examples, and what was left out."""
+    totals = {_part(part): sum(counts) for part, counts in data.counts.items()}
+    sizes = _listed([f"{whole(total)} for {part}" for part, total in totals.items()])
+    examples = _spread(data.examples)
+    return {
+        "sentence": f"{plural(sum(totals.values()), 'image')} in {plural(len(data.classes), 'class', 'classes')}, {sizes}.",
+        "parts": list(totals),
+        "rows": [(name, *of_class) for name, *of_class in zip(data.classes, *data.counts.values(), strict=True)],
+        "totals": list(totals.values()),
+        "folded": len(data.classes) > MOST_BARS,
+        "chart": Markup(count_chart("counts", data.classes, {_part(p): c for p, c in data.counts.items()})),
+        "few": len(examples) <= FEW_CLASSES,
+        "examples": [(name, [thumbnail(one.image) for one in of_class]) for name, of_class in examples],
+        "notes": data.notes[:MOST_NOTES],
+        "more_notes": max(0, len(data.notes) - MOST_NOTES),
+    }
+
+
+def learned(record: RunRecord) -> View:
+    """The curves, and the numbers behind them."""
+    rows, best = record.epochs, record.best_epoch
+    x = [row.epoch for row in rows]
+    charts = []
+    if rows:
+        loss = [_series("training", x, [row.train_loss for row in rows], "b")]
+        accuracy = [_series("training", x, [row.train_accuracy for row in rows], "b")]
+        if any(row.val_loss is not None for row in rows):
+            loss.append(_series("validation", x, [row.val_loss for row in rows], "a"))
+        if any(row.val_accuracy is not None for row in rows):
+            accuracy.append(_series("validation", x, [row.val_accuracy for row in rows], "a"))
+        rate = [_series("", x, [row.learning_rate for row in rows], "a")]
+        charts = [
+            ("Loss", line_chart("loss", "Loss", loss, x_name="epoch", y_name="nats per image", best=best)),
+            (
+                "Accuracy",
+                line_chart(
+                    "accuracy", "Accuracy", accuracy, x_name="epoch", y_name="images right", best=best, shares=True
+                ),
+            ),
+        ]
+        if record.steps:
+            steps = [spans("", record.steps, STEP_POINTS, "b")]
+            charts.append(("Loss of each step", line_chart("steps", "Loss of each step", steps, x_name="step", y_name="nats per image")))
+        charts.append(
+            ("Learning rate", line_chart("rate", "Learning rate", rate, x_name="epoch", y_name="at the end of the epoch"))
+        )
+    table = _thinned(rows, best)
+    return {
+        "sentence": _learning_sentence(record),
+        "charts": [(title, Markup(chart)) for title, chart in charts],
+        "banded": len(record.steps) > STEP_POINTS,
+        "rows": table,
+        "thinned": len(table) < len(rows),
+        "best": best,
+    }
+
+
+def wrong(final: Scored, classes: Sequence[str]) -> View:
+    """Where the mistakes are: the matrix, the pairs, every class, and the mistakes it was surest of."""
+    scores = class_scores(final.confusion)
+    order = sorted(range(len(classes)), key=lambda c: (math.isnan(scores.f1[c]), scores.f1[c], c))
+    rows = [
+        (classes[c], scores.precision[c], scores.recall[c], scores.f1[c], int(scores.support[c])) for c in order
+    ]
+    pairs = most_confused(final.confusion, MOST_PAIRS)
+    mistakes = sorted(final.mistakes, key=lambda one: -one.probability)[:MOST_MISTAKES]
+    return {
+        "mistakes_made": final.samples - final.right,
+        "chart": Markup(confusion_chart("confusion", classes, final.confusion)),
+        "reduced": len(classes) > MOST_CLASSES,
+        "wide": 20 < len(classes) <= MOST_CLASSES,
+        "pairs_told": f"The {len(pairs)} commonest" if len(pairs) == MOST_PAIRS else "All of them",
+        "pairs": [(classes[p.truth], classes[p.predicted], p.count, p.share) for p in pairs],
+        "rows": rows,
+        "folded": len(classes) > MOST_CLASSES,
+        "means": [mean_of_known(values) for values in (scores.precision, scores.recall, scores.f1)],
+        "undefined": bool(np.isnan([scores.precision, scores.recall]).any()),
+        "mistakes": [(one, thumbnail(one.image)) for one in mistakes],
+    }
+
+
+def inside(record: RunRecord) -> View:
+    """The net: its first filters and its layers."""
+    params, macs = sum(line.params for line in record.layers), sum(line.macs for line in record.layers)
+    sentence = f"{whole(params)} parameters and {compact(macs)} multiply-adds for one image."
+    if macs:
+        costliest = max(record.layers, key=lambda line: line.macs)
+        sentence += f" {costliest.name} alone does {percent(costliest.macs / macs)} of them."
+    view: View = {
+        "sentence": sentence if record.layers else "",
+        "layers": [(line, line.params / params if params else 0, line.macs / macs if macs else 0) for line in record.layers],
+        "params": params,
+        "macs": macs,
+        "folded": len(record.layers) > MOST_ROWS,
+        "filters": (),
+    }
+    if record.filters is not None and record.filters.size:
+        count, channels, height, width = record.filters.shape
+        drawn = filter_rows(record.filters)
+        view["filters"] = drawn
+        view["filters_told"] = f"{plural(count, 'filter')} of {height} × {width} on {plural(channels, 'channel')}"
+        tiles = sum(len(row.tiles) for row in drawn)
+        view["filters_left_out"] = tiles < (count if channels in (1, 3) else count * channels)
+    return view
+
+
+def cost(record: RunRecord) -> View:
+    """Time and memory, and the machine they were measured on."""
+    figures = [("Whole run", duration(record.seconds))]
+    if record.epochs:
+        median = statistics.median
+        waited = sum(row.data_wait_share * row.seconds for row in record.epochs)
+        training = sum(row.seconds for row in record.epochs)
+        figures += [
+            ("Training of one epoch, median", duration(median(row.seconds for row in record.epochs))),
+            ("Images per second, median", decimal(median(row.images_per_second for row in record.epochs))),
+            ("Training time spent waiting for images", percent(waited / training if training else None)),
+        ]
+    figures.append(("Peak memory", memory(record.peak_memory_nbytes)))
+    return {"figures": figures, "machine": list(record.machine.items())}
+
+
+def repeat(record: RunRecord) -> View:
+    """The command, the settings behind it, and the versions it ran with."""
+    return {
+        "words": record.command.split(" "),  # a line is broken between words, never inside an option
+        "settings": list(_flat(record.settings)),
+        "versions": list(record.versions.items()),
+    }
+
+
+def _figures(record: RunRecord) -> Iterator[tuple[str, str, str]]:
+    """Key figures: (name, value, what to add in small)."""
+    final = record.final
+    if final is not None and final.samples:
+        right = percent(final.right / final.samples, final.samples)
+        yield f"{_part(final.part).capitalize()} accuracy", right, f"{whole(final.right)} of {whole(final.samples)}"
+        if final.top5 is not None:
+            yield "Top-5 accuracy", percent(final.top5, final.samples), ""
+        yield f"{_part(final.part).capitalize()} loss", decimal(final.loss), "nats per image"
+    if record.best is not None:
+        accuracy = record.best.val_accuracy
+        note = f"validation {percent(accuracy)}" if accuracy is not None else ""
+        yield "Best epoch", f"{record.best.epoch}", f"of {len(record.epochs)}" + (f", {note}" if note else "")
+    elif record.epochs:
+        yield "Epochs", whole(len(record.epochs)), ""
+    if record.layers:
+        macs = compact(sum(line.macs for line in record.layers))
+        yield "Parameters", compact(sum(line.params for line in record.layers)), f"{macs} multiply-adds an image"
+    yield "Time", duration(record.seconds), ""
+    if record.peak_memory_nbytes is not None:
+        yield "Peak memory", memory(record.peak_memory_nbytes), ""
+
+
+def _baseline(final: Scored, classes: Sequence[str]) -> str:
+    support = final.confusion.sum(axis=1)
+    share = percent(float(support.max() / final.samples), final.samples)
+    return f"Always answering “{classes[int(support.argmax())]}” would be right for {share}."
+
+
+def _learning_sentence(record: RunRecord) -> str:
+    if not record.epochs:
+        return "Not one epoch was completed."
+    last, best = record.epochs[-1], record.best
+    said = f"{plural(len(record.epochs), 'epoch')}, {plural(last.step, 'step')}."
+    if best is not None and best.val_accuracy is not None:
+        said += f" On the validation images epoch {best.epoch} was best, with {percent(best.val_accuracy)} right"
+        said += f" and a loss of {decimal(best.val_loss)}." if best.val_loss is not None else "."
+        said += " Its weights are the ones scored." if record.final is not None else ""
+    elif last.val_accuracy is None:
+        said += " There were no validation images to choose an epoch by."
+    return said
+
+
+def _series(name: str, x: Sequence[int], y: Sequence[float | None], kind: str) -> Series:
+    return Series(name=name, x=x, y=y, kind=kind)
+
+
+def _thinned(rows: Sequence[EpochRow], best: int | None) -> list[EpochRow]:
+    """At most about `MOST_ROWS` rows: every n-th, the first, the best and the last."""
+    stride = math.ceil(len(rows) / MOST_ROWS)
+    return [row for i, row in enumerate(rows) if i % stride == 0 or row.epoch == best or i == len(rows) - 1]
+
+
+def _spread(examples: Sequence[Example]) -> list[tuple[str, list[Example]]]:
+    """At most `MOST_EXAMPLES`, by class in the order they come, from as many classes as possible, spread evenly."""
+    by_class: dict[str, list[Example]] = {}
+    for one in examples:
+        by_class.setdefault(one.label, []).append(one)
+    names = list(by_class)
+    if len(names) > MOST_EXAMPLES:
+        names = [names[i * len(names) // MOST_EXAMPLES] for i in range(MOST_EXAMPLES)]
+    each = 12 if len(names) <= FEW_CLASSES else min(4, MOST_EXAMPLES // len(names))
+    return [(name, by_class[name][:each]) for name in names]
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested tables as dotted names, as TOML would have them."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", _setting(value)
+
+
+def _setting(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "true" if value else "false"  # as in the TOML file
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_setting, value)) or "–"
+    return str(value)
+
+
+def _listed(items: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
+
+
+def _part(part: str) -> str:
+    return PARTS.get(part, part)
