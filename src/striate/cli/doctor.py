@@ -44,7 +44,10 @@ def _rows(facts: "Facts") -> list[list[Any]]:
         ["kernels", facts.isa],
         ["memory", _gib(facts.free_memory_nbytes, facts.memory_nbytes)],
         ["GPU", ", ".join(f"{gpu.name} ({gpu.nbytes / GIB:.0f} GiB)" for gpu in facts.gpus) or None],
-        ["torch", f"{facts.torch}, {facts.threads} threads, oneDNN {'yes' if facts.onednn else 'no'}"],
+        [
+            "torch",
+            f"{facts.torch}, {facts.threads} thread{'s' * (facts.threads != 1)}, oneDNN {'yes' if facts.onednn else 'no'}",
+        ],
         ["bf16", f"native ({facts.bf16})" if facts.bf16 else "not native on this CPU"],
         ["disk", f"{facts.free_disk_nbytes / GIB:.1f} GiB free in {facts.folder}"],
         ["system", facts.system],

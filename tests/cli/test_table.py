@@ -1,0 +1,42 @@
+"""Tables on a terminal and in a pipe, and JSON."""
+
+import io
+import json
+import sys
+
+import pytest
+
+from striate.cli.table import print_json, print_table
+
+
+def test_a_pipe_gets_every_letter_and_no_trailing_blank(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "x" * 300
+    print_table(["class", "images"], [[name, 12_345], ["b", None]], right=["images"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == f"{name}  12,345"
+    assert lines[2] == "b" + " " * 299 + "       –"
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_no_rows_is_only_the_head(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["a", "b"], [])
+    assert capsys.readouterr().out == "a  b\n"
+
+
+def test_a_terminal_gets_names_with_brackets_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setenv("COLUMNS", "60")
+    print_table(["class", "images"], [["[red]ants[/red]", 7]], right=["images"])
+    assert "[red]ants[/red]" in screen.getvalue()
+
+
+def test_json_keeps_letters_of_every_language(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"class": "개미", "share": 0.1})
+    out = capsys.readouterr().out
+    assert "개미" in out
+    assert json.loads(out) == {"class": "개미", "share": 0.1}
