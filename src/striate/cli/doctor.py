@@ -37,6 +37,7 @@ def doctor(
 
 def _rows(facts: "Facts") -> list[list[Any]]:
     cores = f"{facts.cores} cores" + (f", {facts.quota:g} granted" if facts.quota is not None else "")
+    threads = f"{facts.threads} thread{'s' * (facts.threads != 1)}"
     shown = [name for name in facts.features if name.startswith(("avx", "fma", "amx", "asimd", "sve", "bf16", "neon"))]
     rows: list[list[Any]] = [
         ["CPU", f"{facts.cpu} ({facts.architecture}), {cores}"],
@@ -44,10 +45,7 @@ def _rows(facts: "Facts") -> list[list[Any]]:
         ["kernels", facts.isa],
         ["memory", _gib(facts.free_memory_nbytes, facts.memory_nbytes)],
         ["GPU", ", ".join(f"{gpu.name} ({gpu.nbytes / GIB:.0f} GiB)" for gpu in facts.gpus) or None],
-        [
-            "torch",
-            f"{facts.torch}, {facts.threads} thread{'s' * (facts.threads != 1)}, oneDNN {'yes' if facts.onednn else 'no'}",
-        ],
+        ["torch", f"{facts.torch}, {threads}, oneDNN {'yes' if facts.onednn else 'no'}"],
         ["bf16", f"native ({facts.bf16})" if facts.bf16 else "not native on this CPU"],
         ["disk", f"{facts.free_disk_nbytes / GIB:.1f} GiB free in {facts.folder}"],
         ["system", facts.system],
