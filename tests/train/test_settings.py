@@ -1,0 +1,79 @@
+"""Settings: layers, TOML, and one clear line for whatever cannot be used."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from striate.errors import StriateError
+from striate.train import Settings, list_recipes, load_recipe, read_toml, settings_from
+from striate.train.settings import to_toml
+
+
+def test_later_layers_win() -> None:
+    settings = settings_from({"lr": 0.1, "epochs": 3}, {"epochs": 5}, {})
+    assert (settings.lr, settings.epochs, settings.batch_size) == (0.1, 5, Settings().batch_size)
+
+
+def test_toml_round_trip(tmp_path: Path) -> None:
+    settings = Settings(milestones=(3, 7), model_settings={"hidden": [8, 4], "dropout": 0.5}, ema=0.9, flip=False)
+    file = tmp_path / "config.toml"
+    file.write_text(to_toml(settings))
+    assert settings_from(read_toml(file)) == settings
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"epoch": 3}, "unknown setting 'epoch'; did you mean 'epochs'?"),
+        ({"epochs": "ten"}, "--epochs: expected a whole number, got 'ten'"),
+        ({"epochs": 2.5}, "--epochs: expected a whole number, got 2.5"),
+        ({"epochs": True}, "--epochs: expected a whole number, got True"),
+        ({"epochs": 0}, "--epochs 0: expected 1 or more"),
+        ({"flip": 1}, "--flip: expected true or false, got 1"),
+        ({"lr": 0}, "--lr 0.0: expected more than 0"),
+        ({"lr": float("nan")}, "--lr nan: expected more than 0"),
+        ({"momentum": 1.0}, "--momentum 1.0: expected at least 0 and below 1"),
+        ({"schedule": "cosin"}, "unknown --schedule 'cosin'; did you mean 'cosine'?"),
+        ({"precision": "fp8"}, "unknown --precision 'fp8'; choose from auto, fp32, bf16, fp16"),
+        ({"channels": 2}, "--channels 2: expected 1 (grey) or 3 (RGB)"),
+        ({"milestones": 3}, "--milestones: expected a list of whole numbers, got 3"),
+        ({"model_settings": 3}, "--model-settings: expected a table, got 3"),
+        ({"workers": -1}, "--workers -1: expected 0 or more"),
+    ],
+)
+def test_what_cannot_be_used_is_named(given: dict[str, object], message: str) -> None:
+    with pytest.raises(StriateError, match=f"^{re.escape(message)}$"):
+        settings_from(given)
+
+
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(StriateError, match=r"cannot read .*absent\.toml: No such file or directory"):
+        read_toml(tmp_path / "absent.toml")
+    (tmp_path / "bad.toml").write_text("lr = = 3")
+    with pytest.raises(StriateError, match=r"bad\.toml is not valid TOML: "):
+        read_toml(tmp_path / "bad.toml")
+
+
+def test_every_recipe_is_valid_and_says_what_it_is() -> None:
+    recipes = {recipe.name: recipe for recipe in list_recipes()}
+    assert {"alexnet", "resnet", "quick", "mnist", "cifar10"} <= recipes.keys()
+    for recipe in recipes.values():
+        assert settings_from(recipe.settings)
+        assert recipe.description
+
+
+def test_the_published_recipes_hold_their_papers_numbers() -> None:
+    alexnet, resnet = (settings_from(load_recipe(name).settings) for name in ("alexnet", "resnet"))
+    assert (alexnet.batch_size, alexnet.lr, alexnet.momentum, alexnet.weight_decay) == (128, 1e-2, 0.9, 5e-4)
+    assert (resnet.batch_size, resnet.lr, resnet.momentum, resnet.weight_decay) == (256, 0.1, 0.9, 1e-4)
+    assert (alexnet.schedule, alexnet.gamma, resnet.schedule, resnet.gamma) == ("plateau", 0.1, "plateau", 0.1)
+
+
+def test_an_unknown_recipe_and_a_broken_one_are_named(tmp_path: Path) -> None:
+    with pytest.raises(StriateError, match="unknown recipe 'resnt'; did you mean 'resnet'"):
+        load_recipe("resnt")
+    file = tmp_path / "mine.toml"
+    file.write_text('description = "mine"\nlearning_rate = 1.0\n')
+    with pytest.raises(StriateError, match=r"recipe .*mine\.toml: unknown setting 'learning_rate'"):
+        load_recipe(str(file))
