@@ -1,0 +1,52 @@
+"""Pad the image on every side, then crop at a uniformly drawn place.
+
+The CIFAR recipe of He 2015, §4.2 (4 pixels of padding, 32×32 crops), and with no padding the random patches of
+Krizhevsky 2012, §4.1. Along a side of n pixels a crop of m can stand at n + 2·padding − m + 1 places; each is equally
+likely, the first and the last included. An image longer than the crop is slid along as well.
+"""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.augment.draw import below
+from striate.augment.noise import Noise, Size, View, Windows, Words
+from striate.errors import StriateError
+
+__all__ = ["PadCrop"]
+
+
+@final
+@dataclass(frozen=True)
+class PadCrop(Noise):
+    """A uniformly placed crop of the image with `padding` pixels around it.
+
+    Testing averages the four corners and the centre of the image itself, a fifth each (Krizhevsky 2012, §4.1): never
+    the padding, which is no part of any image. An image that is already as large as the crop has one such view.
+
+    Raises StriateError when the padding is not a whole number of pixels, or an image stays smaller than the crop.
+    """
+
+    padding: int
+    stream: ClassVar[int] = 16
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.padding, int) or self.padding < 0:
+            raise StriateError(f"PadCrop: padding is {self.padding!r}; give whole pixels, 0 or more")
+
+    def draw(self, windows: Windows, words: Words, sizes: NDArray[np.int32], out: Size) -> None:
+        places = sizes.astype(np.int64) + (2 * self.padding + 1 - np.array(out))  # [B, 2]: rows, columns
+        if places.size and places.min() < 1:
+            height, width = sizes[places.min(axis=1).argmin()]
+            raise StriateError(
+                f"PadCrop: an image of {height}×{width} px with {self.padding} px of padding does not cover a crop of "
+                f"{out[0]}×{out[1]} px; resize it first or pad more"
+            )
+        windows[:, :2] = below(words[:, :2], places) - self.padding
+
+    def views(self, view: View, size: Size, out: Size) -> tuple[View, ...]:
+        bottom, right = size[0] - out[0], size[1] - out[1]
+        corners_and_centre = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
+        return tuple(replace(view, top=top, left=left, weight=view.weight / 5) for top, left in corners_and_centre)

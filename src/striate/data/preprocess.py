@@ -1,0 +1,235 @@
+"""From a decoded image to the tensor a net reads: resize, window, normalise.
+
+    image ─ base ─▶ uint8, at least h×w ─ window ─▶ h×w ─ (px / 255 − mean) / std ─▶ float32
+
+Training, evaluation and prediction share this one object, and it travels inside the model file, so the three cannot
+disagree. `base` depends on the image alone; the window is the centre unless a policy draws another.
+"""
+
+import math
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate import _native
+from striate.data.samples import Samples
+from striate.errors import StriateError, unknown
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Filter", "Preprocess", "Resize", "centre_windows"]
+
+Resize: TypeAlias = Literal["crop", "squash"]
+Filter: TypeAlias = Literal["box", "bilinear", "bicubic", "lanczos"]
+
+GREY_LEVEL = 1 / 255  # one step of a byte, in units of 0..1
+LONGEST = 8  # times the window: what a strip of an image may keep of its long side, so that 1×100,000 px fits in memory
+FIT_CHUNK = 16  # images a thread sums at a time: 19 MB of floats at 224×224×3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocess:
+    """How any image becomes a tensor of [channels, *size].
+
+    `size` is (h, w) in px. `resize` "crop" scales the image, keeping its aspect, until it just covers h×w ("squash"
+    scales each side on its own); `filter` is Pillow's antialiased filter of that name. `mean` and `std` are per
+    channel in units of 0..1, where a byte of 255 is 1.
+
+    Raises StriateError when a field is not one of these.
+    """
+
+    channels: int
+    size: tuple[int, int]
+    resize: Resize = "crop"
+    filter: Filter = "bilinear"
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("size", "mean", "std"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.channels not in (1, 3):
+            raise StriateError(f"preprocess: channels is {self.channels!r}; give 1 (grey) or 3 (RGB)")
+        if len(self.size) != 2 or not all(isinstance(side, int) and side > 0 for side in self.size):
+            raise StriateError(f"preprocess: size is {self.size!r}; give (height, width) in whole pixels")
+        if self.resize not in get_args(Resize):
+            raise StriateError("preprocess: " + unknown("resize", str(self.resize), get_args(Resize)))
+        if self.filter not in get_args(Filter):
+            raise StriateError("preprocess: " + unknown("filter", str(self.filter), get_args(Filter)))
+        for name, least in (("mean", -math.inf), ("std", 0.0)):
+            values = getattr(self, name)
+            if len(values) != self.channels or not all(math.isfinite(v) and v > least for v in values):
+                kind = "finite" if name == "mean" else "positive"
+                raise StriateError(
+                    f"preprocess: {name} is {values!r}; give {self.channels} {kind} number(s), one per channel"
+                )
+
+    @cached_property
+    def scale(self) -> NDArray[np.float32]:
+        """[channels]: out = px * scale + shift, each rounded to float32 once."""
+        return (1 / (255 * np.array(self.std, np.float64))).astype(np.float32)
+
+    @cached_property
+    def shift(self) -> NDArray[np.float32]:
+        """[channels]: out = px * scale + shift, each rounded to float32 once."""
+        return (-np.array(self.mean, np.float64) / np.array(self.std, np.float64)).astype(np.float32)
+
+    @cached_property
+    def mean_colour(self) -> NDArray[np.uint8]:
+        """[channels]: the byte nearest to the mean, the least visible thing to pad with."""
+        return np.clip(np.rint(255 * np.array(self.mean, np.float64)), 0, 255).astype(np.uint8)
+
+    def base(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """uint8 [H, W, C] → uint8 [≥h, ≥w, C]: the resized image that every window is cut from.
+
+        The image itself, not a copy, when it has the size already. Of a strip more than 8 windows long only the middle
+        is kept.
+
+        Raises StriateError when the image has other channels, or no pixels.
+        """
+        if image.ndim != 3 or image.shape[2] != self.channels or image.size == 0:
+            raise StriateError(f"preprocess: an image of shape {image.shape}; expected (H, W, {self.channels})")
+        if self.resize == "crop":
+            image = _without_far_ends(image, self.size)
+        height, width = self.base_size(image.shape[0], image.shape[1])
+        if image.shape[:2] == (height, width):
+            return image
+        return _native.resize(np.ascontiguousarray(image), height, width, self.filter)
+
+    def base_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of the base of an image of height × width px.
+
+        >>> photo = Preprocess(channels=3, size=(224, 224), mean=(0.5,) * 3, std=(0.25,) * 3)
+        >>> photo.base_size(375, 500)
+        (224, 299)
+        """
+        h, w = self.size
+        if self.resize == "squash":
+            return h, w
+        if h * width >= w * height:  # relatively wider than the window: the height decides
+            return h, max(w, _rounded(width * h, height))
+        return max(h, _rounded(height * w, width)), w
+
+    def tensor(self, image: NDArray[np.uint8]) -> "torch.Tensor":
+        """uint8 [H, W, C] → float32 [C, h, w]: to the bit what a loader without a policy yields for this image."""
+        import torch  # here, because looking at data should not wait for torch to load
+
+        base = self.base(image)
+        out = torch.empty((1, self.channels, *self.size))
+        windows = centre_windows(np.array([base.shape[:2]], np.int32), self.size)
+        fill = np.zeros(self.channels, np.uint8)  # never seen: a base covers its window
+        _native.batch_from_list([base], windows, fill, self.scale, self.shift, out.numpy(), 1)
+        return out[0]
+
+    @classmethod
+    def fit(
+        cls,
+        samples: Samples,
+        channels: int,
+        size: tuple[int, int],
+        *,
+        resize: Resize = "crop",
+        filter: Filter = "bilinear",
+        limit: int | None = None,
+        threads: int = 2,
+    ) -> "Preprocess":
+        """Mean and deviation of each channel over the centre windows of `samples` (the training part, no other).
+
+        Sums of bytes and of their squares are whole numbers and are added as such: the result is exact and does not
+        depend on `threads`. A deviation below one grey level (a channel that is constant, or nearly) counts as one
+        grey level, 1/255, so that no image is ever magnified beyond its bytes. `limit` looks at so many images, evenly
+        spread, instead of all.
+
+        Raises StriateError when there are no samples.
+        """
+        if len(samples) == 0:
+            raise StriateError("preprocess: no images to fit mean and deviation to; the training part is empty")
+        neutral = cls(
+            channels=channels, size=size, resize=resize, filter=filter, mean=(0.0,) * channels, std=(1.0,) * channels
+        )
+        count = len(samples) if limit is None else min(limit, len(samples))
+        chosen = np.arange(count, dtype=np.int64) * len(samples) // count
+
+        def sums(start: int) -> list[list[int]]:
+            return _sums(neutral, samples, chosen[start : start + FIT_CHUNK])
+
+        total, squares = [0] * channels, [0] * channels
+        with ThreadPoolExecutor(max(1, threads), "striate-fit") as pool:
+            for part in pool.map(sums, range(0, count, FIT_CHUNK)):
+                total = [a + b for a, b in zip(total, part[0], strict=True)]
+                squares = [a + b for a, b in zip(squares, part[1], strict=True)]
+        n = count * size[0] * size[1]
+        mean = tuple(t / (255 * n) for t in total)
+        # n²·variance = n·Σx² − (Σx)², a whole number: nothing cancels before the one division
+        spread = (math.sqrt((n * q - t * t) / (n * n)) / 255 for t, q in zip(total, squares, strict=True))
+        std = tuple(max(s, GREY_LEVEL) for s in spread)
+        return cls(channels=channels, size=size, resize=resize, filter=filter, mean=mean, std=std)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings and lists, as JSON and TOML know them."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> "Preprocess":
+        """The inverse of `to_dict`. Raises StriateError on a key that is missing, unknown, or of the wrong kind."""
+        names = [field.name for field in fields(cls)]
+        for name in settings:
+            if name not in names:
+                raise StriateError("preprocess: " + unknown("setting", str(name), names))
+        missing = [name for name in names if name not in settings]
+        if missing:
+            raise StriateError(
+                f"preprocess: {', '.join(missing)} missing; a model file states all of {', '.join(names)}"
+            )
+        for name in ("size", "mean", "std"):
+            value = settings[name]
+            if not isinstance(value, list | tuple) or not all(isinstance(v, int | float) for v in value):
+                raise StriateError(f"preprocess: {name} is {value!r}; expected a list of numbers")
+        return cls(**settings)
+
+
+def centre_windows(sizes: NDArray[np.int32], out: tuple[int, int]) -> NDArray[np.int32]:
+    """int32 [B, 3], rows of (top, left, 0): the centre h×w window of images of `sizes` [B, 2], each (height, width).
+
+    Half a pixel goes up and left.
+    """
+    windows = np.zeros((len(sizes), 3), np.int32)
+    windows[:, :2] = (sizes - np.array(out)) // 2
+    return windows
+
+
+def _rounded(numerator: int, denominator: int) -> int:
+    """The nearest whole number, halves up, without passing through a float."""
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def _without_far_ends(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The middle of an image that is more than LONGEST windows long."""
+    height, width, _ = image.shape
+    h, w = size
+    most_rows = max(1, _rounded(LONGEST * h * width, w))
+    most_columns = max(1, _rounded(LONGEST * w * height, h))
+    if height > most_rows:
+        top = (height - most_rows) // 2
+        return image[top : top + most_rows]
+    if width > most_columns:
+        left = (width - most_columns) // 2
+        return image[:, left : left + most_columns]
+    return image
+
+
+def _sums(preprocess: Preprocess, samples: Samples, chosen: NDArray[np.int64]) -> list[list[int]]:
+    """Σx and Σx² of each channel over the centre windows of the chosen samples."""
+    h, w = preprocess.size
+    bases = [preprocess.base(samples.pixels(int(i), preprocess.channels)) for i in chosen]
+    corners = centre_windows(np.array([base.shape[:2] for base in bases], np.int32), preprocess.size)[:, :2].tolist()
+    pixels = np.stack([base[t : t + h, x : x + w] for base, (t, x) in zip(bases, corners, strict=True)])
+    # float64 holds every sum of squared bytes exactly up to 2⁵³ (10¹¹ pixels), and a dot product runs outside the GIL
+    by_channel = [pixels[..., c].ravel().astype(np.float64) for c in range(preprocess.channels)]
+    return [[int(x.sum()) for x in by_channel], [int(x @ x) for x in by_channel]]
