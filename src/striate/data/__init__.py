@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from striate.data.badimage import BadImage
-    from striate.data.check import Problem, scan
     from striate.data.batches import Batch
+    from striate.data.check import Problem, scan
     from striate.data.dataset import Dataset, class_counts
     from striate.data.decode import decode
-    from striate.data.opener import open
     from striate.data.loader import Loader
+    from striate.data.opener import open
     from striate.data.preprocess import Preprocess
     from striate.data.samples import ArraySamples, FileSamples, Samples
 

@@ -5,7 +5,7 @@ from striate.errors import StriateError
 __all__ = ["BadImage"]
 
 
-class BadImage(StriateError):  # noqa: N818  it names the thing that is bad, and reads so where it is raised
+class BadImage(StriateError):
     """A file that cannot be used; the message reads `where reason`, such as "photos/a.jpg is truncated"."""
 
     def __init__(self, where: str, reason: str) -> None:

@@ -230,7 +230,7 @@ def _check_png(data: bytes, where: str) -> None:
 # ------------------------------------------------------------------------------------------------------------ reasons
 
 
-class _Refused(Exception):  # noqa: N818  not an error of the program but a reason, turned into BadImage above
+class _Refused(Exception):
     """The file is sound, but what it holds has no agreed brightness."""
 
 

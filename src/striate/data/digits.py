@@ -8,9 +8,7 @@ import numpy as np
 
 from striate.data.samples import ArraySamples
 
-__all__ = ["CLASSES", "digits"]
-
-CLASSES = tuple("0123456789")
+__all__ = ["digits"]
 
 
 def digits() -> ArraySamples:

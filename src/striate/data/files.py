@@ -1,7 +1,10 @@
 """A data set of image files: a folder, a zip, or a list, read into parts and checked."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+import numpy as np
 
 from striate.data.badimage import BadImage
 from striate.data.check import Problem, scan
@@ -12,56 +15,49 @@ from striate.data.samples import FileSamples
 from striate.data.source import Source
 from striate.errors import StriateError
 
-__all__ = ["open_files", "open_tree"]
-
-Progress = Callable[[int, int], None]  # (files checked, of how many)
+__all__ = ["Checks", "open_files", "open_tree"]
 
 
-def open_tree(
-    source: Source, where: str, *, strict: bool, check: bool, how: Split, progress: Progress | None
-) -> Dataset:
+@dataclass(frozen=True, kw_only=True)
+class Checks:
+    """`check`: decode every file first; `strict`: one bad file is fatal; `progress(files done, of how many)`."""
+
+    check: bool = True
+    strict: bool = False
+    progress: Callable[[int, int], None] | None = None
+
+
+def open_tree(source: Source, where: str, checks: Checks, how: Split) -> Dataset:
     """A folder or a zip whose folders are its classes. Raises StriateError as `striate.data.open` says."""
     files, folders = source.listing()
     layout = read_layout(where, files, folders, lambda entry: _not_an_image(source, entry))
-    return open_files(source, layout, where, strict=strict, check=check, how=how, progress=progress)
+    return open_files(source, layout, where, checks, how)
 
 
-def open_files(
-    source: Source, layout: Layout, where: str, *, strict: bool, check: bool, how: Split, progress: Progress | None
-) -> Dataset:
+def open_files(source: Source, layout: Layout, where: str, checks: Checks, how: Split) -> Dataset:
     """Files already sorted into parts and classes: checked, freed of the bad ones, split."""
     classes = check_classes(where, layout.parts)
-    labelled = {part: _labelled(held, classes) for part, held in layout.parts.items()}
-    total = sum(len(entries) for entries, _ in labelled.values())
+    samples = {part: _samples(source, held, classes) for part, held in layout.parts.items()}
+    listed = sum(len(held) for held in samples.values())
     problems = [Problem(source.where(entry), reason) for entry, reason in layout.left_out]
-    samples = {part: FileSamples(source, entries, labels) for part, (entries, labels) in labelled.items() if entries}
-    if check:
-        everything = FileSamples(
-            source,
-            [e for part in samples.values() for e in part.entries],
-            [x for p in samples.values() for x in p.labels],
-        )
-        bad = scan(everything, progress=progress)
-        problems += bad.values()
-        at = 0
-        for part, held in list(samples.items()):
-            good = [i for i in range(len(held)) if at + i not in bad]
-            at += len(held)
-            samples[part] = held if len(good) == len(held) else held.subset(good)
-    if strict and problems:
-        listed = "\n".join(str(problem) for problem in problems)
-        raise StriateError(f"{where}: {_files(len(problems))} cannot be used, and --strict allows none:\n{listed}")
+    if checks.check:
+        samples, bad = _good_ones(source, samples, checks)
+        problems += bad
+    if checks.strict and problems:
+        lines = "\n".join(str(problem) for problem in problems)
+        raise StriateError(f"{where}: {_files(len(problems))} cannot be used, and --strict allows none:\n{lines}")
     _check_left(where, samples["train"], classes, problems)
-    train, val, test = split_parts(samples["train"], samples.get("val"), samples.get("test"), how)
+    held_out = {part: samples[part] for part in ("val", "test") if part in samples and len(samples[part])}
+    train, val, test = split_parts(samples["train"], held_out.get("val"), held_out.get("test"), how)
     return Dataset(
-        name=PurePosixPath(Path(where).as_posix()).stem or where,
+        name=Path(where).stem or Path(where).absolute().stem,
         spec=where,
         classes=classes,
         train=train,
         val=val,
         test=test,
         mirror=mirror_keeps(classes),
-        notes=tuple(_notes(problems, total, {"val": samples.get("val"), "test": samples.get("test")}, classes)),
+        notes=tuple(_notes(problems, listed, samples, classes)),
         problems=tuple(problems),
     )
 
@@ -77,9 +73,24 @@ def _not_an_image(source: Source, entry: str) -> str | None:
     return None if format_of(head) is not None else what_else(head)
 
 
-def _labelled(held: Mapping[str, Sequence[str]], classes: Sequence[str]) -> tuple[list[str], list[int]]:
-    entries = [(entry, label) for label, name in enumerate(classes) for entry in held.get(name, ())]
-    return [entry for entry, _ in entries], [label for _, label in entries]
+def _samples(source: Source, held: Mapping[str, Sequence[str]], classes: Sequence[str]) -> FileSamples:
+    pairs = [(entry, label) for label, name in enumerate(classes) for entry in held.get(name, ())]
+    return FileSamples(source, [entry for entry, _ in pairs], [label for _, label in pairs])
+
+
+def _good_ones(
+    source: Source, samples: Mapping[str, FileSamples], checks: Checks
+) -> tuple[dict[str, FileSamples], list[Problem]]:
+    """Every part without its bad files, and those; one scan over all parts, so that progress counts once."""
+    parts = samples.values()
+    labels = np.concatenate([part.labels for part in parts])
+    bad = scan(FileSamples(source, [e for part in parts for e in part.entries], labels), progress=checks.progress)
+    good: dict[str, FileSamples] = {}
+    first = 0
+    for name, part in samples.items():
+        good[name] = part.subset([i for i in range(len(part)) if first + i not in bad])
+        first += len(part)
+    return good, list(bad.values())
 
 
 def _check_left(where: str, train: FileSamples, classes: Sequence[str], problems: Sequence[Problem]) -> None:
@@ -93,16 +104,16 @@ def _check_left(where: str, train: FileSamples, classes: Sequence[str], problems
 
 
 def _notes(
-    problems: Sequence[Problem], total: int, parts: Mapping[str, FileSamples | None], classes: Sequence[str]
+    problems: Sequence[Problem], listed: int, samples: Mapping[str, FileSamples], classes: Sequence[str]
 ) -> list[str]:
     notes = [str(problem) for problem in problems]
     if problems:
-        notes.append(f"{_files(len(problems))} skipped, {total} images listed")
-    for part, samples in parts.items():
-        missing = [name for name, count in class_counts(samples, classes).items() if count == 0]
-        if samples is not None and missing:
-            listed = ", ".join(repr(name) for name in missing[:6]) + (", …" if len(missing) > 6 else "")
-            notes.append(f"{part} has no image of {listed}")
+        notes.append(f"{_files(len(problems))} skipped; {listed} listed as images")
+    for part, held in samples.items():
+        missing = [name for name, count in class_counts(held, classes).items() if count == 0]
+        if missing:
+            names = ", ".join(repr(name) for name in missing[:6]) + (", …" if len(missing) > 6 else "")
+            notes.append(f"{part} has no image of {names}")
     return notes
 
 

@@ -48,9 +48,10 @@ def read_layout(
     if any(part.below and not part.images(not_an_image) for part in parts.values()):
         return _in_parts(where, tree, parts, not_an_image)
     loose = tree.images(not_an_image)
-    if not tree.below:
-        if not loose:
-            raise StriateError(f"{where} holds no image; it should hold one folder of images per class")
+    classes, left_out = _classes(tree, not_an_image)
+    if not loose and not tree.below:
+        raise StriateError(f"{where} holds no image; it should hold one folder of images per class")
+    if loose and not any(classes.values()):
         raise StriateError(
             f"{where}: {_count(loose)} directly in it, with no class ({_few(loose)}); put each into a folder named "
             "after its class, or list them in a CSV of path,label"
@@ -61,7 +62,6 @@ def read_layout(
             f"{where}/{first} holds images directly, with no class; put each into {first}/<its class>/, or list them "
             "in a CSV of path,label"
         )
-    classes, left_out = _classes(tree, not_an_image)
     return Layout(parts={"train": classes}, left_out=tuple(left_out))
 
 

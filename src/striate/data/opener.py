@@ -1,19 +1,27 @@
 """The one way in: from what a user writes to a data set."""
 
+import difflib
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from striate.data.classnames import DIGITS
 from striate.data.dataset import Dataset, Split, split_parts
-from striate.data.digits import CLASSES as DIGIT_CLASSES
 from striate.data.digits import digits
-from striate.data.files import open_tree
+from striate.data.files import Checks, open_files, open_tree
+from striate.data.formats import EXTENSIONS
+from striate.data.listed import read_list
+from striate.data.named import NAMED, default_data_dir, find, held_by, read
+from striate.data.samples import ArraySamples
 from striate.data.source import FolderSource, ZipSource
 from striate.errors import StriateError, unknown
 
-__all__ = ["NAMED", "open"]
+__all__ = ["SPECS", "open"]
 
-NAMED = ("digits", "mnist", "fashion-mnist", "cifar10", "cifar100")
+SPECS = ("digits", *NAMED)
+
+Progress = Callable[[str, int, int], None]  # (what is being done, how much of it is, of how much or 0 where unknown)
 
 
 def open(
@@ -26,18 +34,65 @@ def open(
     strict: bool = False,
     download: bool = True,
     check: bool = True,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Dataset:
+    """The data set that `spec` names: one of `SPECS`, a folder, a zip, a CSV list, or an archive of CIFAR.
+
+    `data_dir` is where named sets lie or are downloaded to. `val_fraction`, `test_fraction` and `split_seed` say how a
+    source that lacks parts is split (`striate.data.split`). `check` decodes every file first; what is bad is left out
+    and noted, or, with `strict`, fatal.
+
+    A name goes before a folder of that name: write `./mnist` for the folder. Raises StriateError, one line that says
+    what to do, for whatever cannot be opened.
+    """
     how = Split(val_fraction=val_fraction, test_fraction=test_fraction, seed=split_seed)
-    if isinstance(spec, str) and spec == "digits":
-        train, val, test = split_parts(digits(), None, None, how)
-        return Dataset(
-            name="digits", spec="digits", classes=DIGIT_CLASSES, train=train, val=val, test=test, mirror=False
-        )
-    path = Path(spec)
-    scanned = None if progress is None else lambda done, total: progress("checking", done, total)
+    given, path = os.fspath(spec), Path(spec)
+    if given == "digits":
+        return _in_memory("digits", given, (digits(), None, DIGITS), mirror=False, how=how)
+    if given in NAMED:
+        place = Path(data_dir) if data_dir is not None else default_data_dir()
+        path = find(given, place, download=download, progress=progress)
+    elif not path.exists():
+        raise StriateError(_nowhere(given, path))
+    held = NAMED[given] if given in ("mnist", "fashion-mnist") else held_by(path)
+    if held is not None:
+        return _in_memory(held.name, given, read(path, held), mirror=held.mirror, how=how)
+    checked = None if progress is None else lambda done, total: progress("checking", done, total)
+    checks = Checks(check=check, strict=strict, progress=checked)
     if path.is_dir():
-        return open_tree(FolderSource(path), str(spec), strict=strict, check=check, how=how, progress=scanned)
-    if path.is_file():
-        return open_tree(ZipSource(path), str(spec), strict=strict, check=check, how=how, progress=scanned)
-    raise StriateError(unknown("data set", str(spec), NAMED))
+        return open_tree(FolderSource(path), str(path), checks, how)
+    if path.suffix.lower() == ".csv":
+        return open_files(FolderSource(path.parent), read_list(path), str(path), checks, how)
+    if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
+        return open_tree(ZipSource(path), str(path), checks, how)
+    raise StriateError(_not_a_set(path))
+
+
+def _in_memory(
+    name: str,
+    spec: str,
+    parts: tuple[ArraySamples, ArraySamples | None, tuple[str, ...]],
+    *,
+    mirror: bool,
+    how: Split,
+) -> Dataset:
+    given_train, given_test, classes = parts
+    train, val, test = split_parts(given_train, None, given_test, how)
+    return Dataset(name=name, spec=spec, classes=classes, train=train, val=val, test=test, mirror=mirror)
+
+
+def _nowhere(given: str, path: Path) -> str:
+    """The message for what is neither a name nor there: the nearest name, or the nearest path beside it."""
+    if difflib.get_close_matches(given, SPECS, n=1) or (path.name == given and not path.suffix):
+        return f"there is no file or folder {given!r} here, and it is an " + unknown("data set", given, SPECS)
+    beside = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, beside, n=1)
+    if near:
+        return f"{given} does not exist; did you mean '{path.parent / near[0]}'?"
+    return f"{given} does not exist; give a folder, a zip, a CSV of path,label, or one of {', '.join(SPECS)}"
+
+
+def _not_a_set(path: Path) -> str:
+    if path.suffix.lower() in EXTENSIONS:
+        return f"{path} is one image; training takes a folder with one folder of images per class"
+    return f"{path} is not a data set: neither a folder, a zip, a CSV of path,label, nor a whole archive of CIFAR"

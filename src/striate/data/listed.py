@@ -1,0 +1,100 @@
+"""A data set as a list: a CSV of `path,label`, with an optional third column `split`.
+
+    path,label,split
+    photos/1.jpg,cats,train
+    photos/2.jpg,dogs,test
+
+Paths are relative to the CSV. The header may be left out where the first line is plainly a path and a label.
+"""
+
+import csv
+import os
+from pathlib import Path, PurePosixPath
+
+from striate.data.formats import EXTENSIONS
+from striate.data.layout import PARTS, Layout
+from striate.errors import StriateError
+
+__all__ = ["read_list"]
+
+_HEADERS = (["path", "label"], ["path", "label", "split"])
+
+
+def read_list(path: Path) -> Layout:
+    """The list in the CSV at `path`; entries are relative to its folder.
+
+    Raises StriateError, naming file and line, for a line that is not as above or a file listed under two classes.
+    """
+    parts: dict[str, dict[str, list[str]]] = {}
+    first: dict[str, tuple[str, str, int]] = {}  # file → class, part and line where it was listed first
+    left_out: list[tuple[str, str]] = []
+    for line, (entry, label, part) in _rows(path):
+        same = os.path.normpath(entry)
+        if same not in first:
+            first[same] = label, part, line
+            parts.setdefault(part, {}).setdefault(label, []).append(entry)
+        elif first[same][:2] == (label, part):
+            left_out.append((entry, f"is listed again on line {line}"))
+        else:
+            label_before, part_before, line_before = first[same]
+            before, now = _as_said(label_before, part_before), _as_said(label, part)
+            raise StriateError(f"{path}: {entry} is {before} on line {line_before} and {now} on line {line}; keep one")
+    if not parts:
+        raise StriateError(f"{path} lists no image; each line is path,label")
+    if "" in parts and len(parts) > 1:
+        raise StriateError(f"{path}: some lines have a split and some have none; fill the column, or leave it out")
+    named = {"train": parts[""]} if "" in parts else parts
+    if "train" not in named:
+        raise StriateError(f"{path} lists no image for train; nothing can be trained on")
+    return Layout(parts={p: named[p] for p in ("train", "val", "test") if p in named}, left_out=tuple(left_out))
+
+
+def _as_said(label: str, part: str) -> str:
+    return f"{label!r} in {part}" if part else repr(label)
+
+
+def _rows(path: Path) -> list[tuple[int, tuple[str, str, str]]]:
+    """(line number, (entry, label, part or "")) of every line but the header and empty ones."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets put a byte-order mark in front
+    except UnicodeDecodeError as error:
+        raise StriateError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except OSError as error:
+        raise StriateError(f"cannot read {path}: {error.strerror or error}") from error
+    reader = csv.reader(text.splitlines(), strict=True)
+    rows: list[tuple[int, tuple[str, str, str]]] = []
+    columns = 0
+    try:
+        for cells in reader:
+            row = [cell.strip() for cell in cells]
+            if not any(row):
+                continue
+            if not columns:
+                columns = _columns(path, row)
+                if row[0].lower() == "path":
+                    continue
+            rows.append((reader.line_num, _row(path, reader.line_num, row, columns)))
+    except csv.Error as error:
+        raise StriateError(f"{path}, line {reader.line_num}: {error}") from error
+    return rows
+
+
+def _columns(path: Path, row: list[str]) -> int:
+    """How many columns the list has, told by its first line."""
+    if [cell.lower() for cell in row] in _HEADERS:
+        return len(row)
+    if len(row) in (2, 3) and PurePosixPath(row[0].replace("\\", "/")).suffix.lower() in EXTENSIONS:
+        return len(row)
+    raise StriateError(f"{path} begins with {','.join(row)!r}; it should begin with path,label or path,label,split")
+
+
+def _row(path: Path, line: int, row: list[str], columns: int) -> tuple[str, str, str]:
+    if len(row) != columns:
+        raise StriateError(f"{path}, line {line}: {len(row)} columns where the first line has {columns}")
+    entry, label, *rest = row
+    part = rest[0].lower() if rest else ""
+    if not entry or not label:
+        raise StriateError(f"{path}, line {line}: the {'label' if entry else 'path'} is empty")
+    if part and part not in PARTS:
+        raise StriateError(f"{path}, line {line}: split is {rest[0]!r}; it is one of {', '.join(PARTS)}, or empty")
+    return entry, label, PARTS.get(part, "")
