@@ -119,14 +119,13 @@ class Trainer:
         position, settings = self.position, self._settings
         while position.batch < len(self._train) and position.step < self.total_steps:
             started = time.perf_counter()
-            seconds, waited = position.epoch_seconds, position.wait_seconds
             seed_step(settings.seed, position.step)
             loss = self._update(batches)
             position.step += 1
             elapsed = time.perf_counter() - started
-            position.epoch_seconds = seconds + elapsed
+            position.epoch_seconds += elapsed
             position.total_seconds += elapsed
-            self._show(loss, (position.wait_seconds - waited) / elapsed)
+            self._show(loss)
             if stop:
                 return
             if self._save_is_due():
@@ -230,7 +229,8 @@ class Trainer:
                 return
             yield batch
 
-    def _show(self, loss: float, wait_share: float) -> None:
+    def _show(self, loss: float) -> None:
+        """The step in the log, at intervals, and on the bar."""
         position = self.position
         if position.step % self._log_every == 0 or position.step == 1:
             self._log.write("step", step=position.step, epoch=position.epoch + 1, loss=loss)
