@@ -17,7 +17,7 @@ MANY = 40_000
 
 
 def chi_square_tail(counts: np.ndarray, expected: np.ndarray) -> float:
-    """P(χ² ≥ the observed one), by Wilson and Hilferty 1931 (good to a few per cent for 5 degrees of freedom or more)."""
+    """P(χ² ≥ the observed one), by Wilson and Hilferty 1931 (good to a few per cent here)."""
     degrees = counts.size - 1
     statistic = float(((counts - expected) ** 2 / expected).sum())
     z = ((statistic / degrees) ** (1 / 3) - (1 - 2 / (9 * degrees))) / math.sqrt(2 / (9 * degrees))
