@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from striate.train.report.wording import GAP, decimal
+from striate.train.report.wording import GAP, compact, decimal
 
 __all__ = ["Axis", "fit_axis", "worth_log"]
 
@@ -39,8 +39,10 @@ class Axis:
         """What stands beside a tick."""
         if self.percent:
             return f"{100 * tick:.10g}{GAP}%"
-        if self.log or not 1e-4 <= abs(tick) < 1e6:
-            return decimal(tick).removesuffix(".00").removesuffix(".0")
+        if abs(tick) >= 1e5:
+            return compact(tick).replace(".00", "").replace(".0", "")
+        if 0 < abs(tick) < 1e-4:
+            return decimal(tick)
         return f"{tick:,.10g}"
 
 
@@ -65,7 +67,9 @@ def fit_axis(
     if log and low > 0:
         return _log_axis(low, high, start, end, count)
     if low == high:
-        low, high = _around(low, percent=percent, whole=whole)
+        if tight:
+            return Axis(low=low - 1, high=high + 1, start=start, end=end, ticks=(low,))
+        low, high = _around(low, percent=percent)
     elif not percent and not tight and 0 < low < 0.4 * high:
         low = 0.0  # zero is near: show it, and the eye may compare heights
     step = _round_step((high - low) / count, whole=whole)
@@ -100,12 +104,10 @@ def _log_axis(low: float, high: float, start: float, end: float, count: int) -> 
     return Axis(low=low, high=high, start=start, end=end, ticks=ticks, log=True)
 
 
-def _around(value: float, *, percent: bool, whole: bool) -> tuple[float, float]:
+def _around(value: float, *, percent: bool) -> tuple[float, float]:
     """A range around a single value."""
     if percent:
         return max(0.0, value - 0.05), min(1.0, value + 0.05)
-    if whole:
-        return value - 1, value + 1
     return (0.0, 1.2 * value) if value > 0 else (1.2 * value, 0.0) if value < 0 else (0.0, 1.0)
 
 

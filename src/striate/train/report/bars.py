@@ -27,8 +27,7 @@ def count_chart(key: str, names: Sequence[str], counts: Mapping[str, Sequence[in
             f"The largest, {names[totals.index(largest)]}, has {plural(largest, 'image')}; "
             f"the smallest, {names[totals.index(smallest)]}, has {whole(smallest)}."
         )
-    draw = _bars if len(names) <= MOST_BARS else _profile
-    height, body = draw(names, counts, totals)
+    height, body = _bars(names, counts, totals) if len(names) <= MOST_BARS else _profile(totals)
     return frame(key, "Images of each class", described, (WIDTH, height), body)
 
 
@@ -59,15 +58,17 @@ def _bars(names: Sequence[str], counts: Mapping[str, Sequence[int]], totals: Seq
     return TOP + len(names) * ROW + 4, "".join(parts)
 
 
-def _profile(names: Sequence[str], counts: Mapping[str, Sequence[int]], totals: Sequence[int]) -> tuple[float, str]:
+def _profile(totals: Sequence[int]) -> tuple[float, str]:
     """All classes side by side, largest first: a step line, for a bar each would be thinner than a pixel."""
-    del counts
     ordered = sorted(totals, reverse=True)
     height, left, bottom = 220, 52, 40
     base = height - bottom
-    x_axis = fit_axis([1, len(names)], left, WIDTH - 12, count=5, whole=True, tight=True)
+    x_axis = fit_axis([1, len(totals)], left, WIDTH - 12, count=5, whole=True, tight=True)
     y_axis = fit_axis([0, max(1, *ordered)], base, TOP + 6, count=4, whole=True)
-    parts = [label(0, 12, "images", kind="axis"), label(WIDTH - 12, height - 4, "class, by size", anchor="end", kind="axis")]
+    parts = [
+        label(0, 12, "images", kind="axis"),
+        label(WIDTH - 12, height - 4, "class, by size", anchor="end", kind="axis"),
+    ]
     for tick in y_axis.ticks:
         y = number(y_axis.at(tick))
         parts.append(f'<line class="grid" x1="{left}" x2="{WIDTH - 12}" y1="{y}" y2="{y}"/>')

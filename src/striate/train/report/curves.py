@@ -7,6 +7,7 @@ both; the first value that is not finite gets a cross, because it is what the re
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from striate.train.report.axes import Axis, fit_axis, worth_log
 from striate.train.report.svg import frame, label, number
@@ -71,13 +72,13 @@ def line_chart(
         body.append(_best_line(x_axis, best, x_name))
     for one, finite in zip(series, runs, strict=True):
         body += [_band(one, x_axis, y_axis), *(_line(run, one.kind, x_axis, y_axis) for run in finite)]
-        body.append(_first_broken(one, x_axis))
+        body.append(_first_broken(one, x_axis, x_name))
     if best is not None:
         body += [_best_dot(one, best, x_axis, y_axis) for one in series[-1:]]
     body.append(_names(series, runs, x_axis, y_axis))
     described = " ".join(_describe(one, x_name, shares=shares) for one in series)
     if best is not None:
-        described += f" The best {x_name} is {decimal(best) if best % 1 else int(best)}."
+        described += f" The best {x_name} is {best:,.10g}."
     return frame(key, title, f"{y_name}, over {x_name}s. {described}", (WIDTH, HEIGHT), "".join(body))
 
 
@@ -92,7 +93,7 @@ def spans(name: str, points: Sequence[tuple[int, float]], count: int, kind: str 
     y: list[float] = []
     low: list[float] = []
     high: list[float] = []
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         finite = [value for _, value in points[start:stop] if math.isfinite(value)] or [math.nan]
         x.append(points[(start + stop) // 2][0])
         y.append(sum(finite) / len(finite))
@@ -152,20 +153,27 @@ def _band(one: Series, x_axis: Axis, y_axis: Axis) -> str:
     return f'<polygon class="band {one.kind}" points="{" ".join(there + back)}"/>'
 
 
-def _first_broken(one: Series, x_axis: Axis) -> str:
+def _first_broken(one: Series, x_axis: Axis, x_name: str) -> str:
     """A cross at the top where the first value that is no number would have been."""
     x = next((x for x, y in zip(one.x, one.y, strict=True) if y is not None and not math.isfinite(y)), None)
     if x is None:
         return ""
     at, size = x_axis.at(x), 5
     arms = f"M{number(at - size)} {TOP - size}l{2 * size} {2 * size}m0 {-2 * size}l{-2 * size} {2 * size}"
-    return f'<path class="broken {one.kind}" d="{arms}"/>'
+    told = label(at, TOP + 20, f"no number at {x_name} {x:,.10g}", anchor=_inward(at, x_axis), kind=f"name {one.kind}")
+    return f'<path class="broken {one.kind}" d="{arms}"/>{told}'
+
+
+def _inward(x: float, x_axis: Axis) -> str:
+    """The anchor that makes a text at `x` run towards the middle of the chart."""
+    return "end" if x > (x_axis.start + x_axis.end) / 2 else "start"
 
 
 def _best_line(x_axis: Axis, best: float, x_name: str) -> str:
     x = x_axis.at(best)
-    anchor = "end" if x > (x_axis.start + x_axis.end) / 2 else "start"
-    text = label(x + (-6 if anchor == "end" else 6), TOP - 5, f"best {x_name}: {best:g}", anchor=anchor, kind="best")
+    anchor = _inward(x, x_axis)
+    aside = -6 if anchor == "end" else 6
+    text = label(x + aside, TOP - 5, f"best {x_name}: {best:,.10g}", anchor=anchor, kind="best")
     return f'<line class="best" x1="{number(x)}" x2="{number(x)}" y1="{TOP - 14}" y2="{HEIGHT - BOTTOM}"/>{text}'
 
 
@@ -201,6 +209,6 @@ def _describe(one: Series, x_name: str, *, shares: bool) -> str:
     top, word = (highest, "highest") if shares else (lowest, "lowest")
     broken = len([y for y in one.y if y is not None]) - len(seen)
     return (
-        f"{one.name}: {say(first)} at {x_name} {start:g}, {word} {say(top[0])} at {x_name} {top[1]:g}, "
-        f"{say(last)} at {x_name} {end:g}." + (f" {broken} values are not finite." if broken else "")
+        f"{one.name}: {say(first)} at {x_name} {start:,.10g}, {word} {say(top[0])} at {x_name} {top[1]:,.10g}, "
+        f"{say(last)} at {x_name} {end:,.10g}." + (f" {broken} values are not finite." if broken else "")
     )

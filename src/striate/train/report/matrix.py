@@ -23,7 +23,11 @@ WIDEST = 14  # columns of a name before it is cut; the whole name is in the cell
 LETTER = 7.8  # the width of a letter at 14 px
 SIDE = 400  # of the square that holds the cells
 FEWER = 16  # classes drawn of a matrix that is too large
-READABLE = 0.6  # a cell stronger than this needs its count in the colour of the paper
+# A count is read against its cell: ink on weak ones, paper on strong ones. Ink and paper are equally far from the cell
+# at these strengths (WCAG contrast, checked in the tests): on the dark page, and on the light one for either colour.
+DARK_TURN = 0.58
+LIGHT_TURN = {"right": 0.79, "wrong": 0.88, "rest": 0.79}
+LARGEST = 84  # px: two classes need no more
 FAINTEST = 0.07  # so that a cell that is not zero never looks as if it were
 
 
@@ -35,15 +39,16 @@ def confusion_chart(key: str, names: Sequence[str], confusion: npt.NDArray[np.in
         names, confusion = most_confused_classes(names, confusion, FEWER)
         described += f" Drawn are the {FEWER} classes of the commonest mistakes, and all others as one."
     shown = [elide(name, WIDEST) for name in names]
-    widest = max((LETTER * sum(map(columns_of, name)) for name in shown), default=0.0)
-    cell = SIDE / max(2, len(names))
+    cell = min(LARGEST, SIDE / len(names))
+    size = 14.0 if cell >= 16 else max(6.0, 0.85 * cell)
+    widest = max(size / 14 * LETTER * sum(map(columns_of, name)) for name in shown)
     upright = widest > cell - 4  # the names above the columns are too wide to lie flat
     left, top = widest + 30, (widest if upright else 16) + 26
     side = len(names) * cell
     body = (
         label(left + side / 2, 13, "predicted", anchor="middle", kind="axis")
         + label(13, top + side / 2, "true", anchor="middle", kind="axis", turn=-90)
-        + _names(shown, left, top, cell, upright=upright)
+        + _names(shown, left, top, cell, size, upright=upright)
         + f'<rect class="plate" x="{number(left)}" y="{number(top)}" width="{number(side)}" height="{number(side)}"/>'
         + _cells(names, confusion, left, top, cell, rest=rest)
     )
@@ -53,27 +58,24 @@ def confusion_chart(key: str, names: Sequence[str], confusion: npt.NDArray[np.in
 def most_confused_classes(
     names: Sequence[str], confusion: npt.NDArray[np.int64], limit: int
 ) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """The part of a large matrix worth looking at: the classes of the commonest mistakes, at most `limit` of them in
-    class order, and as the last row and column all others together. Every image is still counted once.
+    """The part of a large matrix worth looking at: `limit` classes, those of the commonest mistakes first, in class
+    order, and as the last row and column all others together. Every image is still counted once.
     """
-    chosen: list[int] = []
+    seen: list[int] = []
     for pair in most_confused(confusion, limit):
-        for number_of_class in (pair.truth, pair.predicted):
-            if number_of_class not in chosen and len(chosen) < limit:
-                chosen.append(number_of_class)
-    chosen += [c for c in range(limit) if c not in chosen][: limit - len(chosen)]
-    chosen.sort()
+        seen += [c for c in (pair.truth, pair.predicted) if c not in seen]
+    seen += [c for c in range(limit) if c not in seen]  # fewer mistakes than that: fill up with the first classes
+    chosen = np.array(sorted(seen[:limit]))
     others = np.setdiff1d(np.arange(len(confusion)), chosen)
-    small = np.zeros((len(chosen) + 1, len(chosen) + 1), dtype=np.int64)
+    small = np.zeros((limit + 1, limit + 1), dtype=np.int64)
     small[:-1, :-1] = confusion[np.ix_(chosen, chosen)]
     small[:-1, -1] = confusion[np.ix_(chosen, others)].sum(axis=1)
     small[-1, :-1] = confusion[np.ix_(others, chosen)].sum(axis=0)
     small[-1, -1] = confusion[np.ix_(others, others)].sum()
-    return [*(names[c] for c in chosen), "all others"], small
+    return [*(names[c] for c in chosen.tolist()), "all others"], small
 
 
-def _names(shown: Sequence[str], left: float, top: float, cell: float, *, upright: bool) -> str:
-    size = 13.0 if cell >= 15 else max(6.0, 0.82 * cell)
+def _names(shown: Sequence[str], left: float, top: float, cell: float, size: float, *, upright: bool) -> str:
     parts = [f'<g font-size="{number(size)}">']
     for i, name in enumerate(shown):
         middle = (i + 0.5) * cell
@@ -90,8 +92,7 @@ def _cells(
 ) -> str:
     """A square for every count that is not zero. rest: the last class is all others, which may be wrong among them."""
     support = confusion.sum(axis=1)
-    digits = min(15.0, cell / max(1.6, 0.68 * len(whole(int(confusion.max(initial=0))))))
-    parts = [f'<g font-size="{number(digits)}">']
+    parts = []
     for truth, predicted in np.argwhere(confusion).tolist():
         count, share = int(confusion[truth, predicted]), float(confusion[truth, predicted] / support[truth])
         x, y = left + predicted * cell, top + truth * cell
@@ -103,10 +104,13 @@ def _cells(
             f'width="{number(cell)}" height="{number(cell)}" fill-opacity="{strength:.2f}"/>'
         )
         if len(names) <= NUMBERED:
-            over = "count over" if strength > READABLE else "count"
-            parts.append(label(x + cell / 2, y + cell / 2 + digits / 3, whole(count), anchor="middle", kind=over))
+            shown = whole(count)
+            size = min(15.0, cell / (0.68 * max(2, len(shown))))
+            turn = "over" if strength >= LIGHT_TURN[kind] else "middle" if strength >= DARK_TURN else "under"
+            written = label(x + cell / 2, y + cell / 2 + size / 3, shown, anchor="middle", kind=turn)
+            parts.append(f'<g font-size="{number(size)}">{written}</g>')
         parts.append("</g>")
-    return "".join(parts) + "</g>"
+    return "".join(parts)
 
 
 def _describe(names: Sequence[str], confusion: npt.NDArray[np.int64]) -> str:

@@ -25,7 +25,8 @@ def write_report(path: Path, record: RunRecord) -> None:
 
 def render(record: RunRecord) -> str:
     """The page as HTML."""
-    page = _environment().get_template("page.html.j2").render(
+    template = _environment().get_template("page.html.j2")
+    page = template.render(
         record=record,
         style=Markup(_read("style.css")),
         answer=sections.answer(record),

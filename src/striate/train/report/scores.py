@@ -1,4 +1,4 @@
-"""What a confusion matrix says: precision, recall and F1 of each class, the pairs confused most, and how sure one may be.
+"""What a confusion matrix says: precision, recall and F1 of each class, the pairs confused most, an interval.
 
 Rows are the true class, columns the predicted one. With TP the diagonal, FN the rest of the row, FP the rest of the
 column: precision = TP / (TP + FP), recall = TP / (TP + FN), F1 = 2 TP / (2 TP + FP + FN) (van Rijsbergen 1979).
@@ -93,5 +93,6 @@ def wilson(right: int, samples: int) -> tuple[float, float]:
 
 
 def _ratio(above: npt.NDArray[np.int64], below: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    known = below > 0
-    return np.divide(above, below, out=np.full(len(below), math.nan), where=known)
+    ratio = np.full(len(below), math.nan)
+    np.divide(above, below, out=ratio, where=below > 0)
+    return ratio

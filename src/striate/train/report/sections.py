@@ -23,8 +23,9 @@ from striate.train.report.wording import compact, decimal, duration, memory, per
 __all__ = ["answer", "cost", "inside", "learned", "repeat", "shown", "wrong"]
 
 PARTS = {"train": "training", "val": "validation", "test": "test"}
-MOST_EXAMPLES = 60  # in all
-FEW_CLASSES = 4  # up to here there is room for twelve large ones of each; else four
+FEW_CLASSES = 4  # up to here there is room for twelve large examples of each class
+MANY_CLASSES = 12  # up to here for four, beyond it for one each, of this many:
+MOST_EXAMPLES = 40
 MOST_MISTAKES = 24
 MOST_NOTES = 20
 MOST_PAIRS = 10
@@ -57,14 +58,15 @@ def shown(data: DataSummary) -> View:
     totals = {_part(part): sum(counts) for part, counts in data.counts.items()}
     sizes = _listed([f"{whole(total)} for {part}" for part, total in totals.items()])
     examples = _spread(data.examples)
+    classes = plural(len(data.classes), "class", "classes")
     return {
-        "sentence": f"{plural(sum(totals.values()), 'image')} in {plural(len(data.classes), 'class', 'classes')}, {sizes}.",
+        "sentence": f"{plural(sum(totals.values()), 'image')} in {classes}, {sizes}.",
         "parts": list(totals),
         "rows": [(name, *of_class) for name, *of_class in zip(data.classes, *data.counts.values(), strict=True)],
         "totals": list(totals.values()),
         "folded": len(data.classes) > MOST_BARS,
         "chart": Markup(count_chart("counts", data.classes, {_part(p): c for p, c in data.counts.items()})),
-        "few": len(examples) <= FEW_CLASSES,
+        "room": "few" if len(examples) <= FEW_CLASSES else "" if len(examples) <= MANY_CLASSES else "many",
         "examples": [(name, [thumbnail(one.image) for one in of_class]) for name, of_class in examples],
         "notes": data.notes[:MOST_NOTES],
         "more_notes": max(0, len(data.notes) - MOST_NOTES),
@@ -73,40 +75,13 @@ def shown(data: DataSummary) -> View:
 
 def learned(record: RunRecord) -> View:
     """The curves, and the numbers behind them."""
-    rows, best = record.epochs, record.best_epoch
-    x = [row.epoch for row in rows]
-    charts = []
-    if rows:
-        loss = [_series("training", x, [row.train_loss for row in rows], "b")]
-        accuracy = [_series("training", x, [row.train_accuracy for row in rows], "b")]
-        if any(row.val_loss is not None for row in rows):
-            loss.append(_series("validation", x, [row.val_loss for row in rows], "a"))
-        if any(row.val_accuracy is not None for row in rows):
-            accuracy.append(_series("validation", x, [row.val_accuracy for row in rows], "a"))
-        rate = [_series("", x, [row.learning_rate for row in rows], "a")]
-        charts = [
-            ("Loss", line_chart("loss", "Loss", loss, x_name="epoch", y_name="nats per image", best=best)),
-            (
-                "Accuracy",
-                line_chart(
-                    "accuracy", "Accuracy", accuracy, x_name="epoch", y_name="images right", best=best, shares=True
-                ),
-            ),
-        ]
-        if record.steps:
-            steps = [spans("", record.steps, STEP_POINTS, "b")]
-            charts.append(("Loss of each step", line_chart("steps", "Loss of each step", steps, x_name="step", y_name="nats per image")))
-        charts.append(
-            ("Learning rate", line_chart("rate", "Learning rate", rate, x_name="epoch", y_name="at the end of the epoch"))
-        )
-    table = _thinned(rows, best)
+    table = _thinned(record.epochs, record.best_epoch)
     return {
         "sentence": _learning_sentence(record),
-        "charts": [(title, Markup(chart)) for title, chart in charts],
-        "banded": len(record.steps) > STEP_POINTS,
+        "charts": [(title, note, Markup(chart)) for title, note, chart in _curves(record)],
         "rows": table,
-        "thinned": len(table) < len(rows),
-        "best": best,
+        "thinned": len(table) < len(record.epochs),
+        "best": record.best_epoch,
     }
 
 
@@ -114,9 +89,7 @@ def wrong(final: Scored, classes: Sequence[str]) -> View:
     """Where the mistakes are: the matrix, the pairs, every class, and the mistakes it was surest of."""
     scores = class_scores(final.confusion)
     order = sorted(range(len(classes)), key=lambda c: (math.isnan(scores.f1[c]), scores.f1[c], c))
-    rows = [
-        (classes[c], scores.precision[c], scores.recall[c], scores.f1[c], int(scores.support[c])) for c in order
-    ]
+    rows = [(classes[c], scores.precision[c], scores.recall[c], scores.f1[c], int(scores.support[c])) for c in order]
     pairs = most_confused(final.confusion, MOST_PAIRS)
     mistakes = sorted(final.mistakes, key=lambda one: -one.probability)[:MOST_MISTAKES]
     return {
@@ -143,7 +116,7 @@ def inside(record: RunRecord) -> View:
         sentence += f" {costliest.name} alone does {percent(costliest.macs / macs)} of them."
     view: View = {
         "sentence": sentence if record.layers else "",
-        "layers": [(line, line.params / params if params else 0, line.macs / macs if macs else 0) for line in record.layers],
+        "layers": [(line, line.params / max(1, params), line.macs / max(1, macs)) for line in record.layers],
         "params": params,
         "macs": macs,
         "folded": len(record.layers) > MOST_ROWS,
@@ -196,7 +169,7 @@ def _figures(record: RunRecord) -> Iterator[tuple[str, str, str]]:
     if record.best is not None:
         accuracy = record.best.val_accuracy
         note = f"validation {percent(accuracy)}" if accuracy is not None else ""
-        yield "Best epoch", f"{record.best.epoch}", f"of {len(record.epochs)}" + (f", {note}" if note else "")
+        yield "Best epoch", whole(record.best.epoch), f"of {whole(len(record.epochs))}" + (f", {note}" if note else "")
     elif record.epochs:
         yield "Epochs", whole(len(record.epochs)), ""
     if record.layers:
@@ -220,15 +193,37 @@ def _learning_sentence(record: RunRecord) -> str:
     said = f"{plural(len(record.epochs), 'epoch')}, {plural(last.step, 'step')}."
     if best is not None and best.val_accuracy is not None:
         said += f" On the validation images epoch {best.epoch} was best, with {percent(best.val_accuracy)} right"
-        said += f" and a loss of {decimal(best.val_loss)}." if best.val_loss is not None else "."
+        said += f", loss {decimal(best.val_loss)}." if best.val_loss is not None else "."
         said += " Its weights are the ones scored." if record.final is not None else ""
     elif last.val_accuracy is None:
         said += " There were no validation images to choose an epoch by."
     return said
 
 
-def _series(name: str, x: Sequence[int], y: Sequence[float | None], kind: str) -> Series:
-    return Series(name=name, x=x, y=y, kind=kind)
+def _curves(record: RunRecord) -> Iterator[tuple[str, str, str]]:
+    """Title, note and chart of every curve. Training is orange ("b"), validation blue ("a"), wherever they appear."""
+    rows, best = record.epochs, record.best_epoch
+    epochs = [row.epoch for row in rows]
+
+    def series(name: str, kind: str, values: list[float | None]) -> list[Series]:
+        known = any(value is not None for value in values)
+        return [Series(name=name, x=epochs, y=values, kind=kind)] if known else []
+
+    if rows:
+        loss = series("training", "b", [row.train_loss for row in rows])
+        loss += series("validation", "a", [row.val_loss for row in rows])
+        yield "Loss", "", line_chart("loss", "Loss", loss, x_name="epoch", y_name="nats per image", best=best)
+        right = series("training", "b", [row.train_accuracy for row in rows])
+        right += series("validation", "a", [row.val_accuracy for row in rows])
+        drawn = line_chart("accuracy", "Accuracy", right, x_name="epoch", y_name="images right", best=best, shares=True)
+        yield "Accuracy", "", drawn
+    if record.steps:  # drawn even when no epoch was completed: a run that diverges at once has only this to show
+        title, steps = "Loss of each step", [spans("", record.steps, STEP_POINTS, "b")]
+        note = "mean, lowest and highest of each stretch" if len(record.steps) > STEP_POINTS else ""
+        yield title, note, line_chart("steps", title, steps, x_name="step", y_name="nats per image")
+    if rows:
+        title, rate = "Learning rate", series("", "a", [row.learning_rate for row in rows])
+        yield title, "", line_chart("rate", title, rate, x_name="epoch", y_name="at the end of the epoch")
 
 
 def _thinned(rows: Sequence[EpochRow], best: int | None) -> list[EpochRow]:
@@ -238,14 +233,14 @@ def _thinned(rows: Sequence[EpochRow], best: int | None) -> list[EpochRow]:
 
 
 def _spread(examples: Sequence[Example]) -> list[tuple[str, list[Example]]]:
-    """At most `MOST_EXAMPLES`, by class in the order they come, from as many classes as possible, spread evenly."""
+    """The examples to show, by class in the order they come: fewer of each where classes are many, spread evenly."""
     by_class: dict[str, list[Example]] = {}
     for one in examples:
         by_class.setdefault(one.label, []).append(one)
     names = list(by_class)
     if len(names) > MOST_EXAMPLES:
         names = [names[i * len(names) // MOST_EXAMPLES] for i in range(MOST_EXAMPLES)]
-    each = 12 if len(names) <= FEW_CLASSES else min(4, MOST_EXAMPLES // len(names))
+    each = 12 if len(names) <= FEW_CLASSES else 4 if len(names) <= MANY_CLASSES else 1
     return [(name, by_class[name][:each]) for name in names]
 
 

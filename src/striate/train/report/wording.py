@@ -3,11 +3,25 @@
 A dash stands for "there is none". A narrow no-break space keeps a number and its unit on one line (ISO 80000-1, 7.1.4).
 """
 
+import calendar
 import datetime
 import math
 import unicodedata
 
-__all__ = ["DASH", "columns_of", "compact", "decimal", "duration", "elide", "memory", "moment", "percent", "plural", "shape", "whole"]
+__all__ = [
+    "DASH",
+    "columns_of",
+    "compact",
+    "decimal",
+    "duration",
+    "elide",
+    "memory",
+    "moment",
+    "percent",
+    "plural",
+    "shape",
+    "whole",
+]
 
 DASH = "–"
 GAP = "\u202f"
@@ -17,12 +31,12 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def percent(share: float | None, of: int | None = None) -> str:
     """A share of 1 as per cent, with as many digits as `of` images can carry; 100 % and 0 % only when it is so.
 
-    >>> print(percent(356 / 360, of=360), percent(9987 / 10000, of=10000), percent(0.999999), percent(1.0), percent(None))
+    >>> print(percent(356 / 360, of=360), percent(9987 / 10000, of=10000), percent(0.999999), percent(1), percent(None))
     98.9 % 99.87 % 99.9999 % 100 % –
     """
     if share is None or math.isnan(share):
         return DASH
-    if share in (0.0, 1.0):
+    if share in (0, 1):
         return f"{100 * share:.0f}{GAP}%"
     digits = 2 if of is not None and of >= 2000 else 1  # one image in 2,000 is 0.05 %
     while digits < 9 and float(f"{100 * share:.{digits}f}") in (0.0, 100.0):
@@ -128,8 +142,7 @@ def moment(iso: str) -> str:
         then = datetime.datetime.fromisoformat(iso)
     except ValueError:
         return iso
-    months = "January February March April May June July August September October November December".split()
-    return f"{then.day} {months[then.month - 1]} {then.year}, {then:%H:%M} {then.tzname() or ''}".rstrip()
+    return f"{then.day} {calendar.month_name[then.month]} {then.year}, {then:%H:%M} {then.tzname() or ''}".rstrip()
 
 
 def shape(sizes: tuple[int, ...]) -> str:
@@ -166,7 +179,7 @@ def columns_of(character: str) -> int:
 
 
 def _three_digits(number: float) -> str:
-    """Three significant digits without an exponent; below 1 without trailing zeros (a rate of 0.1 is no measurement)."""
+    """Three significant digits, no exponent; below 1 without trailing zeros (a rate of 0.1 is no measurement)."""
     text = f"{number:#.3g}"
     if "e" in text and abs(number) >= 1:
         return f"{number:,.0f}"
