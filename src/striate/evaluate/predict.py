@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 
-from striate.data import BadImage, Preprocess, decode
+from striate.data import BadImage, Preprocess
+from striate.data.decode import decode
 from striate.data.formats import EXTENSIONS
 from striate.errors import StriateError
 from striate.nets.weights import load_model

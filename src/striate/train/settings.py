@@ -5,6 +5,7 @@ starts, and the resolved record is what `config.toml` in the run folder holds.
 """
 
 import dataclasses
+import os
 import tomllib
 import types
 import typing
@@ -179,6 +180,8 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
             return tuple(value)
         if option is float and type(value) in (int, float):
             return float(value)
+        if option is str and isinstance(value, os.PathLike):
+            return os.fspath(value)
         if option in (int, bool, str) and type(value) is option:
             return value
     expected = " or ".join(_describe(option) for option in options if option is not type(None))

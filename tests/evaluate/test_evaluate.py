@@ -1,0 +1,121 @@
+"""Evaluation and prediction: the same images, read the same way, give the same answers as training's own end."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import striate
+from striate.data import Loader, Preprocess
+from striate.data import open as open_data
+from striate.errors import StriateError
+from striate.evaluate import Predictor, evaluate, find_images
+from striate.nets.weights import load_model
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes that a net can tell apart: reddish and bluish noise, with one odd size and one odd format each."""
+    rng = np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("photos")
+    for name, tint in (("red", (120, 0, 0)), ("blue", (0, 0, 120))):
+        (root / name).mkdir()
+        for index in range(30):
+            pixels = rng.integers(0, 130, (20 + index, 24, 3), np.uint8) + np.array(tint, np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{index:02}.{'png' if index % 2 else 'jpg'}")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[striate.Run]:
+    settings = {"model": "mlp", "model_settings": {"hidden": [8]}, "size": 16, "epochs": 6, "batch_size": 8}
+    output = str(tmp_path_factory.mktemp("runs"))
+    yield striate.fit(photos, **settings, precision="fp32", output=output, name="run", verbose=False)
+
+
+def test_the_face_tells_of_the_run(run: striate.Run) -> None:
+    assert repr(run).startswith("Run(")
+    assert len(run.history) == 6
+    assert run.best in run.history
+    assert run.report.is_file()
+    assert run.settings.size == 16
+
+
+def test_evaluation_repeats_the_runs_own_measure(run: striate.Run) -> None:
+    found = run.evaluate()
+    assert (found.part, found.metrics.samples) == ("test", 12)
+    assert found.metrics.accuracy == 1.0
+    validated = run.evaluate(part="val")
+    assert run.best is not None
+    assert validated.metrics.accuracy == run.best.val_accuracy
+    assert validated.metrics.loss == pytest.approx(run.best.val_loss, rel=1e-6)
+
+
+def test_prediction_gives_evaluations_probabilities(run: striate.Run, photos: Path) -> None:
+    net, card = load_model(run.folder.model)
+    samples = open_data(photos).test
+    assert samples is not None
+    loader = Loader(samples, Preprocess.from_dict(dict(card.preprocess)), batch_size=5)
+    expected = np.concatenate([net(batch.images).detach().softmax(1).numpy() for batch in loader.epoch(0)])
+    predictions = run.predict([photos / samples.entries[index] for index in range(len(samples))])  # type: ignore[attr-defined]  # files
+    for prediction, row in zip(predictions, expected, strict=True):
+        found = dict(prediction.top)
+        assert [found[name] for name in card.classes] == pytest.approx(row.tolist(), rel=1e-5)
+
+
+def test_a_bad_image_among_good_ones_is_named_and_stops_nothing(run: striate.Run, photos: Path, tmp_path: Path) -> None:
+    empty, absent = tmp_path / "empty.jpg", tmp_path / "absent.jpg"
+    empty.write_bytes(b"")
+    good = photos / "red" / "00.jpg"
+    predictions = list(Predictor(run.folder.model).predict([empty, good, absent], top_k=1))
+    assert predictions[0].problem is not None
+    assert "empty.jpg" in predictions[0].problem
+    assert "is empty" in predictions[0].problem
+    assert predictions[1].problem is None
+    assert [name for name, _ in predictions[1].top] == ["red"]
+    assert predictions[2].problem == f"{absent}: No such file or directory"
+
+
+def test_other_data_with_the_models_classes_in_another_order(run: striate.Run, photos: Path, tmp_path: Path) -> None:
+    rows = [f"{photos}/red/{index:02}.{'png' if index % 2 else 'jpg'},red" for index in range(10)]
+    rows += [f"{photos}/blue/{index:02}.{'png' if index % 2 else 'jpg'},blue" for index in range(10)]
+    (tmp_path / "list.csv").write_text("path,label\n" + "\n".join(rows) + "\n")
+    assert evaluate(run.path, str(tmp_path / "list.csv"), part="train").metrics.accuracy == 1.0
+
+
+def test_a_class_the_model_does_not_know_is_named(run: striate.Run, photos: Path, tmp_path: Path) -> None:
+    rows = [f"{photos}/red/{index:02}.{'png' if index % 2 else 'jpg'},{'red' if index % 2 else 'pink'}" for index in range(20)]
+    (tmp_path / "list.csv").write_text("path,label\n" + "\n".join(rows) + "\n")
+    with pytest.raises(StriateError, match=r"has class 'pink', which the model does not know: it knows"):
+        evaluate(run.path, str(tmp_path / "list.csv"))
+
+
+def test_what_cannot_be_evaluated_is_named(run: striate.Run, tmp_path: Path) -> None:
+    with pytest.raises(StriateError, match=r"unknown part of .*'tset'; did you mean 'test'\?"):
+        run.evaluate(part="tset")
+    with pytest.raises(StriateError, match=r"no model file or run .*nowhere"):
+        evaluate(tmp_path / "nowhere")
+    with pytest.raises(StriateError, match=r"is not a run: it has no config\.toml"):
+        evaluate(tmp_path)
+
+
+def test_files_folders_and_patterns_are_found_in_order(photos: Path, tmp_path: Path) -> None:
+    assert list(find_images([str(photos / "red")])) == sorted(str(path) for path in (photos / "red").iterdir())
+    assert list(find_images([f"{photos}/*/00.jpg"])) == [str(photos / name / "00.jpg") for name in ("blue", "red")]
+    with pytest.raises(StriateError, match=r"no file, folder or pattern .*\*\.gif"):
+        list(find_images([f"{photos}/*.gif"]))
+    with pytest.raises(StriateError, match=r"no images in "):
+        list(find_images([str(tmp_path)]))
+
+
+def test_fit_takes_recipes_and_settings(tmp_path: Path) -> None:
+    run = striate.fit("digits", recipe="quick", model="two_layer", size=8, max_steps=2, output=tmp_path, verbose=False)
+    assert run.settings.optimizer == "adamw"
+    assert run.path.name == "two_layer-digits"
+    again = striate.fit(resume_from=run.path, verbose=False)
+    assert dataclasses.asdict(again.history[-1]) == dataclasses.asdict(run.history[-1])
+    with pytest.raises(StriateError, match="a resumed run keeps its settings; give nothing but resume_from"):
+        striate.fit(resume_from=run.path, epochs=3)
