@@ -22,12 +22,10 @@ std::string dtype_name(nb::dlpack::dtype dtype) {
     return kind + std::to_string(dtype.bits);
 }
 
-std::string class_of(nb::handle given) { return nb::cast<std::string>(nb::str(given.type().attr("__name__"))); }
-
 bool is_contiguous(const AnyArray& array) {
+    if (array.size() == 0) return true;
     std::int64_t step = 1;
     for (std::size_t axis = array.ndim(); axis-- > 0;) {
-        if (array.shape(axis) == 0) return true;
         if (array.shape(axis) != 1 && array.stride(axis) != step) return false;
         step *= static_cast<std::int64_t>(array.shape(axis));
     }
@@ -35,6 +33,8 @@ bool is_contiguous(const AnyArray& array) {
 }
 
 }  // namespace
+
+std::string class_of(nb::handle given) { return nb::cast<std::string>(nb::str(given.type().attr("__name__"))); }
 
 std::string listed(const std::int64_t* values, std::size_t count) {
     std::string text = "(";

@@ -17,6 +17,7 @@ using AnyArray = nb::ndarray<nb::ro>;
 
 // "float32[2, 3]": how arrays are written in messages.
 std::string described(const AnyArray& array);
+std::string class_of(nb::handle given);                             // "ndarray"
 std::string listed(const std::int64_t* values, std::size_t count);  // "(1, 2, 3)"
 
 // The error "<where>: <problem>", as ValueError, TypeError and IndexError.

@@ -43,7 +43,7 @@ Layout layout_of(const nb::ndarray<float>& out, const std::string& where) {
 nb::ndarray<float> output(nb::handle given, const std::string& where) {
     AnyArray seen;
     if (!nb::try_cast(given, seen, false)) {
-        type_error(where, "out must be an array float32[B, C, h, w] in main memory");
+        type_error(where, "out must be an array float32[B, C, h, w] in main memory, not " + class_of(given));
     }
     if (seen.dtype() != nb::dtype<float>() || seen.ndim() != 4) {
         type_error(where, "out must be float32[B, C, h, w], not " + described(seen));
@@ -131,7 +131,9 @@ void batch_from_list(nb::handle images, nb::handle windows, nb::handle fill, nb:
                      nb::handle out, nb::handle threads, nb::handle isa) {
     const std::string where = "batch_from_list";
     nb::list entries;
-    if (!nb::try_cast(images, entries, false)) type_error(where, "images must be a list of arrays uint8[H, W, C]");
+    if (!nb::try_cast(images, entries, false)) {
+        type_error(where, "images must be a list of arrays uint8[H, W, C], not " + class_of(images));
+    }
     const Arguments given = checked(where, windows, fill, scale, shift, out, threads, isa);
     if (static_cast<std::int64_t>(entries.size()) != given.batch.size) {
         value_error(where, "images must have one entry for each of the " + std::to_string(given.batch.size) +

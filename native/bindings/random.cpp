@@ -24,7 +24,7 @@ std::uint64_t seed_of(nb::handle given) {
     const auto index = nb::steal<nb::object>(PyNumber_Index(given.ptr()));
     if (!index.is_valid()) {
         PyErr_Clear();
-        type_error("philox", "seed must be a whole number");
+        type_error("philox", "seed must be a whole number, not " + class_of(given));
     }
     if (!nb::try_cast(index, seed)) {
         value_error("philox", "seed must be from 0 to 2**64 - 1, not " + nb::cast<std::string>(nb::str(index)));

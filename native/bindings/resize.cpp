@@ -10,7 +10,8 @@ namespace striate::bindings {
 
 namespace {
 
-constexpr std::int64_t largest_side = 1 << 24;  // beyond any image format; keeps every product far from overflow
+constexpr std::int64_t largest_side = 1 << 24;  // beyond any photograph; products stay far from overflow
+constexpr std::int64_t largest_output = std::int64_t{1} << 40;  // values
 
 Filter filter_named(const std::string& name) {
     if (name == "box") return Filter::box;
@@ -29,6 +30,10 @@ nb::ndarray<nb::numpy, std::uint8_t> resized(nb::handle image, nb::handle height
     const Isa with = isa_of(isa, "resize");
     if (in.size() == 0) value_error("resize", "image is empty: " + described(AnyArray(in)));
     const auto channels = static_cast<std::int64_t>(in.shape(2));
+    if (channels > largest_output / (out_height * out_width)) {
+        value_error("resize", std::to_string(out_height) + " × " + std::to_string(out_width) + " × " +
+                                  std::to_string(channels) + " values are more than memory holds");
+    }
     auto pixels = std::make_unique_for_overwrite<std::uint8_t[]>(out_height * out_width * channels);
     {
         const nb::gil_scoped_release released;
