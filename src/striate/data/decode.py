@@ -22,7 +22,7 @@ from io import BytesIO
 import numpy as np
 import simplejpeg  # type: ignore[import-untyped]  # it ships no stubs
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
@@ -252,6 +252,6 @@ def _reason(error: Exception, kind: str) -> str:
     lowered = said.lower()
     if isinstance(error, EOFError) or any(word in lowered for word in ("truncat", "not enough", "unexpected end")):
         return "is truncated"
-    if isinstance(error, UnidentifiedImageError | SyntaxError) or not said:
-        return f"is a damaged or unusual {kind}{f' ({said})' if said else ''}"
+    if "not identified" in lowered or not said:
+        return f"is a damaged {kind}: its header cannot be read"
     return f"is a damaged {kind} ({said})"

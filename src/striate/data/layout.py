@@ -17,6 +17,7 @@ from striate.errors import StriateError
 __all__ = ["PARTS", "Layout", "check_classes", "read_layout"]
 
 # What a part may be called, and what it is.
+_ORDER = ("train", "val", "test")
 PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 _CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "lost+found"})
@@ -44,8 +45,9 @@ def read_layout(
     if not tree.files and not tree.below:
         raise StriateError(f"{where} is empty; it should hold one folder of images per class")
     tree = _unwrapped(tree, not_an_image)
-    parts = {name: folder for name, folder in tree.below.items() if name.lower() in PARTS}
-    if any(part.below and not part.images(not_an_image) for part in parts.values()):
+    names = sorted((name for name in tree.below if name.lower() in PARTS), key=lambda n: _ORDER.index(PARTS[n.lower()]))
+    parts = {name: tree.below[name] for name in names}
+    if any(part.has_classes(not_an_image) for part in parts.values()):
         return _in_parts(where, tree, parts, not_an_image)
     loose = tree.images(not_an_image)
     classes, left_out = _classes(tree, not_an_image)
@@ -127,6 +129,11 @@ class _Tree:
         """Images directly in this folder."""
         return [file for file in self.files if not_an_image(file) is None]
 
+    def has_classes(self, not_an_image: Callable[[str], str | None]) -> bool:
+        """Whether the folders below hold more images than lie here: a part with strays, not a class with subfolders."""
+        below = [file for folder in self.below.values() for file in folder.everything() if not_an_image(file) is None]
+        return len(below) > len(self.images(not_an_image))
+
     def everything(self) -> list[str]:
         """Files in this folder and in all below."""
         return [*self.files, *(file for folder in self.below.values() for file in folder.everything())]
@@ -160,7 +167,7 @@ def _in_parts(where: str, tree: _Tree, parts: Mapping[str, _Tree], not_an_image:
         raise StriateError(f"{where} has {had} but no train/ with class folders; nothing can be trained on")
     left_out += [(folder.path, "is neither train, val nor test") for n, folder in tree.below.items() if n not in parts]
     return Layout(
-        parts={part: sorted_out[part] for part in ("train", "val", "test") if part in sorted_out},
+        parts={part: sorted_out[part] for part in _ORDER if part in sorted_out},
         left_out=tuple(left_out),
     )
 

@@ -66,12 +66,11 @@ class FolderSource(Source):
     def read(self, entry: str) -> bytes:
         try:
             with (self.root / entry).open("rb") as file:
-                data = file.read(MAX_NBYTES + 1)
+                if os.fstat(file.fileno()).st_size > MAX_NBYTES:
+                    raise BadImage(self.where(entry), _too_large())
+                return file.read()
         except OSError as error:
             raise BadImage(self.where(entry), _reason(error)) from error
-        if len(data) > MAX_NBYTES:
-            raise BadImage(self.where(entry), _too_large())
-        return data
 
     def where(self, entry: str) -> str:
         return str(self.root / entry)
