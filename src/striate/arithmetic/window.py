@@ -25,7 +25,7 @@ from striate.errors import StriateError
 __all__ = ["DoesNotFit", "Window"]
 
 
-class DoesNotFit(StriateError, ValueError):  # noqa: N818 (the design's name; it says what happened)
+class DoesNotFit(StriateError, ValueError):
     """A window, or a net made of windows, cannot take an input of this size."""
 
 

@@ -74,19 +74,21 @@ def explain(net: Net, x: Tensor) -> DoesNotFit | None:
     reason = misfit(net, (channels, height, width))
     if reason is None:
         return None
-    return DoesNotFit(
-        f"{spec.name} cannot take {height}×{width} images: {reason}; {_advice(net, (channels, height, width))}"
-    )
+    advice = _advice(net, (channels, height, width))
+    if advice is None:
+        return None
+    return DoesNotFit(f"{spec.name} cannot take {height}×{width} images: {reason}; {advice}")
 
 
-def _advice(net: Net, shape: tuple[int, int, int]) -> str:
+def _advice(net: Net, shape: tuple[int, int, int]) -> str | None:
+    """What to do about images of `shape` (C, H, W); None when the net takes no image, so that they are not to blame."""
     spec = net.spec
     if net.fixed_size:
         resize = f"resize them to {spec.input_size[0]}×{spec.input_size[1]}"
         could = isinstance(net.features, nn.Module) and walk(net.features, shape).error is None
         return f"{resize}, or create the net with input_size=({shape[1]}, {shape[2]})" if could else resize
     side = smallest_side(lambda n: misfit(net, (spec.in_chans, n, n)) is None)
-    return f"use images of at least {side}×{side}"
+    return f"use images of at least {side}×{side}" if side else None
 
 
 def _count(n: int, what: str) -> str:

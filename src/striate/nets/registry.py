@@ -60,10 +60,10 @@ def build(
 ) -> Net:
     """The net `name`, freshly initialised; see `striate.create_model`."""
     entry = _entry(name)
+    known = _settings(entry)
     for given in settings:
-        if given not in _settings(entry):
-            known = ", ".join(_settings(entry)) or "none"
-            raise StriateError(f"{unknown(f'setting of {name}', given, _settings(entry))} ({name} takes: {known})")
+        if given not in known:
+            raise StriateError(_unknown_setting(name, given, list(known)))
     if num_classes < 1 or in_chans < 1:
         raise StriateError(
             f"{name} needs at least 1 class and 1 channel, got num_classes={num_classes} and in_chans={in_chans}"
@@ -105,6 +105,12 @@ def _entry(name: str) -> Entry:
     if name not in NETS:
         raise StriateError(unknown("net", name, NETS))
     return NETS[name]
+
+
+def _unknown_setting(name: str, given: str, known: list[str]) -> str:
+    if not known:
+        return f"unknown setting of {name} {given!r}; {name} takes none"
+    return f"{unknown(f'setting of {name}', given, known)} ({name} takes: {', '.join(known)})"
 
 
 def _settings(entry: Entry) -> dict[str, Any]:

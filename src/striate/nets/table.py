@@ -10,6 +10,7 @@ from striate import arithmetic
 from striate.arithmetic import DoesNotFit
 from striate.nets.fit import misfit
 from striate.nets.layers import describe
+from striate.nets.net import Net
 from striate.nets.trace import Visit, walk
 
 __all__ = ["LayerRow", "layer_table"]
@@ -42,7 +43,9 @@ def layer_table(net: nn.Module, shape: tuple[int, int, int]) -> list[LayerRow]:
     walked = walk(net, shape)
     if walked.error is not None:
         reason = misfit(net, shape)
-        raise DoesNotFit(f"{type(net).__name__} cannot take {shape[1]}×{shape[2]} images: {reason}") from walked.error
+        name = net.spec.name if isinstance(net, Net) else type(net).__name__
+        images = f"{shape[1]}×{shape[2]} images with {shape[0]} channel{'s' if shape[0] != 1 else ''}"
+        raise DoesNotFit(f"{name} cannot take {images}: {reason}") from walked.error
     rows: list[LayerRow] = []
     counted: set[nn.Parameter] = set()
     for visit in walked.visits:

@@ -22,7 +22,7 @@ from striate import atomic
 from striate.errors import StriateError
 from striate.nets.net import Net
 from striate.nets.registry import build
-from striate.nets.weights.tensors import mismatches, read
+from striate.nets.weights.tensors import mismatches, read, read_metadata
 
 __all__ = ["ModelCard", "load_model", "read_card", "save_model"]
 
@@ -96,8 +96,8 @@ def load_model(path: str | Path) -> tuple[Net, ModelCard]:
 
 
 def read_card(path: str | Path) -> ModelCard:
-    """The card alone. Raises StriateError as `load_model` does."""
-    return _card(Path(path), read(Path(path)).metadata)
+    """The card alone, without reading the tensors or vouching for them. Raises StriateError as `load_model` does."""
+    return _card(Path(path), read_metadata(Path(path)))
 
 
 def _card(path: Path, metadata: Mapping[str, str]) -> ModelCard:

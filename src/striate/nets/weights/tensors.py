@@ -5,6 +5,7 @@ was cut short or never was one deserves a better answer than a parser's.
 """
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from striate.errors import StriateError
+from striate.nets.net import Net
 
-__all__ = ["TensorFile", "load_into", "mismatches", "read"]
+__all__ = ["TensorFile", "load_into", "mismatches", "read", "read_metadata"]
 
 LARGEST_HEADER = 100_000_000  # bytes; the format's own limit
 OPTIONAL = "num_batches_tracked"  # batch norms did not count before torch 0.4.1, and torch itself fills it in
@@ -30,24 +32,54 @@ class TensorFile:
 
 
 def read(path: Path) -> TensorFile:
-    """Read a safetensors file. Raises StriateError for a file that is missing, cut short, damaged or another kind."""
+    """Read a safetensors file into memory (not mapped: a file that shrinks under a map kills the process).
+
+    Raises StriateError for a file that is missing, cut short, damaged or of another kind.
+    """
+    metadata = read_metadata(path)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StriateError(f"cannot read {path}: {error.strerror or error}") from error
-    metadata = _header(path, data)
-    try:
-        return TensorFile(tensors=safetensors.torch.load(data), metadata=metadata)
+        return TensorFile(tensors=safetensors.torch.load(path.read_bytes()), metadata=metadata)
     except (SafetensorError, ValueError, KeyError) as error:
         raise StriateError(f"{path} is damaged: {str(error).splitlines()[0]}; use another copy") from error
+    except OSError as error:
+        raise StriateError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def load_into(net: nn.Module, path: Path) -> None:
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file, after checking that the file is one and is whole. Raises as `read` does."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = int.from_bytes(start, "little")
+            text = file.read(min(length, LARGEST_HEADER))
+            nbytes = file.seek(0, os.SEEK_END)
+    except OSError as error:
+        raise StriateError(f"cannot read {path}: {error.strerror or error}") from error
+    if start[:2] == b"PK" or start[:1] == b"\x80":
+        raise StriateError(f"{path} was written by torch.save, which can hide code; convert it to safetensors first")
+    if len(start) < 8 or length > LARGEST_HEADER or text[:1] not in (b"{", b""):
+        raise StriateError(f"{path} is not a safetensors file")
+    if len(text) < length:
+        raise StriateError(f"{path} is cut short: {nbytes} bytes of at least {8 + length}; use another copy")
+    try:
+        header = json.loads(text)
+        metadata = header.pop("__metadata__", {})
+        whole = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise StriateError(f"{path} is damaged: its header cannot be read; use another copy") from error
+    if nbytes < whole:
+        raise StriateError(f"{path} is cut short: {nbytes} bytes of {whole}; use another copy")
+    return {str(key): str(value) for key, value in metadata.items()}
+
+
+def load_into(net: Net, path: Path) -> None:
     """Copy the tensors of the file at `path` into `net`, all or none. Raises StriateError listing what does not fit."""
     tensors = read(path).tensors
     wrong = mismatches(net, tensors)
     if wrong:
-        raise StriateError(f"{path} does not fit this net: {wrong}")
+        spec = net.spec
+        made = f"{spec.name} with {spec.num_classes} classes and {spec.in_chans} channels"
+        raise StriateError(f"{path} does not fit {made}: {wrong}")
     net.load_state_dict(tensors)
 
 
@@ -63,26 +95,6 @@ def mismatches(net: nn.Module, tensors: dict[str, Tensor]) -> str:
     ]
     more = f", and {len(wrong) - LISTED} more" if len(wrong) > LISTED else ""
     return ", ".join(wrong[:LISTED]) + more
-
-
-def _header(path: Path, data: bytes) -> dict[str, str]:
-    """The metadata, after checking that the file is one and is whole."""
-    if data[:2] == b"PK" or data[:1] == b"\x80":
-        raise StriateError(f"{path} was written by torch.save, which can hide code; convert it to safetensors first")
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or length > LARGEST_HEADER or data[8:9] not in (b"{", b""):
-        raise StriateError(f"{path} is not a safetensors file")
-    if len(data) < 8 + length:
-        raise StriateError(f"{path} is cut short: {len(data)} bytes of at least {8 + length}; use another copy")
-    try:
-        header = json.loads(data[8 : 8 + length])
-        metadata = header.pop("__metadata__", {})
-        end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise StriateError(f"{path} is damaged: its header cannot be read; use another copy") from error
-    if len(data) < 8 + length + end:
-        raise StriateError(f"{path} is cut short: {len(data)} bytes of {8 + length + end}; use another copy")
-    return {str(key): str(value) for key, value in metadata.items()}
 
 
 def _shape(tensor: Tensor) -> str:
