@@ -70,6 +70,6 @@ def test_check_strict_fails_after_the_same_list(photos: Path, capsys: pytest.Cap
 
 def test_data_that_are_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", "digit"]) == 1
-    assert capsys.readouterr().err.startswith(
-        "striate data check: error: unknown data set 'digit'; did you mean 'digits'"
-    )
+    err = capsys.readouterr().err
+    assert err.startswith("striate data check: error: ")
+    assert err.endswith("unknown data set 'digit'; did you mean 'digits'?\n")

@@ -1,5 +1,6 @@
 """`striate data`: what a data set holds, and which of its files cannot be used."""
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,7 +38,14 @@ def info(
     from striate.data import class_counts
     from striate.data import open as open_data
 
-    found = open_data(data, data_dir=data_dir, val_fraction=val_fraction, test_fraction=test_fraction, check=False)
+    found = open_data(
+        data,
+        data_dir=data_dir,
+        val_fraction=val_fraction,
+        test_fraction=test_fraction,
+        check=False,
+        progress=_progress(),
+    )
     counts = {name: class_counts(part, found.classes) for name, part in _parts(found).items()}
     sizes = _sizes(list(_parts(found).values()))
     if as_json:
@@ -108,12 +116,11 @@ def _describe(sizes: dict[str, Any]) -> str:
 
 def _progress() -> Callable[[str, int, int], None] | None:
     """A line that counts on a terminal's stderr, and nothing elsewhere."""
-    import sys
-
     if not sys.stderr.isatty():
         return None
 
     def show(doing: str, done: int, total: int) -> None:
-        print(f"\r{doing} {done:,} of {total:,}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
+        of = f" of {total:,}" if total else ""  # a download does not always say how long it is
+        print(f"\r{doing} {done:,}{of}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
     return show

@@ -45,7 +45,7 @@ def _usage(error: typer.TyperException) -> str:
     if option and near != ():  # an option that does not exist; `near` is None when no name is like it
         hint = f"did you mean {near[0]!r}?" if near else "--help lists those there are"
         return f"unknown option {option!r}; {hint}"
-    message = error.format_message().strip().rstrip(".")
+    message = error.format_message().strip().rstrip(".").replace(": Value error, ", ": ")
     return message[:1].lower() + message[1:]
 
 
