@@ -7,9 +7,10 @@
 (`striate.data.pickled`). CIFAR-100 is read with its 100 fine labels.
 """
 
+import contextlib
 import tarfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -65,14 +66,16 @@ _FORMS = (
 
 
 def form_of(path: Path) -> Form | None:
-    """Which form of CIFAR `path`, a folder or a tar, holds; None when it holds none."""
-    try:
-        if path.is_dir():
+    """Which form of CIFAR a folder or a tar holds; None when it holds none. Raises StriateError for a damaged tar."""
+    if path.is_dir():
+        try:
             return _form({child.name for child in path.iterdir() if child.is_file()})
-        with tarfile.open(path) as archive:
-            return _form({PurePosixPath(member.name).name for member in archive if member.isfile()})
-    except (OSError, tarfile.TarError, EOFError, zlib.error):
+        except OSError:
+            return None  # opening it as a folder of images says why
+    if path.suffix.lower() not in (".tar", ".gz", ".tgz"):
         return None
+    with _opened(path) as archive:
+        return _form({PurePosixPath(member.name).name for member in archive if member.isfile()})
 
 
 def read_cifar(path: Path, form: Form) -> tuple[ArraySamples, ArraySamples]:
@@ -102,16 +105,22 @@ def _folder(path: Path, names: Iterable[str]) -> dict[str, bytes]:
 def _tar(path: Path, names: Iterable[str]) -> dict[str, bytes]:
     """The named members, read in one pass into memory: no path inside the tar ever touches the disk."""
     wanted, held = set(names), {}
+    with _opened(path) as archive:
+        for member in archive:
+            name = PurePosixPath(member.name).name
+            file = archive.extractfile(member) if member.isfile() and name in wanted else None
+            if file is not None:
+                held[name] = file.read()
+    return held
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tarfile.TarFile]:
     try:
         with tarfile.open(path) as archive:
-            for member in archive:
-                name = PurePosixPath(member.name).name
-                if member.isfile() and name in wanted:
-                    file = archive.extractfile(member)
-                    held[name] = file.read() if file is not None else b""
+            yield archive
     except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
-        raise StriateError(f"{path} is damaged or truncated ({error}); delete it and get it again") from error
-    return held
+        raise StriateError(f"{path} is a damaged or truncated archive ({error}); delete it and get it again") from error
 
 
 def _batch(data: bytes, form: Form, where: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
