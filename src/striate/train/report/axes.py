@@ -13,6 +13,7 @@ from striate.train.report.wording import GAP, compact, decimal
 __all__ = ["Axis", "fit_axis", "worth_log"]
 
 LOG_RATIO = 30  # from here on a linear axis shows the smaller values as one flat line
+ROUNDING = 1e-9  # values this near each other, relative to their size, are one value: no ticks fit between them
 WIDE_DECADES = 2.5  # a logarithmic axis that spans more than this is marked at the powers of ten only
 
 
@@ -66,7 +67,7 @@ def fit_axis(
     low, high = float(known[0]), float(known[-1])
     if log and low > 0:
         return _log_axis(low, high, start, end, count)
-    if low == high:
+    if high - low <= ROUNDING * max(abs(low), abs(high)):
         if tight:
             return Axis(low=low - 1, high=high + 1, start=start, end=end, ticks=(low,))
         low, high = _around(low, percent=percent)

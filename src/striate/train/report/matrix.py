@@ -15,7 +15,7 @@ from striate.train.report.scores import most_confused
 from striate.train.report.svg import escape, frame, label, number
 from striate.train.report.wording import columns_of, elide, percent, plural, whole
 
-__all__ = ["MOST_CLASSES", "confusion_chart", "most_confused_classes"]
+__all__ = ["MOST_CLASSES", "NUMBERED", "confusion_chart", "most_confused_classes"]
 
 MOST_CLASSES = 40  # more than this are not drawn: see most_confused_classes
 NUMBERED = 20  # up to here the cells have room for their counts

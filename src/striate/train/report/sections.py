@@ -14,11 +14,11 @@ from markupsafe import Markup
 
 from striate.train.report.bars import MOST_BARS, count_chart
 from striate.train.report.curves import Series, line_chart, spans
-from striate.train.report.matrix import MOST_CLASSES, confusion_chart
+from striate.train.report.matrix import MOST_CLASSES, NUMBERED, confusion_chart
 from striate.train.report.pictures import filter_rows, thumbnail
 from striate.train.report.record import DataSummary, EpochRow, Example, RunRecord, Scored
 from striate.train.report.scores import class_scores, mean_of_known, most_confused, wilson
-from striate.train.report.wording import compact, decimal, duration, memory, percent, plural, whole
+from striate.train.report.wording import compact, decimal, duration, isolate, memory, percent, plural, whole
 
 __all__ = ["answer", "cost", "inside", "learned", "repeat", "shown", "wrong"]
 
@@ -37,7 +37,7 @@ View = dict[str, Any]
 
 def answer(record: RunRecord) -> View:
     """The headline, what to make of it, and the key figures."""
-    final, net = record.final, f"{record.net} on {record.data.name}"
+    final, net = record.final, f"{isolate(record.net)} on {isolate(record.data.name)}"
     outcome = record.outcome.capitalize() + (f": {record.outcome_note}" if record.outcome_note else ".")
     if final is None or final.samples == 0:
         after = plural(len(record.epochs), "epoch")
@@ -50,6 +50,8 @@ def answer(record: RunRecord) -> View:
             f"The 95 % interval of that share is {percent(low, final.samples)} to {percent(high, final.samples)} "
             f"(Wilson). {_baseline(final, record.data.classes)}"
         )
+        if final.part == "val" and record.best_epoch is not None:
+            sure += " The epoch was chosen by these same images, which flatters it a little."
     return {"headline": headline, "sure": sure, "outcome": outcome, "figures": list(_figures(record))}
 
 
@@ -96,7 +98,7 @@ def wrong(final: Scored, classes: Sequence[str]) -> View:
         "mistakes_made": final.samples - final.right,
         "chart": Markup(confusion_chart("confusion", classes, final.confusion)),
         "reduced": len(classes) > MOST_CLASSES,
-        "wide": 20 < len(classes) <= MOST_CLASSES,
+        "wide": NUMBERED < len(classes) <= MOST_CLASSES,
         "pairs_told": f"The {len(pairs)} commonest" if len(pairs) == MOST_PAIRS else "All of them",
         "pairs": [(classes[p.truth], classes[p.predicted], p.count, p.share) for p in pairs],
         "rows": rows,
@@ -113,7 +115,7 @@ def inside(record: RunRecord) -> View:
     sentence = f"{whole(params)} parameters and {compact(macs)} multiply-adds for one image."
     if macs:
         costliest = max(record.layers, key=lambda line: line.macs)
-        sentence += f" {costliest.name} alone does {percent(costliest.macs / macs)} of them."
+        sentence += f" {isolate(costliest.name)} alone does {percent(costliest.macs / macs)} of them."
     view: View = {
         "sentence": sentence if record.layers else "",
         "layers": [(line, line.params / max(1, params), line.macs / max(1, macs)) for line in record.layers],
@@ -183,7 +185,7 @@ def _figures(record: RunRecord) -> Iterator[tuple[str, str, str]]:
 def _baseline(final: Scored, classes: Sequence[str]) -> str:
     support = final.confusion.sum(axis=1)
     share = percent(float(support.max() / final.samples), final.samples)
-    return f"Always answering “{classes[int(support.argmax())]}” would be right for {share}."
+    return f"Always answering “{isolate(classes[int(support.argmax())])}” would be right for {share}."
 
 
 def _learning_sentence(record: RunRecord) -> str:

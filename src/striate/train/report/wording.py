@@ -15,6 +15,7 @@ __all__ = [
     "decimal",
     "duration",
     "elide",
+    "isolate",
     "memory",
     "moment",
     "percent",
@@ -31,8 +32,10 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def percent(share: float | None, of: int | None = None) -> str:
     """A share of 1 as per cent, with as many digits as `of` images can carry; 100 % and 0 % only when it is so.
 
-    >>> print(percent(356 / 360, of=360), percent(9987 / 10000, of=10000), percent(0.999999), percent(1), percent(None))
-    98.9 % 99.87 % 99.9999 % 100 % –
+    >>> print(" | ".join(map(percent, (356 / 360, 0.9987), (360, 10000))).replace(GAP, " "))
+    98.9 % | 99.87 %
+    >>> print(" | ".join(map(percent, (0.999999, 1, None))).replace(GAP, " "))
+    99.9999 % | 100 % | –
     """
     if share is None or math.isnan(share):
         return DASH
@@ -65,7 +68,7 @@ def plural(number: int, noun: str, many: str | None = None) -> str:
 def compact(number: float) -> str:
     """Three digits and a metric prefix: for parameters, multiply-adds, images per second.
 
-    >>> print(*map(compact, (416520, 25557032, 15.47e9, 61, 8.25, 999.96)), sep=" | ")
+    >>> print(" | ".join(map(compact, (416520, 25557032, 15.47e9, 61, 8.25, 999.96))).replace(GAP, " "))
     417 k | 25.6 M | 15.5 G | 61 | 8.25 | 1.00 k
     """
     if not math.isfinite(number):
@@ -99,7 +102,7 @@ def decimal(number: float | None) -> str:
 def duration(seconds: float) -> str:
     """The two largest units.
 
-    >>> print(*map(duration, (0.42, 12.34, 59.96, 245, 7512, 180000)), sep=" | ")
+    >>> print(" | ".join(map(duration, (0.42, 12.34, 59.96, 245, 7512, 180000))).replace(GAP, " "))
     0.42 s | 12.3 s | 1 min 00 s | 4 min 05 s | 2 h 05 min | 2 d 2 h
     """
     if not math.isfinite(seconds):
@@ -121,7 +124,7 @@ def duration(seconds: float) -> str:
 def memory(nbytes: int | None) -> str:
     """Binary prefixes, as memory is sold.
 
-    >>> print(*map(memory, (432013312, 3 << 30, 512, None)), sep=" | ")
+    >>> print(" | ".join(map(memory, (432013312, 3 << 30, 512, None))).replace(GAP, " "))
     412 MiB | 3.00 GiB | 512 B | –
     """
     if nbytes is None:
@@ -171,6 +174,17 @@ def elide(text: str, columns: int) -> str:
     return kept.rstrip() + "…"
 
 
+def isolate(name: str) -> str:
+    """`name` as part of a sentence: where it is written from right to left, between isolates (Unicode Annex 9), so that
+    it cannot drag the numbers beside it along.
+
+    >>> isolate("ants"), isolate("חתול") == "\u2068חתול\u2069"
+    ('ants', True)
+    """
+    rightward = {"R", "AL", "RLE", "RLO", "RLI", "AN"}
+    return f"\u2068{name}\u2069" if rightward & set(map(unicodedata.bidirectional, name)) else name
+
+
 def columns_of(character: str) -> int:
     """How many columns of a fixed-width terminal one character takes (Unicode Annex 11): a fair guess at its width."""
     if unicodedata.combining(character):
@@ -185,4 +199,4 @@ def _three_digits(number: float) -> str:
         return f"{number:,.0f}"
     if "e" in text:
         text = f"{number:.6f}"
-    return text.rstrip("0").rstrip(".") if abs(number) < 1 else text.rstrip(".")
+    return text.rstrip("0").rstrip(".") if abs(number) < 0.9995 else text.rstrip(".")
