@@ -14,15 +14,15 @@ __all__ = ["pick_device", "policy_of", "resolve"]
 def resolve(settings: Settings, data: Dataset) -> Settings:
     """The settings for these data, all but precision and memory format, which are measured on the net itself.
 
-    The images' size is the net's published one, in whose place `size` stands; noise defaults to a pad-and-crop of an
-    eighth of the size (4 px of 32, as He 2015 trained CIFAR nets) and to mirroring where the data allow it.
+    The images' size is the net's published one, in whose place `size` stands; noise defaults to a pad-and-crop of a
+    sixteenth of the size (2 px of 32, 14 of 224) and to mirroring where the data allow it.
     """
     native = model_info(settings.model).input_size
     size = settings.size or min(native)
     return settings.replace(
         size=size,
         channels=settings.channels or _channels(data.train),
-        pad=size // 8 if settings.pad is None else settings.pad,
+        pad=size // 16 if settings.pad is None else settings.pad,
         flip=data.mirror if settings.flip is None else settings.flip,
         device=str(pick_device(settings.device)),
         threads=settings.threads or torch.get_num_threads(),

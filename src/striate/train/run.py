@@ -168,7 +168,7 @@ def _train(
         net=net,
         optimizer=build_optimizer(net, settings),
         scaler=grad_scaler(device, settings.precision),
-        average=WeightAverage(net, settings.ema) if settings.ema is not None else None,
+        average=WeightAverage(net, settings.ema) if settings.ema else None,
         rate=Rate(settings, steps_per_epoch, total_steps),
     )
     position = parts.restore(checkpoint) if checkpoint is not None else Position()

@@ -45,11 +45,11 @@ class Settings:
     strict: bool = False
 
     # noise
-    pad: int | None = None  # pad by this many pixels, then crop; None: an eighth of the size, as CIFAR's 4 of 32
+    pad: int | None = None  # pad by this many pixels, then crop; None: a sixteenth of the size
     flip: bool | None = None  # mirror half of the images; None: when the data say that a mirrored image keeps its class
 
     # optimisation
-    epochs: int = 30
+    epochs: int = 40
     max_steps: int | None = None
     batch_size: int = 64
     accumulate: int = 1  # batches whose gradients are summed into one step
@@ -60,14 +60,14 @@ class Settings:
     weight_decay: float = 5e-4
     decay_all: bool = False  # decay biases and normalisation parameters too
     clip_grad: float | None = None  # largest allowed L2 norm of the whole gradient
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.1
     schedule: Schedule = "cosine"
     warmup_epochs: float = 0.0
     milestones: tuple[int, ...] = ()  # epochs after which `step` multiplies the rate by gamma
     gamma: float = 0.1  # the factor of `step` and `plateau`
     plateau_epochs: int = 5  # epochs without a better validation error before `plateau` acts
     peak_fraction: float = 0.25  # share of the run at which `onecycle` reaches its peak
-    ema: float | None = None  # decay of the running average of the weights, e.g. 0.999
+    ema: float = 0.99  # decay of the running average of the weights; 0: no average
     early_stop: int | None = None  # epochs without a better validation error before the run ends
     explosion: float = 3.0  # a loss over this many times its first value ends the run (0: never)
 
