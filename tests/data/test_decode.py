@@ -284,6 +284,19 @@ def test_a_broken_exif_block_does_not_spoil_the_pixels_and_warns_nobody(kind):
     np.testing.assert_array_equal(decode(data, 3, "x"), plain)
 
 
+def test_colours_that_are_not_read_are_said():
+    with pytest.raises(BadImage, match="x holds LAB colours, which are not read here; save it as RGB"):
+        decode(encoded(Image.fromarray(noise(3), "LAB"), "TIFF"), 3, "x")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pixels_belong_to_the_caller(channels):
+    for data in (KINDS[kind]() for kind in KINDS):
+        pixels = decode(data, channels, "x")
+        assert pixels.flags.writeable
+        assert pixels.flags.c_contiguous
+
+
 def test_the_name_does_not_matter():
     png = encoded(Image.fromarray(noise(3)), "PNG")
     np.testing.assert_array_equal(decode(png, 3, "really-a-png.jpg"), noise(3))

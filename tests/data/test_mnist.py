@@ -59,6 +59,10 @@ def test_fashion_is_told_by_its_folder(tmp_path):
     assert (found.name, found.classes, found.mirror) == ("fashion-mnist", FASHION, True)
 
 
+def test_a_word_further_up_the_path_tells_nothing(tmp_path):
+    assert data.open(write_set(tmp_path / "fashion" / "digits")).name == "mnist"
+
+
 def test_more_labels_than_names_are_numbers(tmp_path):
     found = data.open(write_set(tmp_path / "letters", labels=LABELS + 3))
     assert found.classes == tuple(str(i) for i in range(13))

@@ -94,6 +94,8 @@ def test_fractions(photos, parted):
     assert len(data.open(parted, test_fraction=0.5, val_fraction=0.5).train) == 20  # its own parts are kept
     with pytest.raises(StriateError, match=r"val_fraction is 1\.0; it is the share"):
         data.open(photos, val_fraction=1.0)
+    with pytest.raises(StriateError, match=r"split_seed is -1; it is a whole number from 0 to 2\^64 - 1"):
+        data.open(photos, split_seed=-1)
 
 
 def test_parts_are_kept_and_a_missing_one_is_cut_from_train(parted):
@@ -159,6 +161,14 @@ def test_strict_lists_them_and_stops(photos):
     first, *rest = str(caught.value).split("\n")
     assert first == f"{photos}: 4 files cannot be used, and --strict allows none:"
     assert rest == lines
+
+
+def test_the_name_is_that_of_the_folder_or_file(photos, monkeypatch):
+    dotted = photos.rename(photos.with_name("photos.2024"))
+    assert data.open(dotted).name == "photos.2024"
+    monkeypatch.chdir(dotted)
+    assert data.open(".").name == "photos.2024"
+    assert data.open(zipped(dotted)).name == "photos"
 
 
 def test_strict_on_a_sound_folder(photos):

@@ -90,9 +90,17 @@ def test_missing_and_unreadable_files(folder, archive):
         ZipSource(archive).read("none.png")
 
 
-def test_a_loop_of_links_ends(folder):
+def test_links_are_followed_but_not_round_in_circles(folder):
     (folder / "cats" / "loop").symlink_to(folder, target_is_directory=True)
-    assert FolderSource(folder).listing()[0] == sorted(FILES)
+    (folder / "also dogs").symlink_to(folder / "dogs", target_is_directory=True)
+    assert FolderSource(folder).listing()[0] == sorted([*FILES, "also dogs/deep/er/2.bin"])
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_the_head_of_a_file(kind, request):
+    where = request.getfixturevalue(kind)
+    source = FolderSource(where) if kind == "folder" else ZipSource(where)
+    assert source.head("cats/1.bin") == FILES["cats/1.bin"][:4096]
 
 
 def test_damage_inside_a_zip_is_found(archive):

@@ -8,6 +8,7 @@ import numpy as np
 from striate.data.check import Problem
 from striate.data.samples import Samples
 from striate.data.split import check_fraction, split
+from striate.errors import StriateError
 
 __all__ = ["Dataset", "Split", "class_counts", "mirror_keeps", "split_parts"]
 
@@ -41,6 +42,8 @@ class Split:
     def __post_init__(self) -> None:
         check_fraction("val_fraction", self.val_fraction)
         check_fraction("test_fraction", self.test_fraction)
+        if not 0 <= self.seed < 2**64:
+            raise StriateError(f"split_seed is {self.seed}; it is a whole number from 0 to 2^64 - 1")
 
 
 def split_parts(

@@ -124,7 +124,8 @@ def _pillow(data: bytes, kind: str, where: str) -> NDArray[np.uint8]:
             image = _OPENERS[kind](BytesIO(data))
             _check_size(image.width, image.height, where)
             image.load()
-            return np.ascontiguousarray(_upright(_pixels(image, data), _orientation(image)))
+            pixels = _upright(_pixels(image, data), _orientation(image))
+        return np.array(pixels, order="C")  # Pillow lends its memory read-only
     except (BadImage, MemoryError):
         raise
     except Image.DecompressionBombError as error:
@@ -150,7 +151,9 @@ def _pixels(image: Image.Image, data: bytes) -> NDArray[np.uint8]:
     if mode in ("RGBA", "RGBa", "PA", "P"):
         rgba = np.asarray(image.convert("RGBA"))
         return rgba[:, :, :3] if rgba[:, :, 3].min() == 255 else over_white(rgba[:, :, :3], rgba[:, :, 3])
-    return np.asarray(image.convert("RGB"))  # CMYK, YCbCr, RGBX, HSV; what Pillow cannot convert, it refuses
+    if mode in ("CMYK", "YCbCr", "RGBX", "HSV"):
+        return np.asarray(image.convert("RGB"))
+    raise _Refused(f"holds {mode} colours, which are not read here; save it as RGB")
 
 
 def _wide(image: Image.Image) -> NDArray[np.uint8]:

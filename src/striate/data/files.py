@@ -1,5 +1,7 @@
 """A data set of image files: a folder, a zip, or a list, read into parts and checked."""
 
+import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -30,7 +32,7 @@ class Checks:
 def open_tree(source: Source, where: str, checks: Checks, how: Split) -> Dataset:
     """A folder or a zip whose folders are its classes. Raises StriateError as `striate.data.open` says."""
     files, folders = source.listing()
-    layout = read_layout(where, files, folders, lambda entry: _not_an_image(source, entry))
+    layout = read_layout(where, files, folders, functools.cache(lambda entry: _not_an_image(source, entry)))
     return open_files(source, layout, where, checks, how)
 
 
@@ -40,17 +42,17 @@ def open_files(source: Source, layout: Layout, where: str, checks: Checks, how: 
     samples = {part: _samples(source, held, classes) for part, held in layout.parts.items()}
     listed = sum(len(held) for held in samples.values())
     problems = [Problem(source.where(entry), reason) for entry, reason in layout.left_out]
-    if checks.check:
-        samples, bad = _good_ones(source, samples, checks)
-        problems += bad
+    bad = _scan_parts(source, samples, checks.progress) if checks.check else {part: {} for part in samples}
+    problems += [problem for found in bad.values() for problem in found.values()]
     if checks.strict and problems:
         lines = "\n".join(str(problem) for problem in problems)
         raise StriateError(f"{where}: {_files(len(problems))} cannot be used, and --strict allows none:\n{lines}")
-    _check_left(where, samples["train"], classes, problems)
+    _check_train(where, samples["train"], bad["train"], classes)
+    samples = {part: held.subset([i for i in range(len(held)) if i not in bad[part]]) for part, held in samples.items()}
     held_out = {part: samples[part] for part in ("val", "test") if part in samples and len(samples[part])}
     train, val, test = split_parts(samples["train"], held_out.get("val"), held_out.get("test"), how)
     return Dataset(
-        name=Path(where).stem or Path(where).absolute().stem,
+        name=_name(Path(where)),
         spec=where,
         classes=classes,
         train=train,
@@ -67,7 +69,7 @@ def _not_an_image(source: Source, entry: str) -> str | None:
     if PurePosixPath(entry).suffix.lower() in EXTENSIONS:
         return None
     try:
-        head = source.read(entry)[:4096]
+        head = source.head(entry)
     except BadImage as error:
         return error.reason
     return None if format_of(head) is not None else what_else(head)
@@ -78,27 +80,29 @@ def _samples(source: Source, held: Mapping[str, Sequence[str]], classes: Sequenc
     return FileSamples(source, [entry for entry, _ in pairs], [label for _, label in pairs])
 
 
-def _good_ones(
-    source: Source, samples: Mapping[str, FileSamples], checks: Checks
-) -> tuple[dict[str, FileSamples], list[Problem]]:
-    """Every part without its bad files, and those; one scan over all parts, so that progress counts once."""
+def _scan_parts(
+    source: Source, samples: Mapping[str, FileSamples], progress: Callable[[int, int], None] | None
+) -> dict[str, dict[int, Problem]]:
+    """The bad files of every part, by index; one scan over all of them, so that progress counts once."""
     parts = samples.values()
     labels = np.concatenate([part.labels for part in parts])
-    bad = scan(FileSamples(source, [e for part in parts for e in part.entries], labels), progress=checks.progress)
-    good: dict[str, FileSamples] = {}
-    first = 0
-    for name, part in samples.items():
-        good[name] = part.subset([i for i in range(len(part)) if first + i not in bad])
-        first += len(part)
-    return good, list(bad.values())
+    everything = FileSamples(source, [entry for part in parts for entry in part.entries], labels)
+    bad = scan(everything, progress=progress)
+    first = dict(zip(samples, itertools.accumulate(map(len, parts), initial=0), strict=False))
+    return {
+        part: {i - first[part]: problem for i, problem in bad.items() if 0 <= i - first[part] < len(held)}
+        for part, held in samples.items()
+    }
 
 
-def _check_left(where: str, train: FileSamples, classes: Sequence[str], problems: Sequence[Problem]) -> None:
-    for name, count in class_counts(train, classes).items():
+def _check_train(where: str, train: FileSamples, bad: Mapping[int, Problem], classes: Sequence[str]) -> None:
+    """Raises StriateError where a class has lost its every image."""
+    of_class = {int(train.labels[i]): problem for i, problem in reversed(list(bad.items()))}  # the first of each class
+    left = class_counts(train.subset([i for i in range(len(train)) if i not in bad]), classes)
+    for label, (name, count) in enumerate(left.items()):
         if count == 0:
-            first = next((p for p in problems if f"/{name}/" in p.name.replace("\\", "/")), problems[0])
             raise StriateError(
-                f"{where}: class {name!r} has no image left in train, every file of it is bad ({first}); "
+                f"{where}: class {name!r} has no image left in train, every file of it is bad ({of_class[label]}); "
                 "mend or replace them, or take the class out"
             )
 
@@ -115,6 +119,11 @@ def _notes(
             names = ", ".join(repr(name) for name in missing[:6]) + (", …" if len(missing) > 6 else "")
             notes.append(f"{part} has no image of {names}")
     return notes
+
+
+def _name(path: Path) -> str:
+    whole = path.resolve()
+    return whole.name if whole.is_dir() else whole.stem
 
 
 def _files(count: int) -> str:

@@ -141,7 +141,9 @@ def find(name: str, data_dir: Path, *, download: bool, progress: Progress | None
 def held_by(path: Path) -> Named | Form | None:
     """Which of the named sets' formats a folder or an archive holds, if any; MNIST's kin are told by their folder."""
     if path.is_dir() and holds_mnist(path):
-        return NAMED["fashion-mnist" if "fashion" in str(path.absolute()).lower() else "mnist"]
+        folder = path.resolve()
+        told_by = folder.parent.name if folder.name == "raw" else folder.name  # torchvision's FashionMNIST/raw
+        return NAMED["fashion-mnist" if "fashion" in told_by.lower() else "mnist"]
     return form_of(path)
 
 

@@ -21,6 +21,7 @@ from striate.errors import StriateError
 __all__ = ["FolderSource", "Source", "ZipSource"]
 
 MAX_NBYTES = 1 << 30  # of one encoded file: a 178-megapixel image, uncompressed, takes 0.5 GiB in RGB
+HEAD_NBYTES = 4096  # signatures lie in the first few bytes, but an SVG may open with a long declaration
 
 
 class Source(ABC):
@@ -35,13 +36,17 @@ class Source(ABC):
         """The whole file. Raises BadImage, naming it, when it cannot be read or is larger than any image may be."""
 
     @abstractmethod
+    def head(self, entry: str) -> bytes:
+        """The file's first bytes, enough to tell what it is. Raises BadImage as `read` does."""
+
+    @abstractmethod
     def where(self, entry: str) -> str:
         """The file's path as a person would write it."""
 
 
 @final
 class FolderSource(Source):
-    """Files under a folder `root`. Links are followed; a loop of them ends where the system says so."""
+    """Files under a folder `root`. Links are followed, but not back to a folder above."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
@@ -49,14 +54,14 @@ class FolderSource(Source):
     def listing(self) -> tuple[list[str], list[str]]:
         files: list[str] = []
         folders: list[str] = []
-        seen: set[tuple[int, int]] = set()
+        above: dict[str, list[tuple[int, int]]] = {}  # folder → the identities of it and of all above it
         for folder, below, names in os.walk(self.root, onerror=_unreadable, followlinks=True):
             status = Path(folder).stat()
-            if (status.st_dev, status.st_ino) in seen:  # a link back to a folder above, or a second way to this one
+            line = above.get(str(Path(folder).parent), [])
+            if (status.st_dev, status.st_ino) in line:  # a link back to a folder above: it would never end
                 below.clear()
                 continue
-            seen.add((status.st_dev, status.st_ino))
-            below.sort()
+            above[folder] = [*line, (status.st_dev, status.st_ino)]
             relative = Path(folder).relative_to(self.root)
             files += [(relative / name).as_posix() for name in names]
             if relative.parts:
@@ -64,16 +69,22 @@ class FolderSource(Source):
         return sorted(files), sorted(folders)
 
     def read(self, entry: str) -> bytes:
-        try:
-            with (self.root / entry).open("rb") as file:
-                if os.fstat(file.fileno()).st_size > MAX_NBYTES:
-                    raise BadImage(self.where(entry), _too_large())
-                return file.read()
-        except OSError as error:
-            raise BadImage(self.where(entry), _reason(error)) from error
+        return self._first(entry, None)
+
+    def head(self, entry: str) -> bytes:
+        return self._first(entry, HEAD_NBYTES)
 
     def where(self, entry: str) -> str:
         return str(self.root / entry)
+
+    def _first(self, entry: str, count: int | None) -> bytes:
+        try:
+            with (self.root / entry).open("rb") as file:
+                if count is None and os.fstat(file.fileno()).st_size > MAX_NBYTES:
+                    raise BadImage(self.where(entry), _too_large())
+                return file.read(count)
+        except OSError as error:
+            raise BadImage(self.where(entry), _reason(error)) from error
 
 
 @final
@@ -101,6 +112,9 @@ class ZipSource(Source):
 
     def where(self, entry: str) -> str:
         return f"{self.path}/{entry}"
+
+    def head(self, entry: str) -> bytes:
+        return self.read(entry)[:HEAD_NBYTES]
 
     def read(self, entry: str) -> bytes:
         where = self.where(entry)
