@@ -15,7 +15,7 @@ help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
 
 demo: $(BUILT)  ## train LeNet-5 on scikit-learn's digits and write a report
-	$(BIN)/striate train digits --recipe quick --output runs
+	$(BIN)/striate train digits
 
 test: $(BUILT)  ## every test, the slow ones too
 	$(BIN)/python -m pytest
