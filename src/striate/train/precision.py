@@ -7,10 +7,9 @@ for fp16 (Micikevicius 2018). Evaluation is always fp32, so that an accuracy nev
 import contextlib
 import copy
 import dataclasses
-import statistics
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -21,7 +20,10 @@ __all__ = ["Choice", "autocast", "choose", "grad_scaler", "memory_format"]
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 GAIN = 0.95  # another format must save a twentieth of the time: less is noise, and fp32 in NCHW is the plain choice
-TRIALS, SECONDS = 5, 2.0  # timed steps for each variant, and the time after which fewer will do
+ROUNDS, SECONDS = 8, 6.0  # timed steps for each variant, and the time after which fewer will do
+
+
+_Variant: TypeAlias = tuple[str, bool | None]  # precision, channels-last
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,7 @@ def choose(
         return Choice(precision=precisions[0], channels_last=bool(layouts[0]), reason="as set")
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         steps = {variant: _stepper(net, loss, example, *variant) for variant in variants}
-        seconds = {variant: _median_seconds(step, device) for variant, step in steps.items()}
+        seconds = _least_seconds(steps, device)
     plain = variants[0]
     fastest = min(variants, key=seconds.__getitem__)
     chosen = fastest if seconds[fastest] < GAIN * seconds[plain] else plain
@@ -81,10 +83,10 @@ def _stepper(
     loss: Callable[..., torch.Tensor],
     example: tuple[torch.Tensor, torch.Tensor],
     precision: str,
-    channels_last: bool,
+    channels_last: bool | None,
 ) -> Callable[[], None]:
     """One forward and backward pass of a copy of the net in the given variant."""
-    layout = memory_format(channels_last)
+    layout = memory_format(bool(channels_last))
     trial = copy.deepcopy(net).train().to(memory_format=layout)  # type: ignore[call-overload]  # torch's stub omits it
     images, labels = example[0].contiguous(memory_format=layout), example[1]
 
@@ -97,20 +99,26 @@ def _stepper(
     return step
 
 
-def _median_seconds(step: Callable[[], None], device: torch.device) -> float:
-    def timed() -> float:
+def _least_seconds(steps: dict[_Variant, Callable[[], None]], device: torch.device) -> dict[_Variant, float]:
+    """Each variant's least time, in turns: other work on the machine can only add to a time, and hits all alike."""
+
+    def timed(step: Callable[[], None]) -> float:
         started = time.perf_counter()
         step()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         return time.perf_counter() - started
 
-    timed()  # the first pass allocates and lets oneDNN choose its kernels
-    times = [timed()]
-    while len(times) < TRIALS and sum(times) < SECONDS:
-        times.append(timed())
-    return statistics.median(times)
+    began = time.monotonic()
+    for step in steps.values():
+        timed(step)  # the first pass allocates and lets oneDNN choose its kernels
+    least = {variant: timed(step) for variant, step in steps.items()}
+    for _ in range(ROUNDS - 1):
+        if time.monotonic() - began > SECONDS:
+            break
+        least = {variant: min(least[variant], timed(step)) for variant, step in steps.items()}
+    return least
 
 
-def _name(precision: str, channels_last: bool) -> str:
+def _name(precision: str, channels_last: bool | None) -> str:
     return f"{precision} {'channels-last' if channels_last else 'NCHW'}"
