@@ -31,7 +31,7 @@ NETS = ["two_layer", "mlp", "lenet5", "tiny_vgg", "resnet18", "resnet20", "plain
 def test_one_step_lowers_the_loss(name: str) -> None:
     net = made(name)
     x, y = torch.randn(16, 3, *net.spec.input_size), torch.arange(16) % CLASSES
-    optimiser = torch.optim.SGD(net.parameters(), lr=0.01)
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.001)
     before = F.cross_entropy(net(x), y)
     before.backward()
     optimiser.step()

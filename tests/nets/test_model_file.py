@@ -11,6 +11,7 @@ import striate
 from striate.errors import StriateError
 from striate.nets import create_model
 from striate.nets.weights import ModelCard, load_model, read_card, save_model
+from striate.nets.weights.tensors import read
 
 TINY = ModelCard(net="two_layer", classes=("cat", "dög"), in_chans=1, input_size=(2, 3), settings={"hidden": 2})
 
@@ -82,6 +83,17 @@ def test_shared_tensors_and_other_layouts(tmp_path: Path) -> None:
     assert all(torch.equal(v, lenet.state_dict()[k]) for k, v in loaded.state_dict().items())
 
 
+@pytest.mark.parametrize("length", [128, 0x4B50])
+def test_a_header_whose_length_reads_like_a_pickle_or_a_zip(tmp_path: Path, length: int) -> None:
+    """The first bytes of the file are that length: 0x80 opens a pickle as well, 0x50 0x4B a zip."""
+    path = tmp_path / "w.safetensors"
+    safetensors.torch.save_file({"a": torch.ones(1)}, path, {"note": ""})
+    shortest = int.from_bytes(path.read_bytes()[:8], "little")
+    safetensors.torch.save_file({"a": torch.ones(1)}, path, {"note": "x" * (length - shortest)})
+    assert path.read_bytes()[:8] == length.to_bytes(8, "little")
+    assert read(path).tensors["a"].item() == 1
+
+
 def says(path: Path) -> str:
     with pytest.raises(StriateError) as refused:
         load_model(path)
@@ -97,7 +109,7 @@ def test_files_that_are_something_else(tmp_path: Path) -> None:
         path.write_bytes(data)
         assert says(path) == "PATH is not a safetensors file"
     torch.save({"weight": torch.zeros(2)}, path)
-    assert says(path) == "PATH was written by torch.save, which can hide code; convert it to safetensors first"
+    assert says(path) == "PATH was written by torch.save, which can hide code; convert it to safetensors"
     safetensors.torch.save_file({"weight": torch.zeros(2)}, path)
     assert says(path) == (
         "PATH holds tensors but no striate card; load it into a net you name: create_model(name, pretrained='PATH')"

@@ -5,7 +5,7 @@ from typing import Any
 
 from striate.errors import StriateError
 from striate.nets.net import Net
-from striate.nets.registry import build
+from striate.nets.registry import build, model_info
 from striate.nets.weights.tensors import load_into
 
 __all__ = ["create_model"]
@@ -36,7 +36,8 @@ def create_model(
     """
     if pretrained is True:
         raise StriateError(
-            f"no published weights are known for {name} yet; give a safetensors file: pretrained='weights.safetensors'"
+            f"no published weights are known for {model_info(name).name} yet; "
+            "give a safetensors file: pretrained='weights.safetensors'"
         )
     net = build(name, num_classes=num_classes, in_chans=in_chans, input_size=input_size, **settings)
     if pretrained:

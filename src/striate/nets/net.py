@@ -18,7 +18,8 @@ __all__ = ["Net", "NetSpec", "Stage"]
 class Stage:
     """A place to take feature maps from: module `name` gives `channels` maps, one output every `stride` px.
 
-    Where every layer is padded (VGG, ResNet) that is a map of ⌈input / stride⌉ px; unpadded nets lose their borders.
+    Where every layer is padded (VGG, ResNet) and the stride divides the input, that is a map of input / stride px;
+    unpadded nets (LeNet-5, AlexNet) lose their borders.
     """
 
     name: str

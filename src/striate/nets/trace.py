@@ -1,15 +1,16 @@
 """Walk through a net layer by layer on the meta device: shapes without numbers, so nothing is computed or allocated.
 
-Works on any module, whatever device its weights are on; they are not touched. Two images are walked through at once,
+Works on any module, whatever device its weights are on, and leaves it alone. Two images are walked through at once,
 because batch norm in training refuses the single value per channel that one tiny image can leave.
 """
 
+import copy
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from striate.nets.net import Net
 
@@ -38,33 +39,41 @@ class Walk:
 
 
 def walk(net: nn.Module, shape: tuple[int, int, int]) -> Walk:
-    """Walk images of `shape` (C, H, W) through `net`.
+    """Walk images of `shape` (C, H, W) through a copy of `net` without numbers.
 
     A layer is a module without children, or one with parameters of its own.
     """
-    path = _Path(net)
-    state = {
-        name: torch.empty_like(tensor, device="meta")
-        for name, tensor in [*path.named_parameters(), *path.named_buffers()]
-    }
+    hollow = _hollow(net)
     visits: list[Visit] = []
-    hooks = []
-    for name, module in net.named_modules():
-        if any(True for _ in module.children()) and not any(True for _ in module.parameters(recurse=False)):
-            continue
-        hooks.append(module.register_forward_pre_hook(_entering(name, visits)))
-        hooks.append(module.register_forward_hook(_leaving(visits)))
+    for name, module in hollow.named_modules():
+        if not any(True for _ in module.children()) or any(True for _ in module.parameters(recurse=False)):
+            module.register_forward_pre_hook(_entering(name, visits))
+            module.register_forward_hook(_leaving(visits))
     output: Any = None
     error: Exception | None = None
     try:
         with torch.no_grad():
-            output = functional_call(path, state, (torch.empty(WALKED_IMAGES, *shape, device="meta"),))
+            output = _Path(hollow)(torch.empty(WALKED_IMAGES, *shape, device="meta"))
     except (RuntimeError, ValueError) as refused:
         error = refused
-    finally:
-        for hook in hooks:
-            hook.remove()
     return Walk(visits=visits, output_shape=_shape(output), error=error)
+
+
+def _hollow(net: nn.Module) -> nn.Module:
+    """A copy of `net` on the meta device and without its hooks.
+
+    A copy, because `net` may be answering in another thread. What deepcopy finds in its memo it takes as copied: so no
+    weight is ever copied, and hooks are left behind with whatever they hold on to.
+    """
+    memo: dict[int, Any] = {}
+    for parameter in net.parameters():
+        memo[id(parameter)] = nn.Parameter(torch.empty_like(parameter, device="meta"), requires_grad=False)
+    for buffer in net.buffers():
+        memo[id(buffer)] = torch.empty_like(buffer, device="meta")
+    for module in net.modules():
+        memo[id(module._forward_hooks)] = OrderedDict()
+        memo[id(module._forward_pre_hooks)] = OrderedDict()
+    return copy.deepcopy(net, memo)
 
 
 class _Path(nn.Module):

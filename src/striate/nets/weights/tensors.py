@@ -55,9 +55,9 @@ def read_metadata(path: Path) -> dict[str, str]:
             nbytes = file.seek(0, os.SEEK_END)
     except OSError as error:
         raise StriateError(f"cannot read {path}: {error.strerror or error}") from error
-    if start[:2] == b"PK" or start[:1] == b"\x80":
-        raise StriateError(f"{path} was written by torch.save, which can hide code; convert it to safetensors first")
     if len(start) < 8 or length > LARGEST_HEADER or text[:1] not in (b"{", b""):
+        if start[:2] == b"PK" or start[:1] == b"\x80":  # a zip, a pickle
+            raise StriateError(f"{path} was written by torch.save, which can hide code; convert it to safetensors")
         raise StriateError(f"{path} is not a safetensors file")
     if len(text) < length:
         raise StriateError(f"{path} is cut short: {nbytes} bytes of at least {8 + length}; use another copy")

@@ -84,7 +84,7 @@ class AlexNet2012(Net):
             )
         )
         if choose("init", init, INITIALISATIONS):
-            he(self, mode="fan_in", output=output)
+            he(self, convolutions="fan_in", output=output)
         else:
             self._initialise_as_published()
 
@@ -141,7 +141,7 @@ class AlexNetOneWeirdTrick(Net):
             nn.ReLU(),
             output,
         )
-        he(self, mode="fan_in", output=output)
+        he(self, convolutions="fan_in", output=output)
 
     def head(self, f: Tensor) -> Tensor:
         scores: Tensor = self.classifier(self.avgpool(f).flatten(1))  # N × 9216 before the classifier

@@ -77,7 +77,7 @@ class CifarResNet(Net):
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.linear = nn.Linear(WIDTHS[-1], spec.num_classes)
-        he(self, mode="fan_out", output=self.linear)
+        he(self, convolutions="fan_out", output=self.linear)
 
     def features(self, x: Tensor) -> Tensor:
         y = self.relu(self.bn1(self.conv1(x)))  # N × 16 × H × W

@@ -1,9 +1,10 @@
 """How the zoo's weights begin.
 
 He et al. 2015 ("Delving deep into rectifiers", eqs. 10 and 14): zero mean and variance 2 / n keeps the size of
-activations (n = fan in) or of gradients (n = fan out) through layers that end in a ReLU. The output layer has no ReLU
-behind it and stays as torch draws it, so that a net begins near a loss of log(classes). Batch norms begin as the
-identity, biases at zero. All draws come from torch's generator: `torch.manual_seed` decides them.
+activations (n = fan in) or of gradients (n = fan out) through layers that end in a ReLU. For convolutions the two are
+nearly the same and a family chooses; linear layers take the fan in, since VGG's first has six times more in than out.
+The output layer has no ReLU behind it and stays as torch draws it, so that a net begins near a loss of log(classes).
+Batch norms begin as the identity, biases at zero. All draws come from torch's generator: `torch.manual_seed` decides.
 """
 
 from typing import Literal
@@ -13,11 +14,12 @@ from torch import nn
 __all__ = ["he"]
 
 
-def he(net: nn.Module, *, mode: Literal["fan_in", "fan_out"], output: nn.Linear) -> None:
+def he(net: nn.Module, *, convolutions: Literal["fan_in", "fan_out"], output: nn.Linear) -> None:
     """He's normal initialisation for every convolution and linear layer of `net` except `output`, in place."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             if module is not output:
+                mode = convolutions if isinstance(module, nn.Conv2d) else "fan_in"
                 nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

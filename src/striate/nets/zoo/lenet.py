@@ -64,7 +64,7 @@ class LeNet5(Net):
             )
         )
         if activation == "relu":
-            he(self, mode="fan_in", output=output)
+            he(self, convolutions="fan_in", output=output)
 
     def head(self, f: Tensor) -> Tensor:
         scores: Tensor = self.classifier(f)

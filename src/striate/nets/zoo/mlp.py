@@ -50,7 +50,7 @@ class MLP(Net):
             seen = width
         self.features = nn.Sequential(layers)
         self.classifier = nn.Linear(seen, spec.num_classes)
-        he(self, mode="fan_in", output=self.classifier)
+        he(self, convolutions="fan_in", output=self.classifier)
 
     def head(self, f: Tensor) -> Tensor:
         scores: Tensor = self.classifier(f)

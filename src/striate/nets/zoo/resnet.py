@@ -104,7 +104,7 @@ class ResNet(Net):
             Stage(name=f"layer{i}", stride=2 ** (i + 1), channels=channels)
             for i, channels in enumerate(outputs, start=1)
         )
-        he(self, mode="fan_out", output=self.fc)
+        he(self, convolutions="fan_out", output=self.fc)
         if zero_init_residual:  # every block begins as the identity (Goyal 2017, §5.1)
             for module in self.modules():
                 if isinstance(module, Basic | Bottleneck):

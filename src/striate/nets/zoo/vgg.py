@@ -65,7 +65,7 @@ class VGG(Net):
             nn.Dropout(p),
             output,
         )
-        he(self, mode="fan_out", output=output)
+        he(self, convolutions="fan_out", output=output)
 
     def head(self, f: Tensor) -> Tensor:
         scores: Tensor = self.classifier(self.avgpool(f).flatten(1))  # N × 25088 before the classifier
