@@ -23,7 +23,7 @@ GAIN = 0.95  # another format must save a twentieth of the time: less is noise, 
 ROUNDS, SECONDS = 8, 6.0  # timed steps for each variant, and the time after which fewer will do
 
 
-_Variant: TypeAlias = tuple[str, bool | None]  # precision, channels-last
+_Variant: TypeAlias = tuple[str, bool]  # precision, channels-last
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ def choose(
     layouts = [settings.channels_last] if settings.channels_last is not None else [False, True] if spatial else [False]
     variants = [(precision, layout) for precision in precisions for layout in layouts]
     if len(variants) == 1:
-        return Choice(precision=precisions[0], channels_last=bool(layouts[0]), reason="as set")
+        return Choice(precision=precisions[0], channels_last=layouts[0], reason="as set")
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         steps = {variant: _stepper(net, loss, example, *variant) for variant in variants}
         seconds = _least_seconds(steps, device)
@@ -75,7 +75,7 @@ def choose(
     chosen = fastest if seconds[fastest] < GAIN * seconds[plain] else plain
     measured = ", ".join(f"{_name(*variant)} {1000 * seconds[variant]:.1f} ms" for variant in variants)
     reason = f"{_name(*chosen)}: a step of {len(example[0])} images takes {measured}"
-    return Choice(precision=chosen[0], channels_last=bool(chosen[1]), reason=reason)
+    return Choice(precision=chosen[0], channels_last=chosen[1], reason=reason)
 
 
 def _stepper(
@@ -83,10 +83,10 @@ def _stepper(
     loss: Callable[..., torch.Tensor],
     example: tuple[torch.Tensor, torch.Tensor],
     precision: str,
-    channels_last: bool | None,
+    channels_last: bool,
 ) -> Callable[[], None]:
     """One forward and backward pass of a copy of the net in the given variant."""
-    layout = memory_format(bool(channels_last))
+    layout = memory_format(channels_last)
     trial = copy.deepcopy(net).train().to(memory_format=layout)  # type: ignore[call-overload]  # torch's stub omits it
     images, labels = example[0].contiguous(memory_format=layout), example[1]
 
@@ -120,5 +120,5 @@ def _least_seconds(steps: dict[_Variant, Callable[[], None]], device: torch.devi
     return least
 
 
-def _name(precision: str, channels_last: bool | None) -> str:
+def _name(precision: str, channels_last: bool) -> str:
     return f"{precision} {'channels-last' if channels_last else 'NCHW'}"
