@@ -139,14 +139,22 @@ def test_any_byte_changed_anywhere(tmp_path: Path) -> None:
             says(path)
 
 
+def test_equal_nets_make_equal_files(tmp_path: Path) -> None:
+    net = saved(tmp_path / "a")
+    for name in "bcd":
+        save_model(tmp_path / name, net, TINY)
+    assert len({(tmp_path / name).read_bytes() for name in "abcd"}) == 1
+
+
 def with_card(path: Path, **changes: object) -> None:
     """A file whose digest is right and whose card is not."""
-    from striate.nets.weights.model_file import _digest
+    from striate.nets.weights.model_file import _sealed
 
     saved(path)
     tensors = safetensors.torch.load_file(path)
-    text = json.dumps({**json.loads(_metadata(path)["striate"]), **changes})
-    safetensors.torch.save_file(tensors, path, {"striate": text, "sha256": _digest(text, tensors)})
+    fields = json.loads(_metadata(path)["striate"])
+    del fields["sha256"]
+    safetensors.torch.save_file(tensors, path, {"striate": _sealed({**fields, **changes}, tensors)})
 
 
 def _metadata(path: Path) -> dict[str, str]:

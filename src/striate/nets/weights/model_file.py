@@ -1,9 +1,8 @@
 """The model file: one safetensors file that holds a trained net and everything needed to use it as it was evaluated.
 
-The tensors have the net's own names. The metadata hold two texts: `striate`, the card as JSON, and `sha256`, the
-digest of the card and all tensors, because the format itself cannot tell a flipped bit. The card holds what builds the
-net again (name, settings, classes, channels, input size), what prepares an image (`preprocess`), and where it all came
-from.
+The tensors have the net's own names. The metadata hold one text, `striate`: the card as JSON, closed by the SHA-256 of
+the card and all tensors, because the format itself cannot tell a flipped bit. The card holds what builds the net again
+(name, settings, classes, channels, input size), what prepares an image (`preprocess`), and where it all came from.
 """
 
 import hashlib
@@ -67,9 +66,8 @@ def save_model(path: str | Path, net: nn.Module, card: ModelCard) -> None:
     if wrong:
         raise StriateError(f"the card describes another net than the one to save in {path}: {wrong}")
     tensors = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
-    text = json.dumps(asdict(card), ensure_ascii=False)
-    metadata = {"striate": text, "sha256": _digest(text, tensors)}
-    atomic.write_bytes(Path(path), safetensors.torch.save(tensors, metadata))
+    # One entry of metadata: the format does not order several, and equal nets should make equal files.
+    atomic.write_bytes(Path(path), safetensors.torch.save(tensors, {"striate": _sealed(asdict(card), tensors)}))
 
 
 def load_model(path: str | Path) -> tuple[Net, ModelCard]:
@@ -81,7 +79,10 @@ def load_model(path: str | Path) -> tuple[Net, ModelCard]:
     path = Path(path)
     file = read(path)
     card = _card(path, file.metadata)
-    if file.metadata.get("sha256") != _digest(file.metadata["striate"], file.tensors):
+    text = file.metadata["striate"]
+    fields = json.loads(text)
+    fields.pop("sha256", None)
+    if text != _sealed(fields, file.tensors):
         raise StriateError(f"{path} is damaged: it does not hold what was saved in it; use another copy")
     try:
         with torch.device("meta"):  # no weight is drawn only to be overwritten
@@ -114,6 +115,7 @@ def _card(path: Path, metadata: Mapping[str, str]) -> ModelCard:
                 f"{path} was written by striate {written_by} (format {version}); "
                 f"this is {striate.__version__}, which reads up to format {FORMAT}: upgrade striate"
             )
+        fields.pop("sha256", None)
         height, width = fields.pop("input_size")
         settings = {
             key: tuple(value) if isinstance(value, list) else value for key, value in fields.pop("settings").items()
@@ -122,6 +124,12 @@ def _card(path: Path, metadata: Mapping[str, str]) -> ModelCard:
         return ModelCard(**fields, classes=classes, input_size=(height, width), settings=settings)
     except (ValueError, KeyError, TypeError) as error:
         raise StriateError(f"{path} is damaged: its striate card cannot be read ({error}); use another copy") from error
+
+
+def _sealed(fields: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """The card as JSON, its last entry the digest of all before it and of the tensors."""
+    digest = _digest(json.dumps(fields, ensure_ascii=False), tensors)
+    return json.dumps({**fields, "sha256": digest}, ensure_ascii=False)
 
 
 def _digest(card: str, tensors: Mapping[str, Tensor]) -> str:
