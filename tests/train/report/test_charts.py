@@ -111,7 +111,15 @@ def test_a_logarithmic_axis_is_for_positive_values_that_differ_much() -> None:
 
 @pytest.mark.parametrize(
     ("tick", "name"),
-    [(2.5, "2.5"), (2000, "2,000"), (5e6, "5\u202fM"), (2e-5, "2×10⁻⁵"), (0, "0"), (1.2e5, "120\u202fk")],
+    [
+        (2.5, "2.5"),
+        (2000, "2,000"),
+        (5e6, "5\u202fM"),
+        (2e-5, "2×10⁻⁵"),
+        (0, "0"),
+        (1.2e5, "120\u202fk"),
+        (1.05e6, "1.05\u202fM"),
+    ],
 )
 def test_ticks_are_named_for_people(tick: float, name: str) -> None:
     assert fit_axis([0, 1], 0, 1).name(tick) == name
@@ -223,7 +231,15 @@ def test_short_logs_are_kept_and_broken_ones_do_not_spread() -> None:
     series = spans("loss", [(i, math.nan if i >= 90 else 1.0) for i in range(100)], 10)
     assert list(series.y[:9]) == [1.0] * 9
     assert math.isnan(series.y[9] or 0)
-    parse(line_chart("k", "Loss", [series], x_name="step", y_name="nats"))
+
+
+def test_one_bad_value_in_a_long_log_is_not_averaged_away() -> None:
+    series = spans("", [(i, math.nan if i == 9995 else 1.0) for i in range(10_000)], 100)
+    root = parse(line_chart("k", "Loss", [series], x_name="step", y_name="nats"))
+    assert "no number at step 9,995" in texts(root)
+    said = "".join(root[1].itertext())
+    assert said.startswith("nats, over steps. 1.00 at step 0, ")
+    assert said.endswith("1 value is not finite.")
 
 
 # Bars

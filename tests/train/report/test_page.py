@@ -198,6 +198,12 @@ def test_every_epoch_is_in_the_table(record: RunRecord) -> None:
     assert "epoch 3 was best, with 75.0 % right" in learned.text
 
 
+def test_a_training_loss_that_holds_label_smoothing_says_so(record: RunRecord) -> None:
+    smooth = read(replace(record, settings={"label_smoothing": 0.1}))
+    assert "Loss: training with label smoothing 0.1, validation without" in section(smooth, "learned").text
+    assert "smoothing" not in read(record).text
+
+
 def test_a_thousand_epochs_are_thinned_but_the_best_and_the_last_stay(record: RunRecord) -> None:
     epochs = tuple(replace(record.epochs[0], epoch=e, step=e) for e in range(1, 1001))
     rows = table(

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from striate.train.report.wording import GAP, compact, decimal
+from striate.train.report.wording import GAP, decimal
 
 __all__ = ["Axis", "fit_axis", "worth_log"]
 
@@ -40,8 +40,9 @@ class Axis:
         """What stands beside a tick."""
         if self.percent:
             return f"{100 * tick:.10g}{GAP}%"
-        if abs(tick) >= 1e5:
-            return compact(tick).replace(".00", "").replace(".0", "")
+        for power, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+            if abs(tick) >= max(power, 1e5):
+                return f"{tick / power:,.10g}{GAP}{prefix}"
         if 0 < abs(tick) < 1e-4:
             return decimal(tick)
         return f"{tick:,.10g}"

@@ -14,7 +14,7 @@ ROW, BAR = 22, 14
 TOP = 26  # the legend
 LETTER = 7.8  # the width of a letter at 14 px
 LONGEST = 16  # columns of a name before it is cut; the whole name is in its tooltip
-KINDS = ("a", "b", "c")
+KINDS = ("a", "b", "c")  # a colour for each part: training, validation, test
 
 
 def count_chart(key: str, names: Sequence[str], counts: Mapping[str, Sequence[int]]) -> str:

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from striate.train.report.axes import Axis, fit_axis, worth_log
 from striate.train.report.svg import frame, label, number
-from striate.train.report.wording import decimal, percent
+from striate.train.report.wording import decimal, percent, plural
 
 __all__ = ["Series", "line_chart", "spans"]
 
@@ -23,8 +23,9 @@ LINE = 16  # the least distance of two names
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One curve. name: written at its end; kind: its colour, "a" or "b". low, high: the borders of a band around it,
-    where each point stands for several values; empty where it does not.
+    """One curve. name: written at its end, "" for a curve that is alone; kind: its colour, "a" or "b".
+
+    low, high: the borders of a band around it, where each point stands for several values; empty where it does not.
     """
 
     name: str
@@ -35,11 +36,7 @@ class Series:
     high: Sequence[float] = ()
 
 
-@dataclass(frozen=True)
-class _Point:
-    x: float
-    y: float
-    index: int
+Run = list[tuple[float, float]]  # neighbouring (x, y) that a line may join
 
 
 def line_chart(
@@ -58,7 +55,7 @@ def line_chart(
     shares: the values are shares of 1, shown as per cent. log: a logarithmic y axis; None: where it is worth it.
     """
     runs = [_finite_runs(one) for one in series]
-    values = [point.y for one in runs for run in one for point in run]
+    values = [y for one in runs for run in one for _, y in run]
     values += [bound for one in series for bound in (*one.low, *one.high) if math.isfinite(bound)]
     if log is None:
         log = not shares and worth_log(values)
@@ -84,31 +81,32 @@ def line_chart(
 
 def spans(name: str, points: Sequence[tuple[int, float]], count: int, kind: str = "a") -> Series:
     """At most `count` points for a long log of (step, value): the mean of each of `count` equally long stretches, with
-    a band from its lowest to its highest value. A short log is kept as it is. Only finite values count.
+    a band from its lowest to its highest value. A short log is kept as it is. A stretch with a value that is not finite
+    is NaN, at the first such step.
     """
     if len(points) <= count:
         return Series(name=name, x=[x for x, _ in points], y=[y for _, y in points], kind=kind)
     edges = [round(i * len(points) / count) for i in range(count + 1)]
-    x: list[float] = []
-    y: list[float] = []
-    low: list[float] = []
-    high: list[float] = []
-    for start, stop in pairwise(edges):
-        finite = [value for _, value in points[start:stop] if math.isfinite(value)] or [math.nan]
-        x.append(points[(start + stop) // 2][0])
-        y.append(sum(finite) / len(finite))
-        low.append(min(finite))
-        high.append(max(finite))
-    x[0], x[-1] = points[0][0], points[-1][0]  # the axis shows the whole run
+    x, y, low, high = ([math.nan] * count for _ in range(4))
+    for i, (start, stop) in enumerate(pairwise(edges)):
+        stretch = points[start:stop]
+        broken = next((step for step, value in stretch if not math.isfinite(value)), None)
+        # The ends of the axis are the first and the last step, not the middles of their stretches.
+        x[i] = stretch[0][0] if i == 0 else stretch[-1][0] if i == count - 1 else stretch[len(stretch) // 2][0]
+        if broken is not None:
+            x[i] = broken
+        else:
+            held = [value for _, value in stretch]
+            y[i], low[i], high[i] = math.fsum(held) / len(held), min(held), max(held)
     return Series(name=name, x=x, y=y, kind=kind, low=low, high=high)
 
 
-def _finite_runs(one: Series) -> list[list[_Point]]:
+def _finite_runs(one: Series) -> list[Run]:
     """The stretches of neighbours that can be joined."""
-    found: list[list[_Point]] = [[]]
-    for index, (x, y) in enumerate(zip(one.x, one.y, strict=True)):
+    found: list[Run] = [[]]
+    for x, y in zip(one.x, one.y, strict=True):
         if y is not None and math.isfinite(y):
-            found[-1].append(_Point(x, y, index))
+            found[-1].append((x, y))
         elif found[-1]:
             found.append([])
     return [run for run in found if run]
@@ -131,10 +129,10 @@ def _axes(x_axis: Axis, y_axis: Axis, x_name: str, y_name: str) -> str:
     return "".join(parts)
 
 
-def _line(run: list[_Point], kind: str, x_axis: Axis, y_axis: Axis) -> str:
-    places = [(number(x_axis.at(point.x)), number(y_axis.at(point.y))) for point in run]
+def _line(run: Run, kind: str, x_axis: Axis, y_axis: Axis) -> str:
+    places = [(number(x_axis.at(x)), number(y_axis.at(y))) for x, y in run]
     if len(places) == 1:
-        (x, y) = places[0]
+        ((x, y),) = places
         return f'<circle class="dot {kind}" cx="{x}" cy="{y}" r="3.5"/>'
     points = " ".join(f"{x},{y}" for x, y in places)
     return f'<polyline class="line {kind}" fill="none" stroke="currentColor" points="{points}"/>'
@@ -184,10 +182,12 @@ def _best_dot(one: Series, best: float, x_axis: Axis, y_axis: Axis) -> str:
     return f'<circle class="dot {one.kind}" cx="{number(x_axis.at(best))}" cy="{number(y_axis.at(y))}" r="4.5"/>'
 
 
-def _names(series: Sequence[Series], runs: list[list[list[_Point]]], x_axis: Axis, y_axis: Axis) -> str:
+def _names(series: Sequence[Series], runs: Sequence[list[Run]], x_axis: Axis, y_axis: Axis) -> str:
     """Each name beside the last point of its line, moved apart where they would touch."""
     wanted = sorted(
-        (y_axis.at(finite[-1][-1].y), one.name, one.kind) for one, finite in zip(series, runs, strict=True) if finite
+        (y_axis.at(finite[-1][-1][1]), one.name, one.kind)
+        for one, finite in zip(series, runs, strict=True)
+        if finite and one.name
     )
     parts = []
     floor = -math.inf
@@ -200,15 +200,16 @@ def _names(series: Sequence[Series], runs: list[list[list[_Point]]], x_axis: Axi
 
 def _describe(one: Series, x_name: str, *, shares: bool) -> str:
     """What the curve does, in a sentence."""
-    say = percent if shares else decimal
+    say, name = percent if shares else decimal, f"{one.name}: " if one.name else ""
     seen = [(y, x) for x, y in zip(one.x, one.y, strict=True) if y is not None and math.isfinite(y)]
     if not seen:
-        return f"{one.name}: no values."
+        return f"{name}no values."
     (first, start), (last, end) = seen[0], seen[-1]
     lowest, highest = min(seen, key=lambda p: p[0]), max(seen, key=lambda p: p[0])
     top, word = (highest, "highest") if shares else (lowest, "lowest")
     broken = len([y for y in one.y if y is not None]) - len(seen)
     return (
-        f"{one.name}: {say(first)} at {x_name} {start:,.10g}, {word} {say(top[0])} at {x_name} {top[1]:,.10g}, "
-        f"{say(last)} at {x_name} {end:,.10g}." + (f" {broken} values are not finite." if broken else "")
+        f"{name}{say(first)} at {x_name} {start:,.10g}, {word} {say(top[0])} at {x_name} {top[1]:,.10g}, "
+        f"{say(last)} at {x_name} {end:,.10g}."
+        + (f" {plural(broken, 'value is', 'values are')} not finite." if broken else "")
     )

@@ -214,7 +214,9 @@ def _curves(record: RunRecord) -> Iterator[tuple[str, str, str]]:
     if rows:
         loss = series("training", "b", [row.train_loss for row in rows])
         loss += series("validation", "a", [row.val_loss for row in rows])
-        yield "Loss", "", line_chart("loss", "Loss", loss, x_name="epoch", y_name="nats per image", best=best)
+        smoothing = record.settings.get("label_smoothing")  # lifts the training loss far above the validation loss
+        note = f"training with label smoothing {smoothing}, validation without" if smoothing else ""
+        yield "Loss", note, line_chart("loss", "Loss", loss, x_name="epoch", y_name="nats per image", best=best)
         right = series("training", "b", [row.train_accuracy for row in rows])
         right += series("validation", "a", [row.val_accuracy for row in rows])
         drawn = line_chart("accuracy", "Accuracy", right, x_name="epoch", y_name="images right", best=best, shares=True)
