@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from striate.train.report.axes import fit_axis, worth_log
@@ -54,9 +54,9 @@ def points(line: Element) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in (pair.split(",") for pair in line.get("points", "").split())]
 
 
-def curve(values: list[float | None], **settings: object) -> Element:
+def curve(values: list[float | None], **changed: object) -> Element:
     series = Series(name="training", x=range(1, len(values) + 1), y=values)
-    options = {"x_name": "epoch", "y_name": "nats per image", **settings}
+    options = {"x_name": "epoch", "y_name": "nats per image", **changed}
     return parse(line_chart("loss", "Loss", [series], **options))
 
 
@@ -70,6 +70,7 @@ def scale(root: Element) -> tuple[list[float], list[float]]:
 # Axes
 
 
+@settings(deadline=None)
 @given(st.lists(finite, min_size=1, max_size=20), st.booleans(), st.booleans())
 def test_an_axis_holds_its_values_and_marks_round_numbers(values: list[float], whole: bool, tight: bool) -> None:
     values = [float(round(value)) for value in values] if whole else values
@@ -86,6 +87,7 @@ def test_an_axis_holds_its_values_and_marks_round_numbers(values: list[float], w
         assert mantissa in ("1.000", "2.000", "5.000") or math.isclose(step, steps[0], rel_tol=1e-3)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(1e-12, 1e12), min_size=1, max_size=20))
 def test_a_logarithmic_axis_puts_equal_ratios_at_equal_distances(values: list[float]) -> None:
     axis = fit_axis(values, 0, 100, log=True)
@@ -104,6 +106,8 @@ def test_shares_stay_between_nothing_and_everything() -> None:
 
 def test_a_logarithmic_axis_is_for_positive_values_that_differ_much() -> None:
     assert worth_log([0.01, 2.3])
+    assert worth_log([0.1] * 30 + [0.01] * 30 + [0.001] * 30)
+    assert not worth_log([0.05 * (1 + math.cos(math.pi * e / 31)) for e in range(31)])
     assert not worth_log([0.5, 2.3])
     assert not worth_log([0.0, 2.3])
     assert not worth_log([])
@@ -128,6 +132,7 @@ def test_ticks_are_named_for_people(tick: float, name: str) -> None:
 # Curves
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.5, 9.5), min_size=2, max_size=30))
 def test_a_curve_can_be_read_off_its_axis(values: list[float]) -> None:
     root = curve(list(values), log=False)
@@ -328,6 +333,7 @@ def test_few_mistakes_fill_the_reduced_matrix_up_with_the_first_classes() -> Non
     assert shown == ["0", "1", "2", "3", "4", "all others"]
 
 
+@settings(deadline=None)
 @given(st.lists(names, min_size=1, max_size=5))
 def test_no_name_breaks_a_chart(of_classes: list[str]) -> None:
     count = len(of_classes)

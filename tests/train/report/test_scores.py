@@ -40,6 +40,7 @@ def test_a_class_without_images_or_predictions_has_no_score_and_is_left_out_of_t
     assert math.isnan(mean_of_known(np.array([math.nan])))
 
 
+@settings(deadline=None)
 @given(matrices, st.integers(0, 40))
 def test_the_most_confused_pairs_are_those_of_the_obvious_loop(confusion: np.ndarray, limit: int) -> None:
     wrong = [

@@ -12,7 +12,8 @@ from striate.train.report.wording import GAP, decimal
 
 __all__ = ["Axis", "fit_axis", "worth_log"]
 
-LOG_RATIO = 30  # from here on a linear axis shows the smaller values as one flat line
+LOG_RATIO = 30  # values this much smaller than the largest lie flat on a linear axis
+LOG_SHARE = 0.2  # of the values; a cosine schedule has 12 % of them below a 30th of its peak
 ROUNDING = 1e-9  # values this near each other, relative to their size, are one value: no ticks fit between them
 WIDE_DECADES = 2.5  # a logarithmic axis that spans more than this is marked at the powers of ten only
 
@@ -89,9 +90,13 @@ def fit_axis(
 
 
 def worth_log(values: Iterable[float]) -> bool:
-    """Whether these (finite) values are positive and differ so much that only a logarithmic axis shows them all."""
+    """Whether these (finite) values are positive, and so many of them so small that only a logarithmic axis shows them.
+
+    One tiny value is not enough: a cosine schedule ends at one, and is best seen as the cosine that it is.
+    """
     known = list(values)
-    return bool(known) and min(known) > 0 and max(known) >= LOG_RATIO * min(known)
+    small = sum(LOG_RATIO * value <= max(known) for value in known)
+    return bool(known) and min(known) > 0 and small >= LOG_SHARE * len(known)
 
 
 def _log_axis(low: float, high: float, start: float, end: float, count: int) -> Axis:

@@ -38,7 +38,7 @@ View = dict[str, Any]
 def answer(record: RunRecord) -> View:
     """The headline, what to make of it, and the key figures."""
     final, net = record.final, f"{isolate(record.net)} on {isolate(record.data.name)}"
-    outcome = record.outcome.capitalize() + (f": {record.outcome_note}" if record.outcome_note else ".")
+    outcome = ": ".join(filter(None, (record.outcome.capitalize(), record.outcome_note.removesuffix(".")))) + "."
     if final is None or final.samples == 0:
         after = plural(len(record.epochs), "epoch")
         headline, sure = f"{net}: {record.outcome} after {after}", "No images were scored at the end."
