@@ -165,11 +165,42 @@ def test_batches_have_memory_of_their_own():
     for batch in loader.epoch(0):
         held.append(tuple(t.clone() for t in batch))
         for tensor in batch:
+            assert tensor.untyped_storage().nbytes() == tensor.nbytes  # no slice that keeps a whole epoch alive
             tensor.zero_()
     assert same(held, untouched)
     assert same(batches(loader), untouched)
     kept = [tuple(batch) for batch in loader.epoch(0)]  # all alive at once
     assert same(kept, untouched)
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_memory_is_used_again_only_when_nobody_can_see_it(inline, monkeypatch):
+    monkeypatch.setattr("striate.data.loader.INLINE_VALUES", 2**40 if inline else 0)
+    loader = Loader(in_memory(400), PREPROCESS, batch_size=4, shuffle=True, workers=2)
+    expected = [images for images, _, _ in batches(loader)]
+
+    blocks = set()
+    for batch in loader.epoch(0):
+        blocks.add(batch.images.data_ptr())
+        del batch
+    assert len(blocks) <= (2 if inline else 8)  # of 100: what was in the making, ready, and in use
+
+    ways_to_see = [
+        lambda images: images,
+        lambda images: images[1:, 0, 2:],
+        lambda images: images.numpy()[::2],
+        lambda images: memoryview(images.numpy()),
+        lambda images: images.detach(),
+        lambda images: images.untyped_storage(),
+        lambda images: np.from_dlpack(images),
+    ]
+    held = []
+    for k, batch in enumerate(loader.epoch(0)):
+        held.append(ways_to_see[k % len(ways_to_see)](batch.images))
+        del batch
+    for k, (seen, images) in enumerate(zip(held, expected, strict=True)):
+        same_values = ways_to_see[k % len(ways_to_see)](images)
+        assert bytes(np.asarray(seen)) == bytes(np.asarray(same_values))
 
 
 # ------------------------------------------------------------------------------------------------- order and noise

@@ -76,18 +76,7 @@ class KeptBases:
         kept = self._kept.get(i)
         if kept is not None:
             return kept
-        name = self._samples.name(i)
-        try:
-            base = self._preprocess.base(self._samples.pixels(i, self._preprocess.channels))
-        except StriateError as error:
-            if name in str(error):
-                raise
-            raise StriateError(f"{name}: {error}") from error
-        except OSError as error:
-            raise StriateError(f"cannot read {name}: {error.strerror or error}") from error
-        except Exception as error:
-            error.add_note(f"while reading {name}")  # a fault of ours: it keeps its traceback
-            raise
+        base = self._make(i)
         with self._lock:
             if self._nbytes + base.nbytes <= self._budget and i not in self._kept:
                 if isinstance(base.base, np.ndarray):
@@ -95,3 +84,16 @@ class KeptBases:
                 self._kept[i] = base
                 self._nbytes += base.nbytes
         return base
+
+    def _make(self, i: int) -> NDArray[np.uint8]:
+        try:
+            return self._preprocess.base(self._samples.pixels(i, self._preprocess.channels))
+        except StriateError as error:
+            if self._samples.name(i) in str(error):
+                raise
+            raise StriateError(f"{self._samples.name(i)}: {error}") from error
+        except OSError as error:
+            raise StriateError(f"cannot read {self._samples.name(i)}: {error.strerror or error}") from error
+        except Exception as error:
+            error.add_note(f"while reading {self._samples.name(i)}")  # a fault of ours: it keeps its traceback
+            raise

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from striate import _native
 from striate.data.bases import KeptBases
+from striate.data.buffers import Buffers
 from striate.data.prefetch import Job
 from striate.data.preprocess import Preprocess
 
@@ -31,22 +32,11 @@ class Batch(NamedTuple):
 @final
 @dataclass(frozen=True, kw_only=True)
 class BatchForm:
-    """What the batches of one loader have in common."""
+    """What the batches of one epoch have in common."""
 
     preprocess: Preprocess
     fill: NDArray[np.uint8]  # [C]: what stands outside an image
-    channels_last: bool
-    pin_memory: bool
-
-    def empty(self, count: int) -> torch.Tensor:
-        """Uninitialised float32 [count, C, h, w]."""
-        return torch.empty(
-            (count, self.preprocess.channels, *self.preprocess.size),
-            dtype=torch.float32,  # whatever torch's default dtype is
-            device="cpu",
-            memory_format=torch.channels_last if self.channels_last else torch.contiguous_format,
-            pin_memory=self.pin_memory,
-        )
+    buffers: Buffers
 
 
 @final
@@ -76,7 +66,7 @@ class FromArray(Job[Batch]):
 
     def finish(self) -> Batch:
         form = self._form
-        images = form.empty(len(self._indices))
+        images = form.buffers.take(len(self._indices))
         _native.batch_from_array(
             self._bases,
             self._indices,
@@ -119,7 +109,7 @@ class FromBases(Job[Batch]):
     def finish(self) -> Batch:
         form = self._form
         sizes = np.array([base.shape[:2] for base in self._images], np.int32)
-        images = form.empty(len(self._images))
+        images = form.buffers.take(len(self._images))
         _native.batch_from_list(
             self._images,
             self._draw(self._indices, sizes),

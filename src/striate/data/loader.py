@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from striate.data.bases import KeptBases, default_budget, one_array
 from striate.data.batches import Batch, BatchForm, FromArray, FromBases
+from striate.data.buffers import Buffers
 from striate.data.order import epoch_order
 from striate.data.prefetch import Ahead, Job
 from striate.data.preprocess import Preprocess, centre_windows
@@ -91,12 +92,8 @@ class Loader:
         self._prefetch = prefetch
         self._drop_last = drop_last
         self._budget = default_budget() if cache_nbytes is None else cache_nbytes
-        self._form = BatchForm(
-            preprocess=preprocess,
-            fill=_fill(policy, preprocess),
-            channels_last=channels_last,
-            pin_memory=pin_memory,
-        )
+        self._channels_last = channels_last
+        self._pin_memory = pin_memory
         self._bases: NDArray[np.uint8] | KeptBases | None = None  # made by the first epoch
 
     def __len__(self) -> int:
@@ -123,7 +120,7 @@ class Loader:
         jobs = self._jobs(epoch, start)
         count = len(self) - start
         if count and self._ahead():
-            made: Iterator[Batch] = Ahead(jobs, count, min(self._workers, count * self.batch_size), self._prefetch)
+            made: Iterator[Batch] = Ahead(jobs, count, self._workers, self._prefetch)
         else:
             made = (jobs(k).run() for k in range(count))
         for _ in range(count):
@@ -153,6 +150,7 @@ class Loader:
         order = epoch_order(count, self._seed, epoch) if self._shuffle else np.arange(count, dtype=np.int64)
         order = order[start * self.batch_size :]
         bases = self._made_bases()
+        form = self._form()
 
         def indices(k: int) -> NDArray[np.int64]:
             return order[k * self.batch_size : (k + 1) * self.batch_size].copy()
@@ -163,14 +161,14 @@ class Loader:
             def draw(samples: NDArray[np.int64], sizes: NDArray[np.int32]) -> NDArray[np.int32]:
                 return self._windows(epoch, samples, sizes)
 
-            return lambda k: FromBases(self._form, bases, (i := indices(k)), self.samples.labels[i], draw, chunk)
+            return lambda k: FromBases(form, bases, (i := indices(k)), self.samples.labels[i], draw, chunk)
 
-        # All images have one size, so the whole epoch is drawn at once: 50 ns an image instead of 30 µs a batch.
+        # All images have one size, so the epoch is drawn at once: under 100 ns an image, not 17 µs and more a batch.
         windows = self._windows(epoch, order, np.broadcast_to(np.array(bases.shape[1:3], np.int32), (len(order), 2)))
 
         def from_array(k: int) -> Job[Batch]:
             rows = slice(k * self.batch_size, (k + 1) * self.batch_size)
-            return FromArray(self._form, bases, (i := indices(k)), windows[rows], self.samples.labels[i], 1)
+            return FromArray(form, bases, (i := indices(k)), windows[rows], self.samples.labels[i], 1)
 
         return from_array
 
@@ -178,6 +176,11 @@ class Loader:
         if self._policy is not None:
             return self._policy.windows(self._seed, epoch, samples, sizes, self.preprocess.size)
         return centre_windows(sizes, self.preprocess.size)
+
+    def _form(self) -> BatchForm:
+        shape = (self.batch_size, self.preprocess.channels, *self.preprocess.size)
+        buffers = Buffers(shape, channels_last=self._channels_last, pin_memory=self._pin_memory)
+        return BatchForm(preprocess=self.preprocess, fill=_fill(self._policy, self.preprocess), buffers=buffers)
 
     def _made_bases(self) -> NDArray[np.uint8] | KeptBases:
         if self._bases is None:
@@ -194,6 +197,6 @@ def _fill(policy: DrawsWindows | None, preprocess: Preprocess) -> NDArray[np.uin
 
 
 def _check(name: str, value: int, least: int, most: int | None = None) -> None:
-    if not isinstance(value, int) or value < least or (most is not None and value > most):
+    if not isinstance(value, int | np.integer) or value < least or (most is not None and value > most):
         allowed = f"{least} or more" if most is None else f"{least} to {most}"
         raise StriateError(f"loader: {name} is {value!r}; give a whole number, {allowed}")
