@@ -1,11 +1,13 @@
 """Downloads from a server on this machine that drops the line, forgets ranges, changes files and lies."""
 
+import gzip
 import hashlib
 import http.server
 import io
 import itertools
 import json
 import os
+import struct
 import tarfile
 import threading
 from dataclasses import dataclass, field, replace
@@ -401,6 +403,26 @@ def test_a_named_set_is_downloaded_once_and_read(server, tmp_path, monkeypatch):
     assert seen[-1] == ("cifar-100-binary.tar.gz", len(packed.getvalue()), len(packed.getvalue()))
     data.open("cifar100", data_dir=tmp_path)
     assert len(plan.asked) == 2
+
+
+def test_a_set_of_which_some_files_have_come_is_completed(server, tmp_path, monkeypatch):
+    """MNIST is four files: a run that was killed after two must fetch the other two, not complain."""
+    known, remotes = named.NAMED["mnist"], {}
+    for file in known.remotes:
+        shape = (20, 3, 3) if "images" in file else (20,)
+        body = struct.pack(f">4B{len(shape)}I", 0, 0, 8, len(shape), *shape) + bytes(range(9)) * 20
+        packed = gzip.compress(body[: 4 + 4 * len(shape) + int(np.prod(shape))])
+        server.plans["/" + file] = Plan(body=packed, etag=None)
+        remotes[file] = Remote(urls=(server.url + "/" + file,), md5=md5(packed), stated_at="here")
+    monkeypatch.setitem(named.NAMED, "mnist", replace(known, remotes=remotes))
+    images, labels, last, gone = known.remotes
+    lost = server.plans.pop("/" + last)
+    with pytest.raises(StriateError, match=f"cannot download {last}"):
+        data.open("mnist", data_dir=tmp_path)
+    assert left_in(tmp_path / "mnist") == sorted([images, labels])
+    server.plans["/" + last] = lost
+    assert len(data.open("mnist", data_dir=tmp_path).test) == 20
+    assert [len(server.plans["/" + file].asked) for file in (images, labels, last, gone)] == [1, 1, 1, 1]
 
 
 def test_every_address_is_stated_with_its_source():

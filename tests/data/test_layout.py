@@ -33,6 +33,11 @@ def test_a_class_may_be_called_train():
     assert found.parts == {"train": {"car": ["car/2.jpg"], "train": ["train/1.jpg"]}}
 
 
+def test_a_class_called_train_may_have_subfolders():
+    found = layout("train/1.jpg", "train/2.jpg", "train/steam/3.jpg", "car/2.jpg")
+    assert {name: len(files) for name, files in found.parts["train"].items()} == {"car": 1, "train": 3}
+
+
 @pytest.mark.parametrize("wrapper", ["photos", "a/b"])
 def test_a_folder_that_only_wraps_is_stepped_into(wrapper):
     assert layout(f"{wrapper}/x/1.jpg", f"{wrapper}/y/2.jpg", "README.md").parts == {

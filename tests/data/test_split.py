@@ -90,6 +90,12 @@ def test_fractions_that_are_none(fraction):
         split(np.zeros(3, np.int64), ["a", "b", "c"], fraction, 0)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 8, 9, 1000])
+def test_nearly_all_is_not_all(count):
+    kept, taken = split(np.zeros(count, np.int64), [str(i) for i in range(count)], math.nextafter(1, 0), 0)
+    assert (len(kept), len(taken)) == (1, count - 1)
+
+
 def test_nothing_to_split():
     kept, taken = split(np.empty(0, np.int64), [], 0.5, 0)
     assert len(kept) == len(taken) == 0

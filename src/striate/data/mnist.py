@@ -8,14 +8,14 @@ from striate.data.idx import read_idx
 from striate.data.samples import ArraySamples
 from striate.errors import StriateError
 
-__all__ = ["FILES", "holds_mnist", "read_mnist"]
+__all__ = ["FILES", "missing", "read_mnist"]
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
-def holds_mnist(folder: Path) -> bool:
-    """Whether any of the four files lies in `folder`, under any of its spellings."""
-    return any(_find(folder, name) is not None for name in FILES)
+def missing(folder: Path) -> list[str]:
+    """Which of the four files do not lie in `folder`, under any of their spellings."""
+    return [file for file in FILES if _find(folder, file) is None]
 
 
 def read_mnist(folder: Path, name: str, classes: tuple[str, ...]) -> tuple[ArraySamples, ArraySamples, tuple[str, ...]]:
@@ -25,9 +25,9 @@ def read_mnist(folder: Path, name: str, classes: tuple[str, ...]) -> tuple[Array
     or wrong, and where images and labels do not match.
     """
     paths = {file: path for file in FILES if (path := _find(folder, file)) is not None}
-    missing = [file for file in FILES if file not in paths]
-    if missing:
-        raise StriateError(f"{folder} lacks {' and '.join(missing)} (or .gz), of the four files of {name}; add it")
+    if len(paths) < len(FILES):
+        lacks = " and ".join(missing(folder))
+        raise StriateError(f"{folder} lacks {lacks} (or .gz), of the four files of {name}; add it")
     train = _part(paths[FILES[0]], paths[FILES[1]], f"{name}/train")
     test = _part(paths[FILES[2]], paths[FILES[3]], f"{name}/test")
     if train.images.shape[1:] != test.images.shape[1:]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from striate.data.cifar import Form, form_of, read_cifar
 from striate.data.classnames import DIGITS, FASHION
 from striate.data.download import fetch
-from striate.data.mnist import holds_mnist, read_mnist
+from striate.data.mnist import FILES, missing, read_mnist
 from striate.data.remote import Remote
 from striate.data.samples import ArraySamples
 from striate.errors import StriateError
@@ -140,7 +140,7 @@ def find(name: str, data_dir: Path, *, download: bool, progress: Progress | None
 
 def held_by(path: Path) -> Named | Form | None:
     """Which of the named sets' formats a folder or an archive holds, if any; MNIST's kin are told by their folder."""
-    if path.is_dir() and holds_mnist(path):
+    if path.is_dir() and len(missing(path)) < len(FILES):
         folder = path.resolve()
         told_by = folder.parent.name if folder.name == "raw" else folder.name  # torchvision's FashionMNIST/raw
         return NAMED["fashion-mnist" if "fashion" in told_by.lower() else "mnist"]
@@ -158,7 +158,7 @@ def _lies_in(place: Path, name: str) -> Path | None:
     if not place.is_dir():
         return None
     if name in ("mnist", "fashion-mnist"):
-        return place if holds_mnist(place) else None
+        return None if missing(place) else place  # a download that broke off goes on
     archives = [place / archive for archive in _archives(name)]
     unpacked = [place, *(child for child in sorted(place.iterdir()) if child.is_dir())]
     for candidate in [*unpacked, *(archive for archive in archives if archive.is_file())]:

@@ -69,7 +69,7 @@ def _hash(key: str) -> int:
 def _shares(counts: NDArray[np.int64], fraction: float) -> list[int]:
     """How many of each class to take; Hamilton's method, ties to the smaller label, one sample of each class kept."""
     exact = [int(count) * fraction for count in counts]
-    shares = [min(math.floor(share), int(count) - 1) for share, count in zip(exact, counts, strict=True)]
+    shares = [math.floor(share) for share in exact]  # below the count, since fraction < 1
     missing = round(sum(exact)) - sum(shares)
     by_remainder = sorted(range(len(exact)), key=lambda c: (shares[c] - exact[c], c))
     for c in [c for c in by_remainder if shares[c] < min(exact[c], counts[c] - 1)][:missing]:
