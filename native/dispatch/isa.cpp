@@ -9,7 +9,8 @@ namespace {
 
 constexpr Isa every_isa[] = {Isa::reference, Isa::portable, Isa::avx2, Isa::avx512};
 
-bool has_all(const std::vector<std::string>& features, std::initializer_list<const char*> wanted) {
+[[maybe_unused]] bool has_all(  // where there is more than one set
+    const std::vector<std::string>& features, std::initializer_list<const char*> wanted) {
     return std::all_of(wanted.begin(), wanted.end(), [&](const char* feature) {
         return std::find(features.begin(), features.end(), feature) != features.end();
     });

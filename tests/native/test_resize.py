@@ -24,9 +24,9 @@ def pillows(image, height, width, name):
 def pillows_image(image, height, width, name):
     """Pillow before 13 always went along the width first; it is led through the order that 13 takes."""
     resample = Image.Resampling[name.upper()]
-    if int(PIL.__version__.split(".")[0]) < 13 and height < image.height:
-        if image.height - height > 2 * (image.width - width):
-            image = image.resize((image.width, height), resample)
+    down_first = height < image.height and image.height - height > 2 * (image.width - width)
+    if int(PIL.__version__.split(".")[0]) < 13 and down_first:
+        image = image.resize((image.width, height), resample)
     return np.asarray(image.resize((width, height), resample))
 
 

@@ -8,11 +8,11 @@ from striate import _native
 
 
 def converted(threads: int) -> bytes:
-    images = np.random.default_rng(0).integers(0, 256, (40, 128, 128, 3), dtype=np.uint8)
-    out = np.empty((40, 3, 128, 128), np.float32)
-    windows, fill = np.zeros((40, 3), np.int32), np.zeros(3, np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (60, 128, 128, 3), dtype=np.uint8)
+    out = np.empty((60, 3, 128, 128), np.float32)
+    windows, fill = np.zeros((60, 3), np.int32), np.zeros(3, np.uint8)
     scale, shift = np.full(3, 0.1, np.float32), np.ones(3, np.float32)
-    _native.batch_from_array(images, np.arange(40), windows, fill, scale, shift, out, threads)
+    _native.batch_from_array(images, np.arange(60), windows, fill, scale, shift, out, threads)
     return out.tobytes()
 
 

@@ -14,14 +14,14 @@ def tasks() -> int:
 
 
 def main() -> None:
-    images = np.zeros((40, 128, 128, 3), np.uint8)
-    out = np.empty((40, 3, 128, 128), np.float32)
+    images = np.zeros((60, 128, 128, 3), np.uint8)
+    out = np.empty((60, 3, 128, 128), np.float32)
     before = tasks()
     for _ in range(3):
         _native.batch_from_array(
             images,
-            np.arange(40),
-            np.zeros((40, 3), np.int32),
+            np.arange(60),
+            np.zeros((60, 3), np.int32),
             np.zeros(3, np.uint8),
             np.ones(3, np.float32),
             np.zeros(3, np.float32),
