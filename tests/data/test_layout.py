@@ -128,4 +128,4 @@ def test_a_class_without_an_image():
         check_classes("photos", {"train": {"a": ["1.jpg"], "b": []}})
     with pytest.raises(StriateError, match="class 'b' has no image; put images into train/b"):
         check_classes("photos", {"train": {"a": ["1.jpg"], "b": []}, "val": {"a": ["2.jpg"]}})
-    assert check_classes("photos", {"train": {"a": ["1"], "b": ["2"]}, "val": {"a": []}}) == ("a", "b")
+    assert check_classes("photos", {"train": {"a": ["1"], "b": ["2"]}, "val": {"a": [], "c": []}}) == ("a", "b")

@@ -88,7 +88,7 @@ def check_classes(where: str, parts: Mapping[str, Mapping[str, Sequence[str]]]) 
             inside = "train/" if len(parts) > 1 else ""
             raise StriateError(f"{where}: class {name!r} has no image; put images into {inside}{name}, or delete it")
     for part, held in parts.items():
-        unknown = [name for name in sorted(held) if name not in parts["train"]]
+        unknown = [name for name in sorted(held) if held[name] and name not in parts["train"]]
         if unknown:
             raise StriateError(
                 f"{where}: class {unknown[0]!r} is in {part} but not in train, so nothing can be learnt of it; "
