@@ -87,7 +87,10 @@ def test_other_data_with_the_models_classes_in_another_order(run: striate.Run, p
 
 
 def test_a_class_the_model_does_not_know_is_named(run: striate.Run, photos: Path, tmp_path: Path) -> None:
-    rows = [f"{photos}/red/{index:02}.{'png' if index % 2 else 'jpg'},{'red' if index % 2 else 'pink'}" for index in range(20)]
+    rows = [
+        f"{photos}/red/{index:02}.{'png' if index % 2 else 'jpg'},{'red' if index % 2 else 'pink'}"
+        for index in range(20)
+    ]
     (tmp_path / "list.csv").write_text("path,label\n" + "\n".join(rows) + "\n")
     with pytest.raises(StriateError, match=r"has class 'pink', which the model does not know: it knows"):
         evaluate(run.path, str(tmp_path / "list.csv"))

@@ -42,7 +42,15 @@ NETS = {
 }
 # Each point is reached in a process of its own, which resumes what the one before it left, with other loader threads.
 # The second and third lie in one epoch; the last two are inside the writing of a checkpoint.
-KILLS = [("update:1", 0), ("update:4", 1), ("update:2", 2), ("validate:1", 4), ("tensors:1", 2), ("log:1", 1), ("seal:1", 0)]
+KILLS = [
+    ("update:1", 0),
+    ("update:4", 1),
+    ("update:2", 2),
+    ("validate:1", 4),
+    ("tensors:1", 2),
+    ("log:1", 1),
+    ("seal:1", 0),
+]
 
 
 def run_killed(settings_file: Path, kill: str | None, workers: int) -> None:
@@ -54,7 +62,9 @@ def run_killed(settings_file: Path, kill: str | None, workers: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("net", NETS.values(), ids=NETS.keys())
-def test_a_killed_and_resumed_run_ends_byte_for_byte_like_one_left_alone(tmp_path: Path, net: dict[str, object]) -> None:
+def test_a_killed_and_resumed_run_ends_byte_for_byte_like_one_left_alone(
+    tmp_path: Path, net: dict[str, object]
+) -> None:
     common = {"precision": "fp32", "channels_last": False, **SETTINGS, **net}
     whole, broken = tmp_path / "whole.json", tmp_path / "broken.json"
     whole.write_text(json.dumps({**common, "output": str(tmp_path / "whole")}))
@@ -122,7 +132,9 @@ def test_other_data_are_refused(tmp_path: Path, short: dict[str, object]) -> Non
     config = tmp_path / "run" / "config.toml"
     config.write_text(config.read_text().replace("val_fraction = 0.1", "val_fraction = 0.2"))
     assert len(open_data("digits", val_fraction=0.2).train) != 1294
-    with pytest.raises(StriateError, match=r"its data changed: 1294 training images of 10 classes then, 11\d\d of 10 now"):
+    with pytest.raises(
+        StriateError, match=r"its data changed: 1294 training images of 10 classes then, 11\d\d of 10 now"
+    ):
         resume(tmp_path / "run", reporter_for(quiet=True))
 
 

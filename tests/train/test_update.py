@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from striate.nets import create_model
+from striate.train import fastest
 from striate.train.ema import WeightAverage
 from striate.train.health import Health, likely_cause
 from striate.train.optim import build_optimizer, parameter_groups
-from striate.train.precision import choose
 from striate.train.settings import Settings
 from striate.train.state import seed_step
 
@@ -110,9 +110,11 @@ def test_the_likely_cause_points_at_what_broke(net: nn.Module) -> None:
 def test_the_choice_leaves_the_net_and_the_generator_alone(net: nn.Module) -> None:
     example = (torch.randn(4, 1, 8, 8), torch.randint(0, 4, (4,)))
     before, random = copy.deepcopy(net.state_dict()), torch.get_rng_state()
-    choice = choose(net, nn.functional.cross_entropy, example, Settings())
+    choice = fastest.choose(net, nn.functional.cross_entropy, example, Settings())
     assert choice.precision in ("fp32", "bf16")
-    assert all(name in choice.reason for name in ("fp32 NCHW", "bf16 channels-last", "ms"))
+    assert choice.threads == 1
+    (reason,) = choice.reasons
+    assert all(name in reason for name in ("fp32 NCHW", "bf16 channels-last", "a step of 4 images takes"))
     assert torch.equal(random, torch.get_rng_state())
     for name, value in net.state_dict().items():
         assert torch.equal(value, before[name]), name
@@ -121,8 +123,27 @@ def test_the_choice_leaves_the_net_and_the_generator_alone(net: nn.Module) -> No
 
 def test_what_is_set_is_not_measured(net: nn.Module) -> None:
     example = (torch.randn(4, 1, 8, 8), torch.randint(0, 4, (4,)))
-    choice = choose(net, nn.functional.cross_entropy, example, Settings(precision="fp32", channels_last=False))
-    assert (choice.precision, choice.channels_last, choice.reason) == ("fp32", False, "as set")
+    choice = fastest.choose(net, nn.functional.cross_entropy, example, Settings(precision="fp32", channels_last=False))
+    assert (choice.precision, choice.channels_last, choice.threads, choice.reasons) == ("fp32", False, 1, ())
+
+
+@pytest.mark.parametrize(("one", "many", "expected"), [(1.0, 0.6, 3), (1.0, 1.02, 3), (1.0, 9.0, 1)])
+def test_one_thread_is_taken_where_several_lose(
+    net: nn.Module, monkeypatch: pytest.MonkeyPatch, one: float, many: float, expected: int
+) -> None:
+    """On a busy machine all threads wait for the one that was put aside."""
+    monkeypatch.setattr(fastest, "_times", lambda steps: [[one, one], [many, many]])
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    example = (torch.randn(4, 1, 8, 8), torch.randint(0, 4, (4,)))
+    settings = Settings(precision="fp32", channels_last=False)
+    choice = fastest.choose(net, nn.functional.cross_entropy, example, settings)
+    assert choice.threads == expected
+    assert choice.reasons == (
+        ()
+        if expected == 3
+        else ("1 thread: 1000.0 ms for 4 images, against 9000.0 ms with 3; set --threads to insist",)
+    )
 
 
 def test_seeds_of_steps_differ_and_repeat() -> None:

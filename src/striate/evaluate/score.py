@@ -84,9 +84,7 @@ def evaluate(
     probabilities, labels = decode_all(net.to(device), task, loader.epoch(0), torch.device(device))
     metrics = task.metrics(probabilities, labels)
     seconds = time.perf_counter() - started
-    return Evaluation(
-        model=path, data=settings.data, part=name, classes=task.classes, metrics=metrics, seconds=seconds
-    )
+    return Evaluation(model=path, data=settings.data, part=name, classes=task.classes, metrics=metrics, seconds=seconds)
 
 
 def _settings_of(model: str | Path, data: str) -> Settings:

@@ -80,4 +80,3 @@ class Classification:
         (name, probability), *_ = self.top(probabilities, 1)
         ImageDraw.Draw(sheet).text((2, height + 2), f"{name} {probability:.1%}", fill="black")
         return np.asarray(sheet)
-

@@ -1,12 +1,12 @@
 """The run folder: where everything about one run lies.
 
-    runs/<name>/config.toml        the resolved settings
-                log.jsonl          what happened
-                tensorboard/       the same for TensorBoard
-                checkpoints/       what resume needs
-                best.safetensors   the model file of the best validation epoch
-                last.safetensors   the model file of the end of the run
-                report.html        the page to read
+runs/<name>/config.toml        the resolved settings
+            log.jsonl          what happened
+            tensorboard/       the same for TensorBoard
+            checkpoints/       what resume needs
+            best.safetensors   the model file of the best validation epoch
+            last.safetensors   the model file of the end of the run
+            report.html        the page to read
 """
 
 import itertools

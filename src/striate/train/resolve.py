@@ -12,7 +12,8 @@ __all__ = ["pick_device", "policy_of", "resolve"]
 
 
 def resolve(settings: Settings, data: Dataset) -> Settings:
-    """The settings for these data, all but precision and memory format, which are measured on the net itself.
+    """The settings for these data, all but precision, memory format and threads, which are measured on
+    the net itself.
 
     The images' size is the net's published one, in whose place `size` stands; noise defaults to a pad-and-crop of a
     sixteenth of the size (2 px of 32, 14 of 224) and to mirroring where the data allow it.
@@ -25,7 +26,6 @@ def resolve(settings: Settings, data: Dataset) -> Settings:
         pad=size // 16 if settings.pad is None else settings.pad,
         flip=data.mirror if settings.flip is None else settings.flip,
         device=str(pick_device(settings.device)),
-        threads=settings.threads or torch.get_num_threads(),
         batch_size=min(settings.batch_size, len(data.train)),
     )
 

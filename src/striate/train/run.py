@@ -24,12 +24,13 @@ from striate.nets.weights import load_model as load_model_file
 from striate.tasks import Classification, Metrics, decode_all
 from striate.train.checkpoint import Checkpoint, CheckpointFolder
 from striate.train.ema import WeightAverage
+from striate.train.fastest import choose
 from striate.train.folder import RunFolder
 from striate.train.health import Diverged
 from striate.train.log import RunLog
 from striate.train.loop import Outcome, Trainer
 from striate.train.optim import build_optimizer
-from striate.train.precision import choose, grad_scaler, memory_format
+from striate.train.precision import grad_scaler, memory_format
 from striate.train.progress import Reporter
 from striate.train.report import Scored, write_report
 from striate.train.resolve import policy_of, resolve
@@ -106,7 +107,8 @@ def _open(settings: Settings, reporter: Reporter) -> Dataset:
 
 def _prepare(settings: Settings) -> None:
     """Process-wide: the number of threads that sums are split among, and a heap that keeps what it has."""
-    torch.set_num_threads(settings.threads or torch.get_num_threads())
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
     _native.keep_memory()
 
 
@@ -114,9 +116,7 @@ def _fit_preprocess(settings: Settings, data: Dataset) -> Preprocess:
     assert settings.size is not None
     assert settings.channels is not None
     size = (settings.size, settings.size)
-    return Preprocess.fit(
-        data.train, settings.channels, size, resize=settings.resize, threads=max(1, settings.workers)
-    )
+    return Preprocess.fit(data.train, settings.channels, size, resize=settings.resize, threads=max(1, settings.workers))
 
 
 def _build(settings: Settings, data: Dataset) -> nn.Module:
@@ -134,18 +134,16 @@ def _build(settings: Settings, data: Dataset) -> nn.Module:
     ).to(settings.device)
 
 
-def _measure(
-    settings: Settings, net: nn.Module, data: Dataset, preprocess: Preprocess, reporter: Reporter
-) -> Settings:
-    """Precision and memory format settled, by measurement where they were left open."""
-    few = data.train.subset(range(min(len(data.train), settings.batch_size, 32)))
-    (images, labels, _), *_ = Loader(few, preprocess, batch_size=len(few), workers=0).epoch(0)
+def _measure(settings: Settings, net: nn.Module, data: Dataset, preprocess: Preprocess, reporter: Reporter) -> Settings:
+    """Precision, memory format and threads settled, by measurement where they were left open."""
+    batch = data.train.subset(range(settings.batch_size))
+    (images, labels, _), *_ = Loader(batch, preprocess, batch_size=len(batch), workers=settings.workers).epoch(0)
     task = Classification(data.classes)
     example = (images.to(settings.device), labels.to(settings.device))
     choice = choose(net, task.loss, example, settings)
-    if choice.reason != "as set":
-        reporter.note(f"precision {choice.reason}")
-    return settings.replace(precision=choice.precision, channels_last=choice.channels_last)
+    for reason in choice.reasons:
+        reporter.note(f"fastest {reason}")
+    return settings.replace(precision=choice.precision, channels_last=choice.channels_last, threads=choice.threads)
 
 
 def _train(

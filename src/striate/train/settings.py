@@ -76,7 +76,7 @@ class Settings:
     precision: Precision = "auto"
     channels_last: bool | None = None  # None: measured once
     compile: bool = False
-    threads: int | None = None  # of computation; None: torch's choice
+    threads: int | None = None  # of computation; None: torch's number or one, measured once
     workers: int = 2  # threads that load
     seed: int = 0
 

@@ -23,7 +23,7 @@ from striate.train.settings import Settings
 
 __all__ = ["history", "peak_memory_nbytes", "repeat_command", "run_record", "scored"]
 
-EXAMPLES, MISTAKES = 24, 24  # pictures shown
+EXAMPLES, MISTAKES = 48, 24  # pictures; the page shows as many of the examples as suit the number of classes
 
 
 def history(folder: Path) -> tuple[EpochRow, ...]:
