@@ -1,3 +1,4 @@
+// batch_from_array and batch_from_list: check every argument, hold every array, release the GIL, convert.
 #include <vector>
 
 #include "bindings/arrays.h"

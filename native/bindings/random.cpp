@@ -1,3 +1,4 @@
+// philox and philox_block.
 #include "random/philox.h"
 
 #include <memory>

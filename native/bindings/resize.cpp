@@ -1,3 +1,4 @@
+// resize: check, release the GIL, resample into a new array.
 #include "resize/resize.h"
 
 #include <nanobind/stl/string.h>

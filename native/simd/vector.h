@@ -2,7 +2,7 @@
 //
 // STRIATE_VECTORS is defined where there are any (AVX2, AVX-512); elsewhere kernels take their plain loops. Everything
 // lives in the namespace of the set, so that no code compiled for a wide one can end up in a narrow one's place; for
-// the same reason kernel files use nothing inline from the standard library but types.
+// the same reason kernel files use nothing of the standard library but types and memcpy.
 #pragma once
 
 #if defined(__AVX2__)

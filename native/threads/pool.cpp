@@ -40,12 +40,13 @@ struct Job {
 class Pool {
 public:
     void run(Job& job) {
+        const int helpers = job.helpers_wanted;  // read before anyone else may change it
         {
             const std::lock_guard lock(mutex);
-            hire(job.helpers_wanted);
+            if (workers < helpers) hire(helpers);
             append(job);
         }
-        for (int i = 0; i < job.helpers_wanted; ++i) work_arrived.notify_one();
+        for (int i = 0; i < helpers; ++i) work_arrived.notify_one();
         job.work();
         std::unique_lock lock(mutex);
         remove(job);
@@ -61,9 +62,10 @@ private:
     // More threads until there are `wanted`. Where the system gives no more, those there are do the work.
     void hire(int wanted) {
 #if !defined(_WIN32)
-        sigset_t every, before;
-        sigfillset(&every);
-        pthread_sigmask(SIG_SETMASK, &every, &before);  // a new thread inherits the mask
+        sigset_t blocked, before;
+        sigfillset(&blocked);
+        for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) sigdelset(&blocked, fault);
+        pthread_sigmask(SIG_SETMASK, &blocked, &before);  // a new thread inherits the mask
 #endif
         try {
             for (; workers < wanted; ++workers) std::thread([this] { serve(); }).detach();
@@ -106,8 +108,7 @@ std::atomic<Pool*> process_pool{nullptr};
 
 Pool& pool() {
 #if !defined(_WIN32)
-    // After fork(2) the child has the memory of the pool but none of its threads, and perhaps a locked mutex: forget
-    // it.
+    // After fork(2) the child has the pool's memory but none of its threads, and perhaps a locked mutex: forget it.
     static const int registered = pthread_atfork(nullptr, nullptr, [] { process_pool.store(nullptr); });
     static_cast<void>(registered);
 #endif

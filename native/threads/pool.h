@@ -6,7 +6,7 @@
 //
 // Promises: idle threads sleep (no busy waiting); several callers may be inside at once; nothing is allocated once the
 // pool has as many threads as were ever asked for; a forked child starts a pool of its own, because threads do not
-// survive fork(2); workers block all signals, so that Python's handlers run where Python expects them.
+// survive fork(2); workers block all signals but faults, so that Python's handlers run where Python expects them.
 #pragma once
 
 #include <cstdint>

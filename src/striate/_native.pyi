@@ -4,7 +4,6 @@ Every function releases the GIL while it computes. Arrays are NumPy's or anythin
 main memory). ValueError, TypeError and IndexError carry one line that names the function, the argument and the remedy.
 """
 
-from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -70,7 +69,7 @@ def batch_from_array(
     """
 
 def batch_from_list(
-    images: Sequence[Bytes],
+    images: list[Bytes],
     windows: npt.NDArray[np.int32],
     fill: Bytes,
     scale: npt.NDArray[np.float32],
