@@ -78,7 +78,7 @@ def fit(
 
     `data` as on the command line: a name (`digits`, `mnist`, `cifar10`, …), a folder, a zip or a CSV. `settings` are
     the fields of `striate.train.Settings`; they win over the TOML file `config`, which wins over `recipe`.
-    `resume_from` goes on with a run instead.
+    `resume_from` goes on with a run instead. Seeds the global generators of torch, NumPy and Python.
 
     Raises StriateError when the run cannot begin, and its subclass Diverged when the loss explodes.
     """

@@ -36,7 +36,7 @@ from striate.train.report import Scored, write_report
 from striate.train.resolve import policy_of, resolve
 from striate.train.schedule import Rate
 from striate.train.settings import Settings
-from striate.train.state import Parts, Position
+from striate.train.state import Parts, Position, seed_all
 from striate.train.story import run_record, scored
 
 __all__ = ["Ended", "resume", "start"]
@@ -123,7 +123,7 @@ def _build(settings: Settings, data: Dataset) -> nn.Module:
     """The net with its first weights: a function of the settings alone."""
     assert settings.size is not None
     assert settings.channels is not None
-    torch.manual_seed(settings.seed)
+    seed_all(settings.seed)
     return create_model(
         settings.model,
         num_classes=len(data.classes),

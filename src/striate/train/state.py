@@ -13,7 +13,7 @@ from striate.errors import StriateError
 from striate.train.checkpoint import Checkpoint, flatten_state, restore_state
 from striate.train.ema import WeightAverage
 
-__all__ = ["Parts", "Position", "seed_step"]
+__all__ = ["Parts", "Position", "seed_all", "seed_step"]
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -82,6 +82,13 @@ class Parts:
         self.rate.load_state_dict(state["rate"])
         _set_random_states(restore_state(state["random"], tensors))
         return Position(**state["position"])
+
+
+def seed_all(seed: int) -> None:
+    """Seed the generators of torch, NumPy and Python that everybody shares: a run starts from the same state."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002  # as below
+    random.seed(seed)
 
 
 def seed_step(seed: int, step: int) -> None:
