@@ -1,7 +1,6 @@
 """Evaluation and prediction: the same images, read the same way, give the same answers as training's own end."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +29,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[striate.Run]:
+def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> striate.Run:
     settings = {"model": "mlp", "model_settings": {"hidden": [8]}, "size": 16, "epochs": 6, "batch_size": 8}
     output = str(tmp_path_factory.mktemp("runs"))
-    yield striate.fit(photos, **settings, precision="fp32", output=output, name="run", verbose=False)
+    return striate.fit(photos, **settings, precision="fp32", output=output, name="run", verbose=False)
 
 
 def test_the_face_tells_of_the_run(run: striate.Run) -> None:
