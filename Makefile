@@ -25,7 +25,7 @@ check: $(BUILT)  ## style, types, the arrows between the rooms, the book
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 dev: $(BUILT)  ## the same environment, with the hooks that run before a commit
 	$(BIN)/pre-commit install

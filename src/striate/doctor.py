@@ -104,11 +104,13 @@ def examine(folder: Path | None = None, environment: Mapping[str, str] | None = 
 
 def plan(facts: Facts) -> tuple[str, ...]:
     """What striate will do on such a machine, in plain sentences."""
-    threads = f"{facts.threads} thread{'s' * (facts.threads != 1)}"
+    many = facts.threads != 1
+    threads = f"{facts.threads} thread{'s' * many}"
     if facts.gpus:
         where = f"Nets train on the GPU, {facts.gpus[0].name}; --device cpu keeps them on the CPU ({threads})."
     else:
-        where = f"Nets train on the CPU with {threads}; --threads changes that."
+        where = f"Nets train on the CPU with {threads}{', or one where a run measures that as faster' * many}."
+        where += " --threads sets it."
     if facts.gpus:
         bf16 = "the GPU decides which wins"
     elif facts.bf16:
