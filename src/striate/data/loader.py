@@ -153,7 +153,7 @@ class Loader:
         form = self._form()
 
         def indices(k: int) -> NDArray[np.int64]:
-            return order[k * self.batch_size : (k + 1) * self.batch_size].copy()
+            return order[k * self.batch_size : (k + 1) * self.batch_size].copy()  # a kept batch keeps no whole order
 
         if isinstance(bases, KeptBases):
             chunk = max(1, self.batch_size // (PARTS * max(1, self._workers)))
