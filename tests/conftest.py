@@ -1,6 +1,11 @@
 """What all tests share."""
 
+import os
 from pathlib import Path
+
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # read when torch loads: a thread that waits leaves the core to others
 
 import pytest
 import torch
@@ -9,6 +14,8 @@ import torch
 @pytest.fixture(autouse=True, scope="session")
 def _few_threads() -> None:
     """One compute thread: the nets here are tiny, and tests may run beside other work."""
+    import torch
+
     torch.set_num_threads(1)
 
 

@@ -18,31 +18,9 @@ DRIVER = Path(__file__).with_name("killed_run.py")
 
 # Ten updates an epoch (1,294 training digits in batches of 128), a checkpoint at every third.
 SETTINGS = {"data": "digits", "epochs": 2, "batch_size": 128, "checkpoint_steps": 3, "seed": 3, "name": "run"}
-NETS = {
-    "lenet5, SGD, average, 1 thread": {"model": "lenet5", "ema": 0.9, "schedule": "onecycle", "threads": 1},
-    "mlp with dropout and batch norm, AdamW, accumulation, plateau, 2 threads": {
-        "model": "mlp",
-        "model_settings": {"hidden": [32, 16], "dropout": 0.3, "batch_norm": True},
-        "size": 8,
-        "optimizer": "adamw",
-        "lr": 3e-3,
-        "accumulate": 3,
-        "schedule": "plateau",
-        "plateau_epochs": 1,
-        "threads": 2,
-        "checkpoint_steps": 1,
-    },
-    "resnet20, bf16, channels-last, 4 threads": {
-        "model": "resnet20",
-        "size": 8,
-        "precision": "bf16",
-        "channels_last": True,
-        "threads": 4,
-    },
-}
 # Each point is reached in a process of its own, which resumes what the one before it left, with other loader threads.
-# The second and third lie in one epoch; the last two are inside the writing of a checkpoint.
-KILLS = [
+# `update:4` and `update:2` lie in one epoch; `tensors` and `seal` are inside the writing of a checkpoint.
+EVERYWHERE = [
     ("update:1", 0),
     ("update:4", 1),
     ("update:2", 2),
@@ -51,6 +29,32 @@ KILLS = [
     ("log:1", 1),
     ("seal:1", 0),
 ]
+FEW = [("update:4", 1), ("tensors:1", 4), ("validate:1", 0)]
+CASES = {
+    "1 thread: lenet5, SGD, averaged weights": (
+        {"model": "lenet5", "ema": 0.9, "schedule": "onecycle", "threads": 1},
+        EVERYWHERE,
+    ),
+    "2 threads: mlp with dropout and batch norm, AdamW, accumulation, plateau": (
+        {
+            "model": "mlp",
+            "model_settings": {"hidden": [32, 16], "dropout": 0.3, "batch_norm": True},
+            "size": 8,
+            "optimizer": "adamw",
+            "lr": 3e-3,
+            "accumulate": 3,
+            "schedule": "plateau",
+            "plateau_epochs": 1,
+            "threads": 2,
+            "checkpoint_steps": 1,
+        },
+        FEW,
+    ),
+    "4 threads: lenet5, bf16, channels-last": (
+        {"model": "lenet5", "size": 28, "precision": "bf16", "channels_last": True, "threads": 4},
+        FEW,
+    ),
+}
 
 
 def run_killed(settings_file: Path, kill: str | None, workers: int) -> None:
@@ -61,16 +65,16 @@ def run_killed(settings_file: Path, kill: str | None, workers: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("net", NETS.values(), ids=NETS.keys())
+@pytest.mark.parametrize(("net", "kills"), CASES.values(), ids=CASES.keys())
 def test_a_killed_and_resumed_run_ends_byte_for_byte_like_one_left_alone(
-    tmp_path: Path, net: dict[str, object]
+    tmp_path: Path, net: dict[str, object], kills: list[tuple[str, int]]
 ) -> None:
     common = {"precision": "fp32", "channels_last": False, **SETTINGS, **net}
     whole, broken = tmp_path / "whole.json", tmp_path / "broken.json"
     whole.write_text(json.dumps({**common, "output": str(tmp_path / "whole")}))
     broken.write_text(json.dumps({**common, "output": str(tmp_path / "broken")}))
     run_killed(whole, None, workers=2)
-    for kill, workers in KILLS:
+    for kill, workers in kills:
         run_killed(broken, kill, workers)
     run_killed(broken, None, workers=2)
     for name in ("last.safetensors", "best.safetensors"):
