@@ -3,12 +3,10 @@
 import os
 from pathlib import Path
 
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "PASSIVE"
-)  # read when torch loads: a thread that waits leaves the core to others
-
 import pytest
-import torch
+
+# Read when torch loads: a thread that waits leaves its core to others, as other work may run beside the tests.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(autouse=True, scope="session")
