@@ -1,0 +1,64 @@
+"""A file is wholly there or not at all."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from striate import atomic
+from striate.errors import StriateError
+
+
+def test_a_file_replaces_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "file.bin"
+    atomic.write_bytes(path, b"one")
+    atomic.write_bytes(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.bin"]
+
+
+def test_it_is_an_ordinary_file(tmp_path: Path) -> None:
+    path = tmp_path / "file.bin"
+    ordinary = tmp_path / "ordinary"
+    ordinary.touch()
+    atomic.write_bytes(path, b"")
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
+
+
+def test_an_error_in_between_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file.bin"
+    atomic.write_bytes(path, b"old")
+    with pytest.raises(KeyError), atomic.replace_file(path) as file:  # noqa: PT012  # the write belongs to the case
+        file.write(b"half")
+        raise KeyError
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.bin"]
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, "the disk is full; free some space and run the command again"),
+        (errno.EACCES, "not allowed to write there; choose another folder with --output"),
+        (errno.EROFS, "not allowed to write there"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+def test_what_went_wrong_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, message: str
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(StriateError, match=rf"^cannot write .*file\.bin: {message}"):
+        atomic.write_bytes(tmp_path / "file.bin", b"new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StriateError, match=r"cannot write .*absent/file\.bin: No such file or directory"):
+        atomic.write_bytes(tmp_path / "absent" / "file.bin", b"")
