@@ -159,21 +159,24 @@ def test_a_run_from_nothing_to_its_report(striate: Run, tmp_path: Path) -> None:
 def test_a_signal_saves_and_resume_finds_the_newest_run(
     number: signal.Signals, code: int, striate: Run, tmp_path: Path
 ) -> None:
-    process = subprocess.Popen(
+    log = tmp_path / "runs" / "a" / "log.jsonl"
+    with subprocess.Popen(
         [sys.executable, "-m", "striate.cli", "train", *FAST, "--epochs", "500", "--lr", "0.01", "--name", "a"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    log = tmp_path / "runs" / "a" / "log.jsonl"
-    deadline = time.monotonic() + 60
-    while not (log.exists() and '"epoch"' in log.read_text()):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    ) as process:
+        try:
+            deadline = time.monotonic() + 120
+            while not (log.exists() and '"epoch"' in log.read_text()):
+                assert time.monotonic() < deadline
+                assert process.poll() is None
+                time.sleep(0.02)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert process.returncode == code, err
     assert out == ""
     assert err.splitlines()[-1].endswith("; go on with: striate train --resume runs/a")
