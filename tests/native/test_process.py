@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,7 @@ def test_features_and_instruction_sets_agree():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_converts_and_its_parent_goes_on():
     ran = python(SCRIPTS / "fork.py")
-    assert (ran.returncode, ran.stdout) == (0, "child the same\nparent the same\n"), ran.stderr
+    assert (ran.returncode, ran.stdout) == (0, f"children {[0] * 10} parent the same\n"), ran.stderr
 
 
 def test_threads_are_used_and_sleep_when_idle():
@@ -94,20 +95,26 @@ def test_kept_memory_is_reused_without_page_faults():
     assert ran.returncode == 0, ran.stderr
 
 
-def test_other_threads_run_during_a_call():
-    image = np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), dtype=np.uint8)
-    started, done = threading.Event(), threading.Event()
+def longest_pause_of_main_during_a_call():
+    """As a share of the call, which runs in another thread: near 1 if it holds the GIL, near 0 if not."""
+    image = np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), dtype=np.uint8)
+    times = []
 
     def call():
-        started.set()
-        _native.resize(image, 1500, 1500, "lanczos", isa="reference")
-        done.set()
+        times.append(time.perf_counter())
+        _native.resize(image, 1000, 1000, "lanczos", isa="reference")
+        times.append(time.perf_counter())
 
     thread = threading.Thread(target=call)
     thread.start()
-    started.wait()
-    steps = 0
-    while not done.is_set():
-        steps += 1
+    pause, last = 0.0, time.perf_counter()
+    while len(times) < 2:
+        now = time.perf_counter()
+        pause, last = max(pause, now - last), now
     thread.join()
-    assert steps > 10_000  # with the GIL held it would be the few between the two events
+    return max(pause, times[1] - last) / (times[1] - times[0])
+
+
+def test_other_threads_run_during_a_call():
+    # three tries: on a busy machine the main thread may have to wait for a processor, which is not the GIL's doing
+    assert min(longest_pause_of_main_during_a_call() for _ in range(3)) < 0.5
