@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +116,8 @@ def case(
             num_workers=workers,
             persistent_workers=workers > 0,
         )
-        arms[f"striate {workers}"] = lambda epoch, loader=loader: sum(len(b.labels) for b in loader.epoch(epoch))
-        arms[f"peer {workers}"] = lambda epoch, peer=peer: sum(len(labels) for _, labels in peer)
+        arms[f"striate {workers}"] = partial(drain, loader)
+        arms[f"peer {workers}"] = partial(drain_peer, peer)
     rates: dict[str, list[float]] = {name: [] for name in arms}
     for epoch in range(rounds + 1):
         for name in random.sample(sorted(arms), len(arms)):
@@ -134,6 +135,16 @@ def case(
         }
         for workers in WORKERS
     }
+
+
+def drain(loader: Loader, epoch: int) -> int:
+    """Images in an epoch, all of them made."""
+    return sum(len(batch.labels) for batch in loader.epoch(epoch))
+
+
+def drain_peer(loader: DataLoader[tuple[torch.Tensor, int]], epoch: int) -> int:
+    """The same; the peer's order needs no number of the epoch."""
+    return sum(len(labels) for _, labels in loader)
 
 
 def compare(loader: Loader, pictures: "Pictures") -> None:
@@ -225,17 +236,19 @@ def synthetic_photographs(folder: Path, count: int = 300, height: int = 375, wid
 def table(cases: dict[str, Any]) -> str:
     """A row for every case and number of workers, in Markdown."""
     lines = [
-        "images/s, median (min–max)" + " " * 8 + "workers          striate                 DataLoader         ratio"
+        "| images/s, median (min–max) | workers | striate | DataLoader, Pillow | ratio |",
+        "|---|---|---|---|---|",
     ]
     for name, by_workers in cases.items():
         for workers, row in by_workers.items():
-            ours, peers, ratio = (row[k] for k in ("striate_images_per_second", "peer_images_per_second", "ratio"))
-            lines.append(
-                f"{name:36} {workers[0]:>2}  {ours['median']:>9,.0f} ({ours['min']:,.0f}–{ours['max']:,.0f})"
-                f"  {peers['median']:>9,.0f} ({peers['min']:,.0f}–{peers['max']:,.0f})"
-                f"  {ratio['median']:.2f} ({ratio['min']:.2f}–{ratio['max']:.2f})"
-            )
+            ours, peers = (spread(row[f"{side}_images_per_second"], 0) for side in ("striate", "peer"))
+            lines.append(f"| {name} | {workers} | {ours} | {peers} | {spread(row['ratio'], 1)} |")
     return "\n".join(lines)
+
+
+def spread(figures: dict[str, float], digits: int) -> str:
+    """Median (min–max), as a person reads it."""
+    return "{median:,.{d}f} ({min:,.{d}f}–{max:,.{d}f})".format(d=digits, **figures)
 
 
 def circumstances(rounds: int) -> dict[str, Any]:

@@ -255,7 +255,7 @@ def test_without_workers_the_caller_reads():
 
 
 def test_leaving_an_epoch_ends_its_threads_promptly():
-    loader = Loader(Recorded(1000, seconds=0.01), PREPROCESS, batch_size=5, workers=3)
+    loader = Loader(Recorded(30_000, seconds=0.01), PREPROCESS, batch_size=5, workers=3)  # to the end: 100 seconds
     for _ in loader.epoch(0):
         assert len(_loader_threads()) == 3
         break
@@ -264,7 +264,7 @@ def test_leaving_an_epoch_ends_its_threads_promptly():
     with contextlib.closing(loader.epoch(0)) as epoch:
         next(epoch)
         begun = time.perf_counter()
-    assert time.perf_counter() - begun < 1
+    assert time.perf_counter() - begun < 20
     assert not _loader_threads()
 
     def step():
@@ -282,17 +282,20 @@ def test_an_epoch_that_was_never_begun_has_no_threads():
 
 
 def test_how_long_the_caller_waited():
-    slow = Loader(Recorded(20, seconds=0.01), PREPROCESS, batch_size=5, workers=1, cache_nbytes=0)
-    assert slow.waited_seconds == 0
-    indices(slow)
-    assert 0.15 < slow.waited_seconds < 2
-    for _ in slow.epoch(1):
-        time.sleep(0.1)  # longer than a batch takes
-    before = slow.waited_seconds
-    for _ in slow.epoch(2):
-        time.sleep(0.1)
-    assert slow.waited_seconds - before < 0.2  # the first batch, and hardly anything after it
+    loader = Loader(Recorded(20, seconds=0.01), PREPROCESS, batch_size=5, workers=1, cache_nbytes=0)
+    assert loader.waited_seconds == 0
+    begun = time.perf_counter()
+    indices(loader)
+    alone = loader.waited_seconds
+    assert 0.2 <= alone <= time.perf_counter() - begun  # 20 readings one after another, and nothing else to do
 
+    begun = time.perf_counter()
+    for _ in loader.epoch(1):
+        time.sleep(0.15)  # three times what a batch takes
+    assert loader.waited_seconds - alone < (time.perf_counter() - begun) / 2  # about the first batch's 0.05 of 0.65
+
+
+HANGS = 300  # seconds after which a program that takes two is taken to hang, on the busiest machine
 
 INTERRUPTED = """
 import sys, threading, time
@@ -304,7 +307,7 @@ class Slow(Samples):
     def pixels(self, i, channels):
         if i >= 4:
             print("waiting", flush=True)
-            time.sleep(0.5)
+            time.sleep(1)
         return np.zeros((4, 4, channels), np.uint8)
     def name(self, i): return str(i)
     key = name
@@ -337,14 +340,14 @@ print("leaving", flush=True)
 def test_ctrl_c_while_waiting_for_data():
     with subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "waiting\n"
-        time.sleep(0.1)
         os.kill(process.pid, signal.SIGINT)
-        begun = time.perf_counter()
-        assert process.stdout.read().endswith("stopped\n")
-        assert process.wait() == 0
-        assert time.perf_counter() - begun < 5
+        said, _ = process.communicate(timeout=HANGS)
+        assert said.endswith("stopped\n")
+        assert process.returncode == 0
 
 
 def test_a_program_may_end_in_the_middle_of_an_epoch():
-    done = subprocess.run([sys.executable, "-c", NEVER_CLOSED], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", NEVER_CLOSED], capture_output=True, text=True, timeout=HANGS, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "leaving\n", "")

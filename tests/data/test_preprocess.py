@@ -70,6 +70,7 @@ def test_crop_covers_the_window_and_keeps_the_aspect(image, size, expected):
     assert plain(size=size).base(picture(*image)).shape == (*expected, 3)
 
 
+@settings(deadline=None)
 @given(st.tuples(*[st.integers(1, 300)] * 4))
 def test_crop_never_falls_short_and_touches_on_one_side(sides):
     height, width, h, w = sides
