@@ -3,10 +3,6 @@
 import dataclasses
 import errno
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +136,7 @@ def test_every_setting_learns(quick: dict[str, Any], changes: dict[str, Any]) ->
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler uses torch's own old names
 def test_a_compiled_net_learns_and_its_weights_keep_their_names(tmp_path: Path, quick: dict[str, Any]) -> None:
     train({**quick, "name": "plain", "epochs": 1})
     train({**quick, "name": "compiled", "epochs": 1, "compile": True})
@@ -218,34 +215,6 @@ def test_a_disk_that_fills_up_ends_the_run_with_one_line(
         train(quick)
     names = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
     assert names == ["step-000000020.json", "step-000000020.safetensors"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_finishes_the_step_saves_and_leaves(
-    tmp_path: Path, quick: dict[str, Any], number: signal.Signals, code: int
-) -> None:
-    settings = [f"--output={tmp_path}", "--name=run", "--epochs=100000", "--model=lenet5", "--precision=fp32"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "striate", "train", *settings], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    checkpoints = tmp_path / "run" / "checkpoints"
-    _wait(lambda: checkpoints.is_dir() and any(checkpoints.glob("*.json")), process)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == code, errors
-    assert "interrupted at step " in errors
-    assert f"--resume {tmp_path / 'run'}" in errors
-    step = int(errors.split("interrupted at step ")[1].split()[0].rstrip(".;,"))
-    assert (checkpoints / f"step-{step:09d}.json").exists()
-
-
-def _wait(ready: Any, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while not ready():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_history_rows_are_the_logs(tmp_path: Path, quick: dict[str, Any]) -> None:

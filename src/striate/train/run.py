@@ -4,6 +4,7 @@ Nothing is written before everything that can be refused has been: the data are 
 fits them, the name is free. From then on the folder always holds a config, and resume can start from it alone.
 """
 
+import contextlib
 import dataclasses
 import datetime
 import hashlib
@@ -170,8 +171,6 @@ def _train(
         rate=Rate(settings, steps_per_epoch, total_steps),
     )
     position = parts.restore(checkpoint) if checkpoint is not None else Position()
-    keep_nbytes = checkpoint.state["log_nbytes"] if checkpoint is not None else 0
-    log = RunLog(folder.path, keep_nbytes=keep_nbytes, step=position.step)
     card = ModelCard(
         net=settings.model,
         settings=settings.model_settings,
@@ -189,36 +188,36 @@ def _train(
             measures |= {"val_accuracy": metrics.accuracy, "val_loss": metrics.loss}
         save_model(path_of, kept, dataclasses.replace(card, metrics=measures))
 
-    if checkpoint is None:
-        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        log.write("start", started=started, striate=striate.__version__, net=settings.model, data=settings.data)
-    trainer = Trainer(
-        parts=parts,
-        task=task,
-        train=train,
-        val=val,
-        settings=settings,
-        device=device,
-        log=log,
-        checkpoints=CheckpointFolder(folder.checkpoints, settings.keep),
-        reporter=reporter,
-        keep_best=lambda kept, position, metrics: keep(folder.best, kept, position, metrics),
-        extra_state={"preprocess": preprocess.to_dict(), "data": fingerprint(data)},
-        position=position,
-    )
     record = {"settings": settings, "data": data, "preprocess": preprocess}
-    try:
-        outcome = trainer.run()
+    keep_nbytes = checkpoint.state["log_nbytes"] if checkpoint is not None else 0
+    with contextlib.closing(RunLog(folder.path, keep_nbytes=keep_nbytes, step=position.step)) as log:
+        if checkpoint is None:
+            started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+            log.write("start", started=started, striate=striate.__version__, net=settings.model, data=settings.data)
+        trainer = Trainer(
+            parts=parts,
+            task=task,
+            train=train,
+            val=val,
+            settings=settings,
+            device=device,
+            log=log,
+            checkpoints=CheckpointFolder(folder.checkpoints, settings.keep),
+            reporter=reporter,
+            keep_best=lambda kept, position, metrics: keep(folder.best, kept, position, metrics),
+            extra_state={"preprocess": preprocess.to_dict(), "data": fingerprint(data)},
+            position=position,
+        )
+        try:
+            outcome = trainer.run()
+        except Diverged as error:
+            _conclude(folder, log, record, position, "diverged", str(error), None, net)
+            raise Diverged(f"{error}; the report is {folder.report}") from None
         if outcome.kind == "interrupted":
             return Ended(folder=folder, outcome=outcome, final=None)
         keep(folder.last, trainer.evaluated_net, position, None)
         final, kept = _final_score(folder, data, preprocess, task, settings, device)
         _conclude(folder, log, record, position, outcome.kind, outcome.sentence, final, kept)
-    except Diverged as error:
-        _conclude(folder, log, record, position, "diverged", str(error), None, net)
-        raise Diverged(f"{error}; the report is {folder.report}") from None
-    finally:
-        log.close()
     return Ended(folder=folder, outcome=outcome, final=final)
 
 
