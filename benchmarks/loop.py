@@ -162,6 +162,8 @@ def _striate(images: Any, labels: Any, settings: dict[str, Any], steps: int, *, 
             "epochs": 1,
             "lr": 0.01,
             "nesterov": False,
+            "ema": 0.0,  # the bare loop averages nothing, and smooths nothing
+            "label_smoothing": 0.0,
             "output": folder,
             "precision": "auto" if auto else "fp32",
             **({} if auto else {"channels_last": False}),
