@@ -52,14 +52,12 @@ class FromArray(Job[Batch]):
         indices: NDArray[np.int64],
         windows: NDArray[np.int32],
         labels: NDArray[np.int64],
-        threads: int,
     ) -> None:
         self._form = form
         self._bases = bases
         self._indices = indices
         self._windows = windows
         self._labels = labels
-        self._threads = threads
 
     def part(self, j: int) -> None:
         """Nothing to do before the one call."""
@@ -75,7 +73,7 @@ class FromArray(Job[Batch]):
             form.preprocess.scale,
             form.preprocess.shift,
             images.numpy(),
-            self._threads,
+            1,  # made inline it is too small to share out, and otherwise other threads are at other batches
         )
         return Batch(images, torch.from_numpy(self._labels), torch.from_numpy(self._indices))
 

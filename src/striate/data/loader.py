@@ -168,7 +168,7 @@ class Loader:
 
         def from_array(k: int) -> Job[Batch]:
             rows = slice(k * self.batch_size, (k + 1) * self.batch_size)
-            return FromArray(form, bases, (i := indices(k)), windows[rows], self.samples.labels[i], 1)
+            return FromArray(form, bases, (i := indices(k)), windows[rows], self.samples.labels[i])
 
         return from_array
 
