@@ -135,6 +135,8 @@ def _bare(images: Any, labels: Any, settings: dict[str, Any], steps: int) -> flo
 
 def _striate(images: Any, labels: Any, settings: dict[str, Any], steps: int, *, auto: bool) -> float:
     """The real loop: loader, log, progress, checks for a sick loss, signals."""
+    import torch
+
     from striate.data import ArraySamples, Dataset
     from striate.train import reporter_for, settings_from
     from striate.train import run as run_module
@@ -166,7 +168,8 @@ def _striate(images: Any, labels: Any, settings: dict[str, Any], steps: int, *, 
             "label_smoothing": 0.0,
             "output": folder,
             "precision": "auto" if auto else "fp32",
-            **({} if auto else {"channels_last": False}),
+            # What the bare loop does is fixed here; `auto` leaves it to be measured.
+            **({} if auto else {"channels_last": False, "threads": torch.get_num_threads()}),
         }
         run_module.start(settings_from(chosen), reporter_for(quiet=True))
     ended = stamps[-1]  # the last step's beginning: steps - 1 - WARM_UP whole steps lie between
