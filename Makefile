@@ -41,7 +41,8 @@ lock:  ## resolve pyproject.toml anew and write requirements.lock
 	  'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	   print(*(need.replace(" ", "") for need in p["dependencies"] + p["optional-dependencies"]["dev"]))')
 	{ grep '^#' requirements.lock; \
-	  build/lock/bin/python -m pip freeze --all | grep -vE '^(pip|wheel)==' | sed -E 's/\+[a-z0-9.]+$$//'; } > build/requirements.lock
+	  build/lock/bin/python -m pip freeze --all | grep -vE '^(pip|wheel)==' | sed -E 's/\+[a-z0-9.]+$$//' \
+	  | tr 'A-Z_' 'a-z-' | LC_ALL=C sort; } > build/requirements.lock
 	mv build/requirements.lock requirements.lock
 	rm -rf build/lock
 
