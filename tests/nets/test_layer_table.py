@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from striate.nets import LayerRow, Net, create_model, layer_table
-from striate.nets.layers import describe, windows
+from striate.nets.describe import describe, windows
 
 
 @pytest.mark.parametrize("name", ["mlp", "lenet5", "resnet20", "plain32"])

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from striate.data.cifar import Form, form_of, read_cifar
 from striate.data.classnames import DIGITS, FASHION
-from striate.data.download import fetch
 from striate.data.mnist import FILES, missing, read_mnist
-from striate.data.remote import Remote
 from striate.data.samples import ArraySamples
+from striate.download import Remote, fetch
 from striate.errors import StriateError
 
 __all__ = ["NAMED", "Named", "default_data_dir", "find", "held_by", "read"]

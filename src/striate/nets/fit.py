@@ -8,7 +8,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from striate.arithmetic import DoesNotFit
-from striate.nets.layers import describe, windows
+from striate.nets.describe import describe, windows
 from striate.nets.net import Net
 from striate.nets.trace import walk
 

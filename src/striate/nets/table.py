@@ -8,8 +8,8 @@ from torch import nn
 
 from striate import arithmetic
 from striate.arithmetic import DoesNotFit
+from striate.nets.describe import describe
 from striate.nets.fit import misfit
-from striate.nets.layers import describe
 from striate.nets.net import Net
 from striate.nets.trace import Visit, walk
 

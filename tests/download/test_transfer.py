@@ -16,9 +16,8 @@ import numpy as np
 import pytest
 
 from striate import data
-from striate.data import download, named
-from striate.data.download import Patience, fetch
-from striate.data.remote import Remote
+from striate.data import named
+from striate.download import Patience, Remote, fetch, transfer
 from striate.errors import StriateError
 
 BODY = np.random.default_rng(0).bytes(1_000_000)
@@ -222,7 +221,7 @@ def test_a_busy_server_is_asked_again(server, tmp_path):
 
 def test_waits_double(server, tmp_path, monkeypatch):
     waits = []
-    monkeypatch.setattr(download.time, "sleep", waits.append)
+    monkeypatch.setattr(transfer.time, "sleep", waits.append)
     server.plans["/file"] = Plan(status=[500] * 9)
     with pytest.raises(StriateError, match="HTTP 500 Busy"):
         fetch(remote(server), tmp_path / "file", patience=Patience(attempts=5, wait=1))
@@ -292,10 +291,10 @@ def test_nobody_listens(server, tmp_path):
 
 def test_offline_is_said_at_once(tmp_path, monkeypatch):
     def nowhere(*given, **more):
-        raise download.socket.gaierror(-3, "Temporary failure in name resolution")
+        raise transfer.socket.gaierror(-3, "Temporary failure in name resolution")
 
-    monkeypatch.setattr(download.socket, "getaddrinfo", nowhere)
-    monkeypatch.setattr(download.time, "sleep", lambda seconds: pytest.fail("waited, and nothing had begun"))
+    monkeypatch.setattr(transfer.socket, "getaddrinfo", nowhere)
+    monkeypatch.setattr(transfer.time, "sleep", lambda seconds: pytest.fail("waited, and nothing had begun"))
     away = Remote(urls=("http://a.example/file", "http://b.example/file"), md5="0" * 32)
     message = (
         r"cannot download file \(a\.example, b\.example: its address cannot be looked up; is this machine offline\?\)"
@@ -327,7 +326,7 @@ def test_a_server_that_falls_silent(server, tmp_path):
 
 def test_a_full_disk_is_said_and_keeps_what_has_come(server, tmp_path, monkeypatch):
     server.plans["/file"] = Plan()
-    part = download._part
+    part = transfer._part
 
     class Full:
         """The growing file, on a disk with room for 500,000 bytes."""
@@ -343,17 +342,17 @@ def test_a_full_disk_is_said_and_keeps_what_has_come(server, tmp_path, monkeypat
         def __getattr__(self, name):
             return getattr(self.file, name)
 
-    @download.contextlib.contextmanager
+    @transfer.contextlib.contextmanager
     def full(path):
         with part(path) as file:
             yield Full(file)
 
-    monkeypatch.setattr(download, "_part", full)
+    monkeypatch.setattr(transfer, "_part", full)
     with pytest.raises(
         StriateError, match=r"cannot write .*/file: the disk is full; free some space and run the command"
     ):
         fetch(remote(server), tmp_path / "file", patience=QUICK)
-    monkeypatch.setattr(download, "_part", part)
+    monkeypatch.setattr(transfer, "_part", part)
     assert (tmp_path / "file.part").stat().st_size > 0
     assert fetch(remote(server), tmp_path / "file", patience=QUICK).read_bytes() == BODY
     assert server.plans["/file"].asked[-1].startswith("bytes=")

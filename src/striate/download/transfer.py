@@ -25,7 +25,7 @@ from typing import BinaryIO
 
 from striate import __version__
 from striate.atomic import sync_folder, write_bytes
-from striate.data.remote import Remote, differs
+from striate.download.remote import Remote, differs
 from striate.errors import StriateError
 
 __all__ = ["Patience", "fetch"]
