@@ -104,6 +104,24 @@ def test_base_resizes_as_pillow_does(filter, channels):
     assert np.array_equal(base.squeeze(), np.asarray(expected))
 
 
+@pytest.mark.parametrize(("resize", "base"), [("crop", (256, 341)), ("squash", (256, 300))])
+def test_the_window_of_published_weights_is_the_middle_of_a_larger_image(resize, base):
+    image = picture(375, 500)
+    preprocess = plain(size=(224, 224), resize=resize, resize_size=(256, 256 if resize == "crop" else 300))
+    resized = Image.fromarray(image).resize(base[::-1], Image.Resampling.BILINEAR)
+    top, left = (256 - 224) // 2, (base[1] - 224) // 2
+    cut = np.asarray(resized)[top : top + 224, left : left + 224]
+    assert preprocess.base(image).shape[:2] == base
+    assert np.abs(preprocess.tensor(image).numpy() - cut.transpose(2, 0, 1) / 255).max() <= 1 / 255 + 1e-6
+    assert Preprocess.from_dict(json.loads(json.dumps(preprocess.to_dict()))) == preprocess
+
+
+def test_a_model_file_from_before_resize_size_is_read():
+    settings = plain().to_dict()
+    del settings["resize_size"]
+    assert Preprocess.from_dict(settings) == plain()
+
+
 def test_of_a_long_strip_only_the_middle_is_kept():
     strip = picture(2, 100_000, 1)
     base = plain(1, (8, 8)).base(strip)
@@ -237,6 +255,9 @@ def test_to_dict_and_back_through_json():
         ({"mean": "0.5"}, r"mean is '0\.5'; expected a list of numbers"),
         ({"std": [0.5, 0.0, 0.5]}, r"std is \(0\.5, 0\.0, 0\.5\); give 3 positive number\(s\), one per channel"),
         ({"std": [0.5, "a", 0.5]}, r"std is \[0\.5, 'a', 0\.5\]; expected a list of numbers"),
+        ({"resize_size": [8]}, r"resize_size is \(8,\); give \(height, width\) in whole pixels"),
+        ({"resize_size": 9}, r"resize_size is 9; expected a list of numbers"),
+        ({"resize_size": [9, 7]}, r"resize_size \(9, 7\) is smaller than size \(8, 8\), which is cut from it"),
         ({"sise": [8, 8]}, r"unknown setting 'sise'; did you mean 'size'\?"),
     ],
 )

@@ -38,8 +38,10 @@ class Preprocess:
     """How any image becomes a tensor of [channels, *size].
 
     `size` is (h, w) in px. `resize` "crop" scales the image, keeping its aspect, until it just covers h×w ("squash"
-    scales each side on its own); `filter` is Pillow's antialiased filter of that name. `mean` and `std` are per
-    channel in units of 0..1, where a byte of 255 is 1.
+    scales each side on its own); `filter` is Pillow's antialiased filter of that name. Nets whose weights were
+    published for the middle of a larger image say so with `resize_size`, which is then what is covered: (256, 256)
+    with a `size` of (224, 224) for most of ImageNet's. `mean` and `std` are per channel in units of 0..1, where a byte
+    of 255 is 1.
 
     Raises StriateError when a field is not one of these.
     """
@@ -47,6 +49,7 @@ class Preprocess:
     channels: int
     size: tuple[int, int]
     resize: Resize = "crop"
+    resize_size: tuple[int, int] | None = None
     filter: Filter = "bilinear"
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -56,8 +59,14 @@ class Preprocess:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.channels not in (1, 3):
             raise StriateError(f"preprocess: channels is {self.channels!r}; give 1 (grey) or 3 (RGB)")
-        if len(self.size) != 2 or not all(isinstance(side, int) and side > 0 for side in self.size):
-            raise StriateError(f"preprocess: size is {self.size!r}; give (height, width) in whole pixels")
+        _check_sides("size", self.size)
+        if self.resize_size is not None:
+            object.__setattr__(self, "resize_size", tuple(self.resize_size))
+            _check_sides("resize_size", self.resize_size)
+            if any(whole < window for whole, window in zip(self.resize_size, self.size, strict=True)):
+                raise StriateError(
+                    f"preprocess: resize_size {self.resize_size} is smaller than size {self.size}, which is cut from it"
+                )
         if self.resize not in get_args(Resize):
             raise StriateError("preprocess: " + unknown("resize", str(self.resize), get_args(Resize)))
         if self.filter not in get_args(Filter):
@@ -96,7 +105,7 @@ class Preprocess:
         if image.ndim != 3 or image.shape[2] != self.channels or image.size == 0:
             raise StriateError(f"preprocess: an image of shape {image.shape}; expected (H, W, {self.channels})")
         if self.resize == "crop":
-            image = _without_far_ends(image, self.size)
+            image = _without_far_ends(image, self.resize_size or self.size)
         height, width = self.base_size(image.shape[0], image.shape[1])
         if image.shape[:2] == (height, width):
             return image
@@ -109,7 +118,7 @@ class Preprocess:
         >>> photo.base_size(375, 500)
         (224, 299)
         """
-        h, w = self.size
+        h, w = self.resize_size or self.size
         if self.resize == "squash":
             return h, w
         if h * width >= w * height:  # relatively wider than the window: the height decides
@@ -182,16 +191,24 @@ class Preprocess:
         for name in settings:
             if name not in names:
                 raise StriateError("preprocess: " + unknown("setting", str(name), names))
+        settings = {"resize_size": None, **settings}
         missing = [name for name in names if name not in settings]
         if missing:
             raise StriateError(
                 f"preprocess: {', '.join(missing)} missing; a model file states all of {', '.join(names)}"
             )
-        for name in ("size", "mean", "std"):
+        for name in ("size", "resize_size", "mean", "std"):
             value = settings[name]
+            if name == "resize_size" and value is None:
+                continue
             if not isinstance(value, list | tuple) or not all(isinstance(v, int | float) for v in value):
                 raise StriateError(f"preprocess: {name} is {value!r}; expected a list of numbers")
         return cls(**settings)
+
+
+def _check_sides(name: str, sides: tuple[int, int]) -> None:
+    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise StriateError(f"preprocess: {name} is {sides!r}; give (height, width) in whole pixels")
 
 
 def centre_windows(sizes: NDArray[np.int32], out: tuple[int, int]) -> NDArray[np.int32]:
