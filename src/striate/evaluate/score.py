@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from striate import data as data_room
 from striate.data import ArraySamples, Dataset, FileSamples, Loader, Preprocess, Samples
 from striate.errors import StriateError, unknown
 from striate.nets.weights import load_model
 from striate.tasks import Classification, ClassificationMetrics, decode_all
 from striate.train import RunFolder, Settings
+from striate.train.resolve import open_data
 
 __all__ = ["Evaluation", "evaluate", "model_path"]
 
@@ -68,14 +68,7 @@ def evaluate(
     settings = _settings_of(model, data or card.data)
     if data_dir is not None:
         settings = settings.replace(data_dir=data_dir)
-    opened = data_room.open(
-        settings.data,
-        data_dir=settings.data_dir,
-        val_fraction=settings.val_fraction,
-        test_fraction=settings.test_fraction,
-        split_seed=settings.split_seed,
-        strict=settings.strict,
-    )
+    opened = open_data(settings)
     name, samples = _part(opened, part)
     samples = _with_labels_of(samples, opened.classes, tuple(card.classes), opened.name)
     task = Classification(tuple(card.classes))

@@ -1,14 +1,27 @@
-"""Settings with every open question answered: what `None` and "auto" mean for these data on this machine."""
+"""Settings with every open question answered: the data, noise and device they name, and what `None` and "auto" mean."""
 
 import torch
 
+from striate import data as data_room
 from striate.augment import HorizontalFlip, Noise, PadCrop, Policy
 from striate.data import ArraySamples, Dataset, Samples
 from striate.errors import StriateError
 from striate.nets import model_info
 from striate.train.settings import Settings
 
-__all__ = ["pick_device", "policy_of", "resolve"]
+__all__ = ["open_data", "pick_device", "policy_of", "resolve"]
+
+
+def open_data(settings: Settings) -> Dataset:
+    """The data these settings name, split as they say."""
+    return data_room.open(
+        settings.data,
+        data_dir=settings.data_dir,
+        val_fraction=settings.val_fraction,
+        test_fraction=settings.test_fraction,
+        split_seed=settings.split_seed,
+        strict=settings.strict,
+    )
 
 
 def resolve(settings: Settings, data: Dataset) -> Settings:

@@ -16,7 +16,6 @@ from torch import nn
 
 import striate
 from striate import _native
-from striate import data as data_room
 from striate.data import Dataset, Loader, Preprocess, Samples
 from striate.errors import StriateError
 from striate.nets import create_model
@@ -34,7 +33,7 @@ from striate.train.optim import build_optimizer
 from striate.train.precision import grad_scaler, memory_format
 from striate.train.progress import Reporter
 from striate.train.report import Scored, write_report
-from striate.train.resolve import policy_of, resolve
+from striate.train.resolve import open_data, policy_of, resolve
 from striate.train.schedule import Rate
 from striate.train.settings import Settings
 from striate.train.state import Parts, Position, seed_all
@@ -90,14 +89,7 @@ def resume(path: str | os.PathLike[str], reporter: Reporter, *, workers: int | N
 
 
 def _open(settings: Settings, reporter: Reporter) -> Dataset:
-    data = data_room.open(
-        settings.data,
-        data_dir=settings.data_dir,
-        val_fraction=settings.val_fraction,
-        test_fraction=settings.test_fraction,
-        split_seed=settings.split_seed,
-        strict=settings.strict,
-    )
+    data = open_data(settings)
     for note in data.notes:
         reporter.note(note)
     parts = [("training", data.train), ("validation", data.val), ("test", data.test)]
