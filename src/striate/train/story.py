@@ -103,7 +103,7 @@ def scored(
         mistakes=tuple(
             Mistake(
                 image=_picture(samples, int(index), preprocess),
-                name=samples.name(int(index)),
+                name=samples.key(int(index)),  # the page need not say where the folder lies
                 truth=classes[samples.labels[index]],
                 predicted=classes[predicted[index]],
                 probability=float(probabilities[index, predicted[index]]),
