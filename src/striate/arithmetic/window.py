@@ -16,9 +16,12 @@ are not looked at. A lecture's blackboard has no floor and says "does not fit" i
 32
 >>> Window(3, dilation=4).extent        # pixels from the first tap to the last
 9
+>>> Window.same(3, 224, stride=2)       # TensorFlow's SAME puts the odd pixel after the image; torch's padding=1 does not
+Window(kernel=3, stride=2, padding=(0, 1), dilation=1, ceil_mode=False)
 """
 
 from dataclasses import KW_ONLY, dataclass
+from typing import Literal
 
 from striate.errors import StriateError
 
@@ -34,7 +37,11 @@ class Window:
     """Kernel, stride, padding and dilation along one axis, in px; `padding` is (low, high), or one number for both.
 
     `ceil_mode` rounds up instead of down, as torch's pools do on request: a last window that starts inside the input
-    (or its low padding) counts although it hangs over the end.
+    (or its low padding) counts although it hangs over the end. `"caffe"` rounds as Caffe's pools always do: where
+    nothing is padded and the stride is larger than the kernel, even a window that lies wholly outside counts.
+
+    >>> [Window(1, stride=3, ceil_mode=mode).out(5) for mode in (False, True, "caffe")]
+    [2, 2, 3]
 
     Raises ValueError for a kernel, stride or dilation below 1 or a negative padding.
     """
@@ -44,7 +51,26 @@ class Window:
     stride: int = 1
     padding: int | tuple[int, int] = 0
     dilation: int = 1
-    ceil_mode: bool = False
+    ceil_mode: bool | Literal["caffe"] = False
+
+    @classmethod
+    def same(cls, kernel: int, n: int, *, stride: int = 1, dilation: int = 1) -> "Window":
+        """TensorFlow's 'SAME' on an axis of `n` px: ⌈n / S⌉ outputs, the padding even or with one pixel more after.
+
+        The padding depends on `n`: this is why a net ported from TensorFlow differs by a pixel.
+        """
+        span = (-(-n // stride) - 1) * stride + dilation * (kernel - 1) + 1
+        missing = max(0, span - n)
+        return cls(kernel, stride=stride, padding=(missing // 2, missing - missing // 2), dilation=dilation)
+
+    @classmethod
+    def valid(cls, kernel: int, *, stride: int = 1, dilation: int = 1) -> "Window":
+        """TensorFlow's 'VALID': no padding.
+
+        >>> Window.valid(3, stride=2).out(224)
+        111
+        """
+        return cls(kernel, stride=stride, dilation=dilation)
 
     def __post_init__(self) -> None:
         if isinstance(self.padding, int):
@@ -93,7 +119,8 @@ class Window:
         if not self.ceil_mode:
             return span // self.stride + 1
         outputs = -(-span // self.stride) + 1
-        if (outputs - 1) * self.stride >= n + self.low:  # torch drops a window that would start in the high padding
+        clip = self.ceil_mode != "caffe" or self.low > 0  # Caffe clips where it pads; its padding is symmetric
+        if clip and (outputs - 1) * self.stride >= n + self.low:  # a window that would start in the high padding
             outputs -= 1
         return outputs
 
