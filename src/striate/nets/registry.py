@@ -26,6 +26,7 @@ class ModelInfo:
     """What is known of a net before it is built."""
 
     name: str
+    family: str  # the file of the zoo that it is in
     input_size: tuple[int, int]  # height, width in px that it was published for
     source: str  # where it was published
     settings: Mapping[str, Any]  # each setting and its default
@@ -47,7 +48,10 @@ def model_info(name: str) -> ModelInfo:
     {'activation': 'relu', 'pool': 'max'}
     """
     entry = _entry(name)
-    return ModelInfo(name=name, input_size=entry.input_size, source=entry.source, settings=_settings(entry))
+    family = entry.build.__module__.rpartition(".")[2]
+    return ModelInfo(
+        name=name, family=family, input_size=entry.input_size, source=entry.source, settings=_settings(entry)
+    )
 
 
 def build(
