@@ -1,7 +1,7 @@
 """Bytes: of numbers, of parameters, and of what training keeps beside them.
 
-For P parameters of b bytes, training holds at all times: the weights P·b, their gradients P·b (from the backward pass on),
-and what the optimiser remembers, a number of copies of the weights: none for plain SGD, one for momentum, two for Adam.
+For P parameters of b bytes, training holds at all times: the weights P·b, their gradients P·b (from the backward pass
+on), and what the optimiser remembers in copies of the weights: none for plain SGD, one for momentum, two for Adam.
 With mixed precision the copies and a master copy of the weights stay in 32 bits (Micikevicius 2018).
 
 >>> Standing(params=138_357_544, optimizer="momentum").nbytes / 2**20    # VGG-16: weights, gradients, momentum, in MiB

@@ -16,7 +16,7 @@ are not looked at. A lecture's blackboard has no floor and says "does not fit" i
 32
 >>> Window(3, dilation=4).extent        # pixels from the first tap to the last
 9
->>> Window.same(3, 224, stride=2)       # TensorFlow's SAME puts the odd pixel after the image; torch's padding=1 does not
+>>> Window.same(3, 224, stride=2)       # TensorFlow's SAME: the odd pixel comes after; torch's padding=1 is (1, 1)
 Window(kernel=3, stride=2, padding=(0, 1), dilation=1, ceil_mode=False)
 """
 

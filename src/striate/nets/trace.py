@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from striate.nets.net import Net
+from striate.nets.shapes import Shapes, like
 
-__all__ = ["Visit", "Walk", "walk"]
+__all__ = ["Path", "Visit", "Walk", "hollow", "walk"]
 
 WALKED_IMAGES = 2
 
@@ -43,50 +44,50 @@ def walk(net: nn.Module, shape: tuple[int, int, int]) -> Walk:
 
     A layer is a module without children, or one with parameters of its own.
     """
-    hollow = _hollow(net)
+    copied = hollow(net)
     visits: list[Visit] = []
-    for name, module in hollow.named_modules():
+    for name, module in copied.named_modules():
         if not any(True for _ in module.children()) or any(True for _ in module.parameters(recurse=False)):
             module.register_forward_pre_hook(_entering(name, visits))
             module.register_forward_hook(_leaving(visits))
     output: Any = None
     error: Exception | None = None
     try:
-        with torch.no_grad():
-            output = _Path(hollow)(torch.empty(WALKED_IMAGES, *shape, device="meta"))
+        with torch.no_grad(), Shapes():
+            output = Path(copied)(torch.empty(WALKED_IMAGES, *shape, device="meta"))
     except (RuntimeError, ValueError) as refused:
         error = refused
     return Walk(visits=visits, output_shape=_shape(output), error=error)
 
 
-def _hollow(net: nn.Module) -> nn.Module:
-    """A copy of `net` on the meta device and without its hooks.
+def hollow(net: nn.Module) -> nn.Module:
+    """A copy of `net` on the meta device and without its hooks; no parameter of it asks for a gradient.
 
     A copy, because `net` may be answering in another thread. What deepcopy finds in its memo it takes as copied: so no
     weight is ever copied, and hooks are left behind with whatever they hold on to.
     """
     memo: dict[int, Any] = {}
     for parameter in net.parameters():
-        memo[id(parameter)] = nn.Parameter(torch.empty_like(parameter, device="meta"), requires_grad=False)
+        memo[id(parameter)] = nn.Parameter(like(parameter), requires_grad=False)
     for buffer in net.buffers():
-        memo[id(buffer)] = torch.empty_like(buffer, device="meta")
+        memo[id(buffer)] = like(buffer)
     for module in net.modules():
         memo[id(module._forward_hooks)] = OrderedDict()
         memo[id(module._forward_pre_hooks)] = OrderedDict()
     return copy.deepcopy(net, memo)
 
 
-class _Path(nn.Module):
+class Path(nn.Module):
     """Features, then head: a Net's forward without its own diagnosis, which is what a walk is for."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, *inputs: Tensor) -> Any:
         if isinstance(self.net, Net):
-            return self.net.head(self.net.features(x))
-        return self.net(x)
+            return self.net.head(self.net.features(*inputs))
+        return self.net(*inputs)
 
 
 def _entering(name: str, visits: list[Visit]) -> Any:
