@@ -9,22 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["Run", "StriateError", "create_model", "data", "fit", "list_models", "load_model"]
+__all__ = ["Run", "StriateError", "cost", "create_model", "data", "fit", "list_models", "load_model", "memory"]
 
 if TYPE_CHECKING:
     from striate import data
     from striate.errors import StriateError
     from striate.face import Run, fit
     from striate.nets import create_model, list_models
+    from striate.nets.inspect import cost, memory
     from striate.nets.weights import load_model
 
 _HOME = {
     "Run": "striate.face",
     "fit": "striate.face",
     "StriateError": "striate.errors",
+    "cost": "striate.nets.inspect",
     "create_model": "striate.nets",
     "list_models": "striate.nets",
     "load_model": "striate.nets.weights",
+    "memory": "striate.nets.inspect",
 }
 
 

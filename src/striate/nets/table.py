@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from striate.nets.inspect.cost import NOT_USED, cost
+from striate.nets.inspect.costs import NOT_USED, cost
 
 __all__ = ["LayerRow", "layer_table"]
 

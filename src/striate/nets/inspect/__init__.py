@@ -1,10 +1,24 @@
-"""What a module costs and sees, before a byte of it is allocated.
+"""What a module costs and sees, and the memory it takes, before a byte of it is allocated.
 
 `cost` walks any module once on the meta device (`record` to a `graph`) and reads it: `count` multiplies, `seen` and
-`follow` carry receptive fields along. `weightless` builds a net without its weights.
+`follow` carry receptive fields along. `memory` follows storages from birth to death. `weightless` builds a net without
+its weights.
 """
 
-from striate.nets.inspect.cost import VIEWS, CostRow, ModuleCost, UnknownOperator, cost
+from striate.nets.inspect.costs import NOT_USED, VIEWS, CostRow, ModuleCost, UnknownOperator, cost
+from striate.nets.inspect.peak import PRECISIONS, Memory, largest_batch, memory
 from striate.nets.inspect.weightless import weightless
 
-__all__ = ["VIEWS", "CostRow", "ModuleCost", "UnknownOperator", "cost", "weightless"]
+__all__ = [
+    "NOT_USED",
+    "PRECISIONS",
+    "VIEWS",
+    "CostRow",
+    "Memory",
+    "ModuleCost",
+    "UnknownOperator",
+    "cost",
+    "largest_batch",
+    "memory",
+    "weightless",
+]

@@ -173,7 +173,7 @@ def _told(module: nn.Module, graph: Graph, axes: Sequence[int]) -> ModuleCost:
     unused = [graph.parameters[storage] for storage in graph.parameters if storage not in used]
     if unused:
         layers.append(CostRow(name=NOT_USED, kind="parameters", calls=0, params=sum(p.numel for p in unused)))
-    total = _sum("total", type(module).__name__, layers)
+    total = _sum("total", "everything", layers)
     return ModuleCost(
         name=_name(module),
         input_shape=graph.inputs[0].shape if graph.inputs else (),

@@ -1,0 +1,253 @@
+"""`striate inspect`: what nets cost, see and need, before they are built."""
+
+import csv
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from striate.cli.failure import UsageError
+from striate.cli.table import print_json, print_table
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from striate.arithmetic import Field
+    from striate.nets.inspect import CostRow, Memory, ModuleCost
+
+__all__ = ["inspect"]
+
+MIB = 2**20
+RIGHT = ("params", "MACs", "FLOPs", "made MiB", "kept MiB", "FLOPs/byte", "sees px", "every px", "calls")
+
+
+def inspect(
+    nets: Annotated[list[str], typer.Argument(metavar="NET…", help="Nets by name, or model files (.safetensors).")],
+    input: Annotated[
+        str | None, typer.Option("--input", metavar="CxHxW", help="Input of one image; the net's own size otherwise.")
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", help="total, stage, operator or layer; stage for one net, total for several.")
+    ] = None,
+    classes: Annotated[int, typer.Option("--classes", help="Classes of a net given by name.")] = 1000,
+    batch_size: Annotated[int, typer.Option("--batch-size", "-b", help="Images at once, for the memory.")] = 1,
+    optimizer: Annotated[
+        str | None, typer.Option("--optimizer", help="sgd, momentum, adamw, …: the memory of training.")
+    ] = None,
+    precision: Annotated[str, typer.Option("--precision", help="fp32, bf16 or fp16.")] = "fp32",
+    checkpointing: Annotated[
+        bool, typer.Option("--checkpointing", help="Train with blocks computed twice instead of kept.")
+    ] = False,
+    fits: Annotated[
+        str | None, typer.Option("--fits", metavar="16GB", help="The largest batch whose peak is within this much.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Also write a page with a drawing.")
+    ] = None,
+) -> None:
+    """Say what nets cost, see and need: parameters, multiply-adds, memory, receptive fields."""
+    if as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other; give one of them")
+    view = by or ("stage" if len(nets) == 1 else "total")
+    shape = _shape(input) if input else None
+    found = [_inspected(name, shape, classes, batch_size, optimizer, precision, checkpointing, fits) for name in nets]
+    if html is not None:
+        from striate.cli.inspect_page import write_page
+
+        write_page(html, [(cost, memory) for cost, memory in found])
+    if as_json:
+        print_json([_as_dict(cost, memory, view) for cost, memory in found])
+    elif as_csv:
+        _print_csv([(cost.name, row) for cost, _ in found for row in cost.by(view)])
+    else:
+        _print(found, view, fits)
+
+
+def _inspected(
+    name: str,
+    shape: tuple[int, ...] | None,
+    classes: int,
+    batch_size: int,
+    optimizer: str | None,
+    precision: str,
+    checkpointing: bool,
+    fits: str | None,
+) -> tuple["ModuleCost", "Memory"]:
+    from striate.arithmetic import parse_nbytes
+    from striate.nets.inspect import cost, largest_batch, memory
+
+    net, own = _net(name, shape, classes)
+    settings: dict[str, Any] = {"optimizer": optimizer, "precision": precision, "checkpointing": checkpointing}
+    found = cost(net, shape or own)
+    if fits is not None:
+        return found, largest_batch(net, shape or own, parse_nbytes(fits), **settings)
+    return found, memory(net, shape or own, batch_size=batch_size, **settings)
+
+
+def _net(name: str, shape: tuple[int, ...] | None, classes: int) -> tuple["nn.Module", tuple[int, ...]]:
+    """The net without its weights, and the input it is made for."""
+    from striate.nets import create_model, list_models
+    from striate.nets.inspect import weightless
+    from striate.nets.weights import read_card
+
+    if name not in list_models() and (Path(name).exists() or Path(name).suffix):
+        card = read_card(name)
+        with weightless():
+            return card.build(), (card.in_chans, *card.input_size)
+    channels, *sides = shape or (3,)
+    size = (sides[0], sides[1]) if len(sides) == 2 else None
+    with weightless():
+        net = create_model(name, num_classes=classes, in_chans=channels, input_size=size)
+    return net, (channels, *net.spec.input_size)
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    parts = text.lower().replace("×", "x").split("x")
+    if len(parts) != 3 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise UsageError(f"--input {text!r} is no channels×height×width; write it as 3x224x224")
+    return tuple(map(int, parts))
+
+
+def _print(found: list[tuple["ModuleCost", "Memory"]], view: str, fits: str | None) -> None:
+    if view == "total":
+        rows = [[cost.name, "×".join(map(str, cost.input_shape[1:])), *_cells(cost.total)[2:]] for cost, _ in found]
+        columns = ["net", "input", *_columns()[2:]]
+        print_table(
+            [*columns, "peak MiB"],
+            [[*r, _mib(m.peak_nbytes)] for r, (_, m) in zip(rows, found, strict=True)],
+            right=[*RIGHT, "peak MiB"],
+        )
+    for cost, memory in found:
+        if view != "total":
+            print(f"{cost.name}, input {'×'.join(map(str, cost.input_shape[1:]))}\n")
+            rows = [_cells(row) for row in (*cost.by(view), cost.total)]
+            print_table(_columns(), rows, right=RIGHT)
+            print()
+        head = f"{cost.name}: " if len(found) > 1 else ""
+        print(head + _memory_words(memory, fits))
+        for op in cost.unknown:
+            where = ", ".join(op.modules[:3]) + (", …" if len(op.modules) > 3 else "")
+            print(f"{head}the cost of {op.name} is unknown and not counted: {op.calls} calls, in {where}")
+
+
+def _columns() -> list[str]:
+    return ["name", "what", "output", *RIGHT[:-1]]
+
+
+def _cells(row: "CostRow") -> list[Any]:
+    what = f"{row.calls} calls" if row.kind in ("stage", "operator", "everything") else row.kind
+    return [
+        row.name or "(itself)",
+        what,
+        "×".join(map(str, row.output_shape)) or None,
+        row.params,
+        row.macs,
+        row.flops,
+        _mib(row.made_nbytes),
+        _mib(row.kept_nbytes),
+        f"{row.intensity:.1f}",
+        _px([field.pixels for field in row.field]),
+        _px([field.jump for field in row.field]) if any(field.jump for field in row.field) else None,
+    ]
+
+
+def _px(values: list[Any]) -> str | None:
+    """One number where all axes agree."""
+    if not values:
+        return None
+    return str(values[0]) if len(set(values)) == 1 else "×".join(map(str, values))
+
+
+def _mib(nbytes: int) -> str:
+    """Three digits at least: a small net's layers are hundredths of a MiB."""
+    mib = nbytes / MIB
+    return f"{mib:,.1f}" if mib >= 10 or nbytes == 0 else f"{mib:.3g}" if mib >= 0.001 else f"{mib:.1e}"
+
+
+def _memory_words(memory: "Memory", fits: str | None) -> str:
+    doing = "training" if memory.training else "inference"
+    images = f"{memory.batch_size:,} image{'s' * (memory.batch_size != 1)}"
+    parts = [
+        ("parameters", memory.parameters_nbytes),
+        ("gradients", memory.gradients_nbytes),
+        ("optimizer", memory.optimizer_nbytes),
+        ("activations", memory.activations_nbytes),
+        ("input", memory.inputs_nbytes),
+    ]
+    told = ", ".join(f"{name} {_mib(nbytes)}" for name, nbytes in parts if nbytes)
+    sentence = f"{doing} on {images} in {memory.precision} needs {_mib(memory.peak_nbytes)} MiB at its peak ({told})"
+    return f"{sentence}; one image more does not fit {fits}" if fits else sentence
+
+
+def _as_dict(cost: "ModuleCost", memory: "Memory", view: str) -> dict[str, Any]:
+    return {
+        "net": cost.name,
+        "input": list(cost.input_shape),
+        "total": _row_dict(cost.total),
+        "rows": [_row_dict(row) for row in cost.by(view)],
+        "unknown": [dataclasses.asdict(op) for op in cost.unknown],
+        "unused": list(cost.unused),
+        "memory": {**dataclasses.asdict(memory), "peak_nbytes": memory.peak_nbytes},
+    }
+
+
+def _row_dict(row: "CostRow") -> dict[str, Any]:
+    fields = {field.name: getattr(row, field.name) for field in dataclasses.fields(row) if field.name != "field"}
+    seen = [_field_dict(field) for field in row.field]
+    return {
+        **fields,
+        "output_shape": list(row.output_shape),
+        "flops": row.flops,
+        "intensity": row.intensity,
+        "field": seen,
+    }
+
+
+def _field_dict(field: "Field") -> dict[str, Any]:
+    return {"size": float(field.size), "jump": float(field.jump), "start": float(field.start)}
+
+
+def _print_csv(rows: list[tuple[str, "CostRow"]]) -> None:
+    """One line a row; several axes are separated by ×."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(
+        [
+            "net",
+            "name",
+            "kind",
+            "calls",
+            "output_shape",
+            "params",
+            "macs",
+            "flops",
+            "made_nbytes",
+            "kept_nbytes",
+            "moved_nbytes",
+            "intensity",
+            "field_px",
+            "jump_px",
+        ]
+    )
+    for net, row in rows:
+        writer.writerow(
+            [
+                net,
+                row.name,
+                row.kind,
+                row.calls,
+                "×".join(map(str, row.output_shape)),
+                row.params,
+                row.macs,
+                row.flops,
+                row.made_nbytes,
+                row.kept_nbytes,
+                row.moved_nbytes,
+                f"{row.intensity:.4f}",
+                "×".join(str(field.pixels) for field in row.field),
+                "×".join(str(field.jump) for field in row.field),
+            ]
+        )

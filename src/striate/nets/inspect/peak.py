@@ -1,0 +1,251 @@
+"""How much memory a net takes at most, for inference and for training, without taking it.
+
+Forward, loss and backward run on the meta device; every storage is followed from its birth to its death, as Python and
+autograd really free them, and the largest sum is the peak. Parameters, buffers, gradients and what the optimiser
+remembers stand beside it. Not in it: the interpreter, torch itself, and what a machine's convolution kernels borrow.
+"""
+
+import functools
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from striate.arithmetic import OPTIMIZER_COPIES, DoesNotFit
+from striate.errors import StriateError, unknown
+from striate.nets.inspect.given import Input, inputs_for
+from striate.nets.inspect.record import prepared, quiet
+from striate.nets.net import Net
+from striate.nets.shapes import Shapes
+from striate.nets.trace import Path
+
+__all__ = ["PRECISIONS", "Memory", "Precision", "largest_batch", "memory"]
+
+Precision = Literal["fp32", "bf16", "fp16"]
+PRECISIONS: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+STEP_COPIES = {
+    "none": 0,
+    "sgd": 1,
+    "momentum": 1,
+}  # of the largest parameter, while it is updated; others 2 (Adam's √v)
+MOST_IMAGES = 2**20  # where the search for the largest batch ends
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Bytes at the moment when they are most. `activations_nbytes` is everything that is made on the way, gradients of
+    activations included; `step_nbytes` what an update borrows, at another moment.
+    """
+
+    batch_size: int
+    training: bool
+    precision: str
+    parameters_nbytes: int
+    buffers_nbytes: int
+    gradients_nbytes: int
+    optimizer_nbytes: int
+    step_nbytes: int
+    inputs_nbytes: int
+    activations_nbytes: int  # at the peak of the passes, gradients of parameters that exist by then included
+
+    @property
+    def standing_nbytes(self) -> int:
+        """What is there all the time."""
+        return self.parameters_nbytes + self.buffers_nbytes + self.optimizer_nbytes + self.inputs_nbytes
+
+    @property
+    def peak_nbytes(self) -> int:
+        """The most at one time: in the passes, or in the update after them."""
+        return self.standing_nbytes + max(self.activations_nbytes, self.gradients_nbytes + self.step_nbytes)
+
+
+def memory(
+    module: nn.Module,
+    input: Input,
+    *,
+    batch_size: int = 1,
+    optimizer: str | None = None,
+    precision: str = "fp32",
+    checkpointing: bool | Sequence[str] = False,
+) -> Memory:
+    """The peak of `module` on a batch of inputs like `input`, one image's shape (C, H, W).
+
+    `optimizer` (sgd, momentum, adamw, …) makes it training; without it, it is inference. `precision` other than fp32
+    holds parameters and activations in 16 bits; training keeps a master copy and the optimiser's numbers in 32.
+    `checkpointing` computes the named modules twice instead of keeping what is inside them; True: the blocks of every
+    stage, or the module's children.
+
+    Raises DoesNotFit where the module refuses the input, StriateError for an unknown optimiser, precision or module.
+
+    >>> from striate.nets import create_model
+    >>> net = create_model("lenet5", num_classes=10, in_chans=1)
+    >>> found = memory(net, (1, 32, 32), batch_size=64, optimizer="momentum")
+    >>> found.parameters_nbytes == found.gradients_nbytes == found.optimizer_nbytes == 4 * 61706
+    True
+    """
+    if optimizer is not None and optimizer not in OPTIMIZER_COPIES:
+        raise StriateError(unknown("optimizer", optimizer, OPTIMIZER_COPIES))
+    if precision not in PRECISIONS:
+        raise StriateError(unknown("precision", precision, PRECISIONS))
+    if batch_size < 1:
+        raise StriateError(f"a batch has at least 1 image, got {batch_size}")
+    training = optimizer is not None
+    copied = prepared(module, training=training).to(PRECISIONS[precision])
+    if training and checkpointing:
+        for path in _blocks(module) if checkpointing is True else checkpointing:
+            _checkpointed(copied, path)
+    given = tuple(_batch(x, batch_size).to("meta") for x in inputs_for(module, input))
+    given = tuple(x.to(PRECISIONS[precision]) if x.is_floating_point() else x for x in given)
+    peak = _passes(copied, given, training=training)
+    trained = [p for p in copied.parameters() if p.requires_grad]
+    weights = sum(p.numel() for p in trained)
+    master = 4 * weights if training and precision != "fp32" else 0
+    largest = max((p.numel() for p in trained), default=0)
+    return Memory(
+        batch_size=batch_size,
+        training=training,
+        precision=precision,
+        parameters_nbytes=sum(p.numel() * p.itemsize for p in copied.parameters()) + master,
+        buffers_nbytes=sum(b.numel() * b.itemsize for b in copied.buffers()),
+        gradients_nbytes=sum(p.numel() * p.itemsize for p in trained) if training else 0,
+        optimizer_nbytes=4 * weights * OPTIMIZER_COPIES[optimizer] if optimizer else 0,
+        step_nbytes=4 * largest * STEP_COPIES.get(optimizer, 2) if optimizer else 0,
+        inputs_nbytes=sum(x.numel() * x.itemsize for x in given),
+        activations_nbytes=peak,
+    )
+
+
+def largest_batch(module: nn.Module, input: Input, budget_nbytes: int, **settings: Any) -> Memory:
+    """The largest batch whose peak is within `budget_nbytes`, and that peak; `settings` are those of `memory`.
+
+    Two traces give the line that the peak nearly is; the answer is confirmed by traces at it and one image above it.
+
+    Raises StriateError when not even one image fits.
+    """
+    peaks: dict[int, Memory] = {}
+
+    def at(n: int) -> Memory:
+        if n not in peaks:
+            peaks[n] = memory(module, input, batch_size=n, **settings)
+        return peaks[n]
+
+    def fits(n: int) -> bool:
+        return at(n).peak_nbytes <= budget_nbytes
+
+    if not fits(1):
+        raise StriateError(
+            f"not even one image fits {budget_nbytes:,} bytes: {at(1).peak_nbytes:,} are needed; "
+            "use a smaller input, a leaner optimizer or checkpointing"
+        )
+    low, high = 1, 2
+    while high <= MOST_IMAGES and fits(high):
+        slope = max(1, (at(high).peak_nbytes - at(low).peak_nbytes) // (high - low))
+        low, high = high, high + max(1, (budget_nbytes - at(high).peak_nbytes) // slope)
+        if high == low + 1 or not fits(high):
+            break
+    while high <= MOST_IMAGES and fits(high):
+        low, high = high, high + 1
+    if high > MOST_IMAGES:
+        return at(low)
+    while high - low > 1:
+        slope = max(1, (at(high).peak_nbytes - at(low).peak_nbytes) // (high - low))
+        guess = low + (budget_nbytes - at(low).peak_nbytes) // slope
+        middle = min(max(guess, low + 1), high - 1)
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return at(low)
+
+
+def _passes(module: nn.Module, inputs: tuple[Tensor, ...], *, training: bool) -> int:
+    """The most bytes alive at once that were not alive before."""
+    live = _Live([*module.parameters(), *module.buffers(), *inputs])
+    try:
+        with quiet(), torch.set_grad_enabled(training), live:
+            output = Path(module)(*inputs)
+            if training:
+                _loss(output).backward()  # type: ignore[no-untyped-call]  # torch has no types here
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise DoesNotFit(f"the input does not go through: {str(error).splitlines()[0]}") from error
+    return live.peak
+
+
+def _loss(output: Any) -> Tensor:
+    """Cross entropy of scores [N, classes]; the sum of whatever else comes out."""
+    tensors = [x for x in _flat(output) if x.requires_grad]
+    if not tensors:
+        raise DoesNotFit("nothing that comes out depends on a parameter that is trained")
+    total = torch.zeros((), device="meta")
+    for x in tensors:
+        if x.ndim == 2:
+            target = torch.empty(x.shape[0], dtype=torch.int64, device="meta")
+            total = total + F.cross_entropy(x.float(), target)
+        else:
+            total = total + x.float().sum()
+    return total
+
+
+def _flat(tree: Any) -> list[Tensor]:
+    if isinstance(tree, Tensor):
+        return [tree]
+    items = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, tuple | list) else ()
+    return [x for item in items for x in _flat(item)]
+
+
+class _Live(Shapes):
+    """Bytes of the storages that are alive and were made under this mode."""
+
+    def __init__(self, standing: list[Tensor]) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._standing = {x.untyped_storage()._cdata for x in standing}
+        self._known: dict[int, weakref.ref[Any]] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = super().__torch_dispatch__(func, types, args, kwargs)
+        for x in _flat(output):
+            self._born(x)
+        return output
+
+    def _born(self, x: Tensor) -> None:
+        storage = x.untyped_storage()
+        key, nbytes = storage._cdata, storage.nbytes()
+        if key in self._known or key in self._standing:
+            return
+
+        def died(_: Any) -> None:
+            self._known.pop(key, None)
+            self.now -= nbytes
+
+        self._known[key] = weakref.ref(storage, died)
+        self.now += nbytes
+        self.peak = max(self.peak, self.now)
+
+
+def _batch(x: Tensor, batch_size: int) -> Tensor:
+    """`batch_size` times as many; an input that already is a batch is one of the images there are to be."""
+    return x if batch_size == 1 else x.new_empty((x.shape[0] * batch_size, *x.shape[1:]), device="meta")
+
+
+def _blocks(module: nn.Module) -> list[str]:
+    """The blocks of every stage; the children that have children where there are no stages."""
+    stages = [s.name for s in module.stages] if isinstance(module, Net) else []
+    blocks = [
+        f"{stage}.{name}"
+        for stage in stages
+        for name, child in module.get_submodule(stage).named_children()
+        if next(child.children(), None) is not None
+    ]
+    return blocks or [name for name, child in module.named_children() if next(child.children(), None) is not None]
+
+
+def _checkpointed(module: nn.Module, path: str) -> None:
+    parts = dict(module.named_modules())
+    if path not in parts:
+        raise StriateError(unknown("module", path, [name for name in parts if name]))
+    part = parts[path]
+    part.forward = functools.partial(checkpoint, part.forward, use_reentrant=False)
