@@ -14,11 +14,16 @@ import torch
 
 from striate.arithmetic import DoesNotFit
 from striate.errors import StriateError, unknown
+from striate.nets.caffe import CaffeNet
 from striate.nets.fit import misfit, smallest_side
 from striate.nets.net import Net, NetSpec
 from striate.nets.zoo import NETS, Entry
 
 __all__ = ["ModelInfo", "build", "list_models", "model_info"]
+
+
+# Nets that are made from a file which says what they are. They have no published form, so no list shows them.
+FROM_FILES = {"caffe": Entry(build=CaffeNet, input_size=(224, 224), source="a prototxt")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +111,8 @@ def _check(name: str, make: Callable[[tuple[int, int]], Net], size: tuple[int, i
 
 
 def _entry(name: str) -> Entry:
+    if name in FROM_FILES:
+        return FROM_FILES[name]
     if name not in NETS:
         raise StriateError(unknown("net", name, NETS))
     return NETS[name]
