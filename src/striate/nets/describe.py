@@ -4,6 +4,7 @@ from torch import nn
 
 from striate.arithmetic import TransposedWindow, Window
 from striate.nets.flatten import FlattenExactly
+from striate.nets.layers import LocalResponseNorm
 
 __all__ = ["describe", "windows"]
 
@@ -27,6 +28,7 @@ NAMES: dict[type[nn.Module], str] = {
     nn.LayerNorm: "layer norm",
     nn.GroupNorm: "group norm",
     nn.LocalResponseNorm: "local response norm",
+    LocalResponseNorm: "local response norm",
     nn.Linear: "linear",
     nn.Embedding: "embedding",
     nn.RNN: "RNN",

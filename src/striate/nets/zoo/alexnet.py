@@ -15,24 +15,15 @@ from torch import Tensor, nn
 
 from striate.nets.fit import feature_shape
 from striate.nets.flatten import FlattenExactly
+from striate.nets.layers import krizhevsky_norm
 from striate.nets.net import Net, NetSpec, Stage
 from striate.nets.zoo.entry import Entry
 from striate.nets.zoo.initialise import he
 from striate.nets.zoo.settings import choose, probability
 
-__all__ = ["NETS", "AlexNet2012", "AlexNetOneWeirdTrick", "krizhevsky_norm"]
+__all__ = ["NETS", "AlexNet2012", "AlexNetOneWeirdTrick"]
 
 INITIALISATIONS = {"he": True, "paper": False}
-
-
-def krizhevsky_norm() -> nn.LocalResponseNorm:
-    """Local response normalisation, Krizhevsky 2012, §3.3: b_i = a_i / (k + α Σ_j a_j²)^β over n = 5 neighbouring maps.
-
-    k = 2, α = 1e-4, β = 0.75. torch divides its alpha by n, so the paper's α is 5e-4 here. (Caffe divides as well and
-    was given 1e-4, with k = 1: the nets it trained have α = 2e-5.)
-    """
-    n, alpha = 5, 1e-4
-    return nn.LocalResponseNorm(n, alpha=n * alpha, beta=0.75, k=2.0)
 
 
 class AlexNet2012(Net):

@@ -9,8 +9,8 @@ size in that leaves a pixel for the last pool.
 
 from torch import Tensor, nn
 
+from striate.nets.layers import krizhevsky_norm
 from striate.nets.net import Net, NetSpec, Stage
-from striate.nets.zoo.alexnet import krizhevsky_norm
 from striate.nets.zoo.entry import Entry
 from striate.nets.zoo.initialise import he
 from striate.nets.zoo.settings import probability
