@@ -161,7 +161,7 @@ def _preprocess(shape: tuple[int, int, int], resize: tuple[int, int] | None) -> 
 
 
 def _reports(net: CaffeNet, found: dict[str, Statistics], shape: tuple[int, int, int]) -> list[LayerReport]:
-    shapes = assemble(net.graph, shape, "the prototxt", num_classes=net.spec.num_classes).shapes
+    shapes = assemble(net.graph, shape, "the prototxt").shapes
     rows = []
     seen: set[str] = set()
     for call in net.calls:

@@ -52,7 +52,9 @@ class CaffeNet(Net):
         where = "the prototxt"
         self.graph: Graph = wire(parse_net(prototxt, where), where, output=output, stages=test_stages)
         image = (spec.in_chans, *spec.input_size)
-        assembly = assemble(self.graph, image, where, num_classes=spec.num_classes, prefix="layers.")
+        assembly = assemble(self.graph, image, where, prefix="layers.")
+        if assembly.shapes[self.graph.output][1:2] != (spec.num_classes,):
+            assembly = assemble(self.graph, image, where, num_classes=spec.num_classes, prefix="layers.")
         given = assembly.shapes[self.graph.output]
         if len(given) not in (2, 4) or given[1] != spec.num_classes:
             raise StriateError(f"{where} gives {'×'.join(map(str, given[1:]))}, not {spec.num_classes} scores")
