@@ -91,7 +91,7 @@ def _row(row: CostRow, cell: str) -> str:
         memory(row.kept_nbytes),
         f"{row.intensity:.1f}",
         "×".join(str(field.pixels) for field in row.field) or DASH,
-        "×".join(str(field.jump) for field in row.field) or DASH,
+        "×".join(str(field.jump) for field in row.field if field.jump) or DASH,
     ]
     cells = "".join(f"<{cell}>{_text(value)}</{cell}>" for value in values)
     return f'<tr><th>{_text(row.name or "(itself)")}</th><td class="text">{_text(what)}</td>{cells}</tr>'

@@ -75,7 +75,9 @@ def _elementwise(a: Any, b: Any, **named: Any) -> Tensor | None:
         return None
     if a.shape == b.shape:
         return like(a)
-    return a.new_empty(_broadcast(a, b))
+    shape = _broadcast(a, b)
+    full = b if b.shape == shape else a
+    return torch.empty(shape, dtype=a.dtype, device="meta", memory_format=_order(full))
 
 
 def _elementwise_in_place(a: Any, b: Any, **named: Any) -> Tensor | None:

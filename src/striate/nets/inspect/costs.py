@@ -3,8 +3,8 @@
 by layer (every call of a layer, and what happens between layers), by stage, by operator, total. FLOPs are 2 × MACs.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import nn
@@ -145,9 +145,12 @@ def _name(module: nn.Module) -> str:
 def _told(module: nn.Module, graph: Graph, axes: Sequence[int]) -> ModuleCost:
     fields = follow(graph, axes)
     within: dict[int, list[Operation]] = {}
+    ended: dict[int, int] = {}  # by the row's index: when its last operator ran
     for op in graph.operations:
         within.setdefault(op.call, []).append(op)
-    used: set[int] = set()
+    order = {id(op): time for time, op in enumerate(graph.operations)}
+    first_read = _first_read(graph)
+    used = {storage for storages in first_read.values() for storage in storages}
     layers: list[CostRow] = []
     for index, call in enumerate(graph.calls):
         ops = within.get(index, [])
@@ -156,13 +159,14 @@ def _told(module: nn.Module, graph: Graph, axes: Sequence[int]) -> ModuleCost:
             continue
         outputs = call.outputs or () if call.is_layer or not working else working[-1].outputs
         first = next((value for value in outputs), None)
+        ended[len(layers)] = order[id(ops[-1])] if ops else -1
         layers.append(
             CostRow(
                 name=call.path,
                 kind=describe(call.layer) if call.is_layer else ", ".join(dict.fromkeys(op.name for op in working)),
                 functional=not call.is_layer,
                 output_shape=first.shape[1:] if first else (),
-                params=_params(graph, ops, used),
+                params=sum(graph.parameters[storage].numel for storage in first_read.get(index, ())),
                 macs=sum(macs_of(op) or 0 for op in ops),
                 made_nbytes=sum(op.made for op in ops),
                 kept_nbytes=call.kept,
@@ -173,12 +177,17 @@ def _told(module: nn.Module, graph: Graph, axes: Sequence[int]) -> ModuleCost:
     unused = [graph.parameters[storage] for storage in graph.parameters if storage not in used]
     if unused:
         layers.append(CostRow(name=NOT_USED, kind="parameters", calls=0, params=sum(p.numel for p in unused)))
-    total = _sum("total", "everything", layers)
+    out = next((value for value in graph.outputs), None)
+    total = replace(
+        _sum("total", "everything", layers),
+        output_shape=out.shape[1:] if out else (),
+        field=fields.get(out, ()) if out else (),
+    )
     return ModuleCost(
         name=_name(module),
         input_shape=graph.inputs[0].shape if graph.inputs else (),
         layers=tuple(layers),
-        stages=tuple(_stages(module, layers)),
+        stages=tuple(_stages(module, layers, ended)),
         operators=tuple(_operators(graph)),
         total=total,
         unknown=tuple(_unknown(graph)),
@@ -186,8 +195,21 @@ def _told(module: nn.Module, graph: Graph, axes: Sequence[int]) -> ModuleCost:
     )
 
 
+def _first_read(graph: Graph) -> dict[int, list[int]]:
+    """The parameters by the call that read them first."""
+    first: dict[int, int] = {}
+    for op in graph.operations:
+        for value in op.inputs:
+            if value.storage in graph.parameters:
+                first.setdefault(value.storage, op.call)
+    calls: dict[int, list[int]] = {}
+    for storage, call in first.items():
+        calls.setdefault(call, []).append(storage)
+    return calls
+
+
 def _params(graph: Graph, ops: Sequence[Operation], used: set[int]) -> int:
-    """Parameters that these operators read and no row before them did."""
+    """Parameters that these operators read and none in `used`, to which they are added."""
     read = {value.storage for op in ops for value in op.inputs if value.storage in graph.parameters} - used
     used |= read
     return sum(graph.parameters[storage].numel for storage in read)
@@ -200,24 +222,32 @@ def _moved(op: Operation) -> int:
     return sum(value.nbytes for value in op.inputs) + sum(value.nbytes for value in op.outputs)
 
 
-def _stages(module: nn.Module, layers: Sequence[CostRow]) -> list[CostRow]:
-    """Rows put together by the net's stages, or by the module's children where it has none."""
+def _stages(module: nn.Module, layers: Sequence[CostRow], ended: Mapping[int, int]) -> list[CostRow]:
+    """Rows put together by the net's stages, or by the module's children where it has none.
+
+    What a stage gives is what the last of its operators gave: a residual block's addition has its row before the
+    layers that it adds up.
+    """
     rows = [row for row in layers if row.name != NOT_USED]
-    groups: dict[str, list[CostRow]] = {}
+    groups: dict[str, list[tuple[int, CostRow]]] = {}
     if isinstance(module, Net) and module.stages:
         ends = [max((i for i, row in enumerate(rows) if _inside(row.name, s.name)), default=-1) for s in module.stages]
         begin = next((i for i, row in enumerate(rows) if row.name.startswith(f"{module.stages[0].name}.")), 0)
         for i, row in enumerate(rows):
             name = next((s.name for s, end in zip(module.stages, ends, strict=True) if i <= end), "head")
             name = "stem" if i < begin else name
-            groups.setdefault(name, []).append(row)
+            groups.setdefault(name, []).append((i, row))
     else:
         depth = 1
         while rows and len({_first(row.name, depth) for row in rows}) == 1 and rows[0].name.count(".") >= depth:
             depth += 1
-        for row in rows:
-            groups.setdefault(_first(row.name, depth) or "(itself)", []).append(row)
-    stages = [_sum(name, "stage", group) for name, group in groups.items()]
+        for i, row in enumerate(rows):
+            groups.setdefault(_first(row.name, depth) or "(itself)", []).append((i, row))
+    stages = []
+    for name, group in groups.items():
+        _, last = max(group, key=lambda numbered: (ended.get(numbered[0], -1), numbered[0]))
+        whole = _sum(name, "stage", [row for _, row in group])
+        stages.append(replace(whole, output_shape=last.output_shape, field=last.field))
     return stages + [row for row in layers if row.name == NOT_USED]
 
 
@@ -230,18 +260,15 @@ def _first(name: str, depth: int) -> str:
 
 
 def _sum(name: str, kind: str, rows: Sequence[CostRow]) -> CostRow:
-    last = next((row for row in reversed(rows) if row.output_shape), None)
     return CostRow(
         name=name,
         kind=kind,
         calls=sum(row.calls for row in rows),
-        output_shape=last.output_shape if last else (),
         params=sum(row.params for row in rows),
         macs=sum(row.macs for row in rows),
         made_nbytes=sum(row.made_nbytes for row in rows),
         kept_nbytes=sum(row.kept_nbytes for row in rows),
         moved_nbytes=sum(row.moved_nbytes for row in rows),
-        field=last.field if last else (),
     )
 
 

@@ -2,7 +2,8 @@
 
 Forward, loss and backward run on the meta device; every storage is followed from its birth to its death, as Python and
 autograd really free them, and the largest sum is the peak. Parameters, buffers, gradients and what the optimiser
-remembers stand beside it. Not in it: the interpreter, torch itself, and what a machine's convolution kernels borrow.
+remembers stand beside it. On a CPU, convolutions work on copies in oneDNN's own order, channels padded to a vector; they
+count while the convolution runs. Not in it: the interpreter and torch itself, and on a GPU cuDNN's workspaces.
 """
 
 import functools
@@ -29,6 +30,9 @@ __all__ = ["PRECISIONS", "Memory", "Precision", "largest_batch", "memory"]
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
+DEVICES = ("cpu", "cuda")
+VECTOR = 16  # channels in a block of oneDNN's nChw16c, the order of AVX-512 (8 with AVX2)
+PLAIN_CHANNELS = 4  # up to so many channels oneDNN's first layer reads an image as it lies
 STEP_COPIES = {
     "none": 0,
     "sgd": 1,
@@ -73,15 +77,16 @@ def memory(
     optimizer: str | None = None,
     precision: str = "fp32",
     checkpointing: bool | Sequence[str] = False,
+    device: str = "cpu",
 ) -> Memory:
     """The peak of `module` on a batch of inputs like `input`, one image's shape (C, H, W).
 
     `optimizer` (sgd, momentum, adamw, …) makes it training; without it, it is inference. `precision` other than fp32
     holds parameters and activations in 16 bits; training keeps a master copy and the optimiser's numbers in 32.
     `checkpointing` computes the named modules twice instead of keeping what is inside them; True: the blocks of every
-    stage, or the module's children.
+    stage, or the module's children. `device` is cpu or cuda; on the first, convolutions copy what they work on.
 
-    Raises DoesNotFit where the module refuses the input, StriateError for an unknown optimiser, precision or module.
+    Raises DoesNotFit where the module refuses the input, StriateError for a setting that is not known.
 
     >>> from striate.nets import create_model
     >>> net = create_model("lenet5", num_classes=10, in_chans=1)
@@ -93,6 +98,8 @@ def memory(
         raise StriateError(unknown("optimizer", optimizer, OPTIMIZER_COPIES))
     if precision not in PRECISIONS:
         raise StriateError(unknown("precision", precision, PRECISIONS))
+    if device not in DEVICES:
+        raise StriateError(unknown("device", device, DEVICES))
     if batch_size < 1:
         raise StriateError(f"a batch has at least 1 image, got {batch_size}")
     training = optimizer is not None
@@ -102,7 +109,7 @@ def memory(
             _checkpointed(copied, path)
     given = tuple(_batch(x, batch_size).to("meta") for x in inputs_for(module, input))
     given = tuple(x.to(PRECISIONS[precision]) if x.is_floating_point() else x for x in given)
-    peak = _passes(copied, given, training=training)
+    peak = _passes(copied, given, training=training, copies=device == "cpu")
     trained = [p for p in copied.parameters() if p.requires_grad]
     weights = sum(p.numel() for p in trained)
     master = 4 * weights if training and precision != "fp32" else 0
@@ -161,9 +168,9 @@ def largest_batch(module: nn.Module, input: Input, budget_nbytes: int, **setting
     return at(low)
 
 
-def _passes(module: nn.Module, inputs: tuple[Tensor, ...], *, training: bool) -> int:
+def _passes(module: nn.Module, inputs: tuple[Tensor, ...], *, training: bool, copies: bool) -> int:
     """The most bytes alive at once that were not alive before."""
-    live = _Live([*module.parameters(), *module.buffers(), *inputs])
+    live = _Live([*module.parameters(), *module.buffers(), *inputs], copies=copies)
     try:
         with quiet(), torch.set_grad_enabled(training), live:
             output = Path(module)(*inputs)
@@ -199,8 +206,9 @@ def _flat(tree: Any) -> list[Tensor]:
 class _Live(Shapes):
     """Bytes of the storages that are alive and were made under this mode."""
 
-    def __init__(self, standing: list[Tensor]) -> None:
+    def __init__(self, standing: list[Tensor], *, copies: bool) -> None:
         super().__init__()
+        self._copies = copies
         self.now = self.peak = 0
         self._standing = {x.untyped_storage()._cdata for x in standing}
         self._known: dict[int, weakref.ref[Any]] = {}
@@ -209,6 +217,8 @@ class _Live(Shapes):
         output = super().__torch_dispatch__(func, types, args, kwargs)
         for x in _flat(output):
             self._born(x)
+        if self._copies:
+            self.peak = max(self.peak, self.now + _copied(func._schema.name, args, output))
         return output
 
     def _born(self, x: Tensor) -> None:
@@ -224,6 +234,28 @@ class _Live(Shapes):
         self._known[key] = weakref.ref(storage, died)
         self.now += nbytes
         self.peak = max(self.peak, self.now)
+
+
+def _copied(name: str, args: Any, output: Any) -> int:
+    """Bytes that a convolution on a CPU borrows: what it reads and what it writes, in blocks of channels.
+
+    Forward, the copy of what is read is gone before the result is written out, and a page that was never written to
+    is not resident.
+    """
+    if name == "aten::convolution":
+        written = _blocked(output)
+        return max(written, _blocked(args[0]) + written - output.numel() * output.itemsize)
+    if name == "aten::convolution_backward":
+        return _blocked(args[0]) + _blocked(args[1])
+    return 0
+
+
+def _blocked(x: Tensor) -> int:
+    """Bytes of a map whose channels are padded to whole vectors; none where it can be read as it lies."""
+    last = x.ndim == 4 and x.shape[1] > 1 and x.is_contiguous(memory_format=torch.channels_last)
+    if x.ndim < 3 or x.shape[1] <= PLAIN_CHANNELS or last:
+        return 0
+    return x.numel() // x.shape[1] * -(-x.shape[1] // VECTOR) * VECTOR * x.itemsize
 
 
 def _batch(x: Tensor, batch_size: int) -> Tensor:

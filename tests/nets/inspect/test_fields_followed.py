@@ -1,0 +1,154 @@
+"""Receptive fields through whole modules: published ones, and against gradients of modules with every kind of move."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from striate.arithmetic import Field
+from striate.nets import Net, create_model
+from striate.nets.inspect import ModuleCost, cost, weightless
+
+
+def field_at(found: ModuleCost, name: str) -> Field:
+    return [row for row in found.layers if row.name == name][-1].field[0]
+
+
+@pytest.mark.parametrize(("name", "row", "size"), [("alexnet", "features.12", 195), ("vgg16", "features.30", 212)])
+def test_published_sizes(name: str, row: str, size: int, zoo: Callable[[str], Net]) -> None:
+    """LECTURES.md C3; Araujo 2019, table 1."""
+    field = field_at(cost(zoo(name), (3, 224, 224)), row)
+    assert (field.size, field.jump) == (size, 32)
+
+
+@pytest.mark.parametrize(("stride_on", "size"), [("3x3", 427), ("1x1", 483)])
+def test_resnet50_by_where_its_stride_is(stride_on: str, size: int) -> None:
+    with weightless():
+        net = create_model("resnet50", stride_on=stride_on)
+    stages = {row.name: row for row in cost(net, (3, 224, 224)).stages}
+    assert [field.size for field in stages["layer4"].field] == [size, size]
+
+
+class Branches(nn.Module):
+    """A join of three depths, one of them dilated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(2, 2, 3, padding=1), nn.Conv2d(2, 2, (5, 1), padding=(4, 0), dilation=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, self.a(self.a(x)), self.b(x)], dim=1) + 1
+
+
+class Halves(nn.Module):
+    """Slices, put side by side again after a convolution on each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(torch.cat([x[..., :5], x[..., 5:]], dim=-1)[..., 1:-1:2, :])
+
+
+class Patches(nn.Module):
+    """Space to depth by hand, a linear layer on every patch, and back to a map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Linear(32, 8)
+        self.conv = nn.Conv2d(8, 4, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        tokens = x.reshape(n, c, h // 4, 4, w // 4, 4).permute(0, 2, 4, 1, 3, 5).flatten(1, 2).flatten(2)
+        return self.conv(self.mix(tokens).transpose(1, 2).reshape(n, 8, h // 4, w // 4))
+
+
+MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "branches": (Branches, (2, 21, 23)),
+    "halves": (Halves, (2, 13, 11)),
+    "patches": (Patches, (2, 32, 24)),
+    "strided": (
+        lambda: nn.Sequential(nn.Conv2d(1, 3, 5, stride=2), nn.AvgPool2d(3, 2, 1), nn.Conv2d(3, 2, 3)),
+        (1, 41, 37),
+    ),
+    "unshuffle": (lambda: nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4, 2, 3, padding=1)), (1, 20, 24)),
+    "pads": (lambda: nn.Sequential(nn.ZeroPad2d((3, 1, 0, 2)), nn.Conv2d(1, 2, (3, 2))), (1, 15, 16)),
+    "grouped norm": (lambda: nn.Sequential(nn.Conv2d(2, 4, 3, groups=2), nn.BatchNorm2d(4), nn.PReLU()), (2, 9, 9)),
+    "adaptive": (lambda: nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.AdaptiveAvgPool2d(4)), (1, 16, 24)),
+    "signal": (lambda: nn.Sequential(nn.Conv1d(2, 3, 7, stride=3), nn.ReLU(), nn.AvgPool1d(2)), (2, 64)),
+    "volume": (lambda: nn.Sequential(nn.Conv3d(1, 2, (1, 3, 2)), nn.AvgPool3d((1, 2, 2))), (1, 5, 12, 11)),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_fields_are_what_gradients_say(name: str) -> None:
+    """Every unit along each axis: the pixels with a gradient lie in its field, and an inner unit's fill it."""
+    build, shape = MODULES[name]
+    module = build().double().eval()
+    for parameter in module.parameters():
+        torch.nn.init.uniform_(parameter, 0.5, 1.0)  # positive: nothing cancels, no ReLU closes
+    fields = cost(module, (1, *shape)).total.field
+    x = torch.rand(1, *shape, dtype=torch.float64, requires_grad=True)
+    y = module(x)
+    filled = [False] * len(fields)
+    for axis, field in enumerate(fields):
+        for unit in range(y.shape[2 + axis]):
+            (grad,) = torch.autograd.grad(y.select(2 + axis, unit).sum(), x, retain_graph=True)
+            others = [d for d in range(grad.ndim) if d != 2 + axis]
+            at = grad.abs().sum(others).nonzero().flatten()
+            if not len(at):
+                continue  # a unit that sees only padding
+            first, last = int(at[0]), int(at[-1])
+            low = field.start + unit * field.jump
+            high = low + field.size - 1
+            assert low <= first
+            assert last <= high
+            filled[axis] |= (first, last) == (low, high)
+    assert all(filled), f"no unit is as wide as its field {fields}"
+
+
+def test_attention_sees_everything() -> None:
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.patch = nn.Conv2d(3, 32, 16, stride=16)
+            self.layer = nn.TransformerEncoderLayer(32, 4, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layer(self.patch(x).flatten(2).transpose(1, 2))
+
+    found = cost(Tokens(), (3, 224, 160))
+    assert [field.size for field in found.total.field] == [224, 160]
+    assert field_at(found, "patch").size == 16
+
+
+def test_a_gate_of_the_whole_image_lets_every_unit_see_it() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(2, 2, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.conv(x)
+            return y * y.mean((2, 3), keepdim=True).sigmoid()
+
+    (rows, columns) = cost(Gated(), (2, 20, 30)).total.field
+    assert rows.start <= 0
+    assert rows.start + rows.size >= 20
+    assert columns.start + columns.size >= 30
+
+
+def test_a_recurrent_net_sees_the_whole_sequence() -> None:
+    assert cost(nn.LSTM(4, 5, batch_first=True), torch.empty(2, 7, 4)).total.field[0].size == 7
+
+
+def test_upsampling_and_transposed_convolution_step_by_fractions() -> None:
+    up = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(1, 1, 3, padding=1))
+    assert str(cost(up, (1, 8, 8)).total.field[0]) == "Field(size=2, jump=Fraction(1, 2), start=Fraction(-3, 4))"
+    back = nn.ConvTranspose2d(1, 1, 4, stride=2, padding=1)
+    assert cost(back, (1, 8, 8)).total.field[0].size == 2
+    shuffled = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.PixelShuffle(2), nn.Conv2d(1, 1, 3, padding=1))
+    assert cost(shuffled, (1, 8, 8)).total.field[0].size == 4
