@@ -173,7 +173,8 @@ REFUSED_BY_NAME = [
     ),
     (
         {"name": "lenet5", "pretrained": True},
-        "no published weights are known for lenet5 yet; give a safetensors file: pretrained='weights.safetensors'",
+        "no published weights are known for lenet5; give a file: pretrained='weights.safetensors', or a hub's: "
+        "pretrained='hf:owner/name'",
     ),
 ]
 

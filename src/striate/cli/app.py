@@ -20,7 +20,7 @@ import typer.core
 import typer.main
 
 import striate
-from striate.cli import data, doctor, evaluate, inspect, models, predict, recipes, train
+from striate.cli import convert, data, doctor, evaluate, inspect, models, predict, recipes, train
 from striate.cli.failure import UsageError, exit_code, say
 from striate.errors import unknown
 
@@ -54,6 +54,7 @@ app.command()(predict.predict)
 app.add_typer(data.app, name="data", cls=Commands)
 app.command()(models.models)
 app.command()(inspect.inspect)
+app.command()(convert.convert)
 app.command()(recipes.recipes)
 app.command()(doctor.doctor)
 

@@ -16,17 +16,20 @@ CONFUSED = 5  # pairs of classes shown
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a model file.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder, a model file or a published net.")],
     data: Annotated[str | None, typer.Argument(metavar="DATA", help="Other data than the model's own.")] = None,
     part: Annotated[str | None, typer.Option(help="train, val or test.  [default: test, else val]")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Where named sets lie or are downloaded to.")] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", "-b", min=1, help="Images in a batch.")] = 64,
     workers: Annotated[int, typer.Option("--workers", "-j", min=0, help="Threads that load.")] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
+    classes: Annotated[Path | None, typer.Option(metavar="FILE", help="Class names, one a line.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Fetch no weights.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Measure a trained net: accuracy, loss, and both by class."""
     from striate.evaluate import evaluate as measure
+    from striate.nets.trained import read_classes
     from striate.train.resolve import pick_device
 
     found = measure(
@@ -37,6 +40,8 @@ def evaluate(
         batch_size=batch_size,
         workers=workers,
         device=str(pick_device(device)),
+        classes=read_classes(classes) if classes else (),
+        offline=offline,
     )
     rows = _by_class(found)
     if as_json:

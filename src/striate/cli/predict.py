@@ -19,7 +19,7 @@ __all__ = ["predict"]
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a model file.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder, a model file or a published net.")],
     images: Annotated[
         list[str], typer.Argument(metavar="IMAGE…", help="Files, folders, patterns; - reads paths from stdin.")
     ],
@@ -27,6 +27,8 @@ def predict(
     batch_size: Annotated[int, typer.Option("--batch-size", "-b", min=1, help="Images in a batch.")] = 32,
     workers: Annotated[int, typer.Option("--workers", "-j", min=1, help="Threads that read.")] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
+    classes: Annotated[Path | None, typer.Option(metavar="FILE", help="Class names, one a line.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Fetch no weights.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object a line, as soon as it is known.")
     ] = False,
@@ -36,9 +38,17 @@ def predict(
     An image that cannot be read is named on stderr; the others go on, and the exit code is 1 at the end.
     """
     from striate.evaluate import Predictor, model_path
+    from striate.nets.trained import read_classes
     from striate.train.resolve import pick_device
 
-    predictor = Predictor(model_path(model), device=str(pick_device(device)), workers=workers, batch_size=batch_size)
+    predictor = Predictor(
+        model_path(model),
+        device=str(pick_device(device)),
+        workers=workers,
+        batch_size=batch_size,
+        classes=read_classes(classes) if classes else (),
+        offline=offline,
+    )
     missing: list[str] = []
     rows, failed = [], 0
     for prediction in predictor.predict(_paths(images, missing), top_k=top_k):

@@ -21,13 +21,14 @@ __all__ = ["Remote", "differs"]
 class Remote:
     """A file somewhere: the same bytes at each of `urls`, tried in turn.
 
-    `size` in bytes, `md5` and `sha256` are what the publisher states, on the page named by `stated_at`.
+    `size` in bytes, `md5` and `sha256` (or its beginning) are what the publisher states, where `stated_at` says.
     """
 
     urls: tuple[str, ...]
     size: int | None = None
     md5: str | None = None
     sha256: str | None = None
+    sha256_prefix: str | None = None  # where a publisher states the beginning of it, in the file's name for instance
     stated_at: str = ""
 
 
@@ -41,7 +42,10 @@ def differs(arrived: Path, remote: Remote, path: Path, url: str) -> str | None:
         if found != stated:
             return f"its {algorithm} is {found} where {remote.stated_at} states {stated}; it was thrown away"
     if remote.md5 is None and remote.sha256 is None:
-        return _differs_from_first(path, size, _digest(arrived, "sha256"), url)
+        found = _digest(arrived, "sha256")
+        if not found.startswith(remote.sha256_prefix or ""):
+            return f"its sha256 is {found} where {remote.stated_at} says {remote.sha256_prefix}…; it was thrown away"
+        return _differs_from_first(path, size, found, url)
     return None
 
 

@@ -5,7 +5,7 @@ Reading, orienting, resizing and normalising are those of the model file, hence 
 
 import dataclasses
 import glob
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from striate.data import BadImage, Preprocess
 from striate.data.decode import decode
 from striate.data.formats import EXTENSIONS
 from striate.errors import StriateError
-from striate.nets.weights import load_model
+from striate.nets.trained import load_trained
 from striate.tasks import Classification
 
 __all__ = ["Prediction", "Predictor", "find_images"]
@@ -32,11 +32,23 @@ class Prediction:
 
 
 class Predictor:
-    """A model file, ready to be asked."""
+    """A model file, or a net with published weights, ready to be asked."""
 
-    def __init__(self, model: str | Path, *, device: str = "cpu", workers: int = 2, batch_size: int = 32) -> None:
-        """Raises StriateError when the file is not a model."""
-        self._net, card = load_model(Path(model))
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        device: str = "cpu",
+        workers: int = 2,
+        batch_size: int = 32,
+        classes: Sequence[str] = (),
+        offline: bool = False,
+    ) -> None:
+        """`classes` names what the net answers, in place of the model's own; `offline` fetches no weights.
+
+        Raises StriateError when the file is not a model.
+        """
+        self._net, card = load_trained(model, classes=classes, offline=offline)
         self._net.to(device).eval()
         self.task = Classification(tuple(card.classes))
         self.preprocess = Preprocess.from_dict(dict(card.preprocess))

@@ -6,6 +6,7 @@ own run, the run's config says how they were split, and the held-out part is the
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 
 from striate.data import ArraySamples, Dataset, FileSamples, Loader, Preprocess, Samples
 from striate.errors import StriateError, unknown
-from striate.nets.weights import load_model
+from striate.nets.trained import is_published, load_trained
 from striate.tasks import Classification, ClassificationMetrics, decode_all
 from striate.train import RunFolder, Settings
 from striate.train.resolve import open_data
@@ -34,15 +35,18 @@ class Evaluation:
 
 
 def model_path(model: str | Path) -> Path:
-    """The model file that a run folder or a path names. Raises StriateError when there is none yet."""
+    """The model file that a run folder or a path names, or the name of a net with published weights as it stands.
+
+    Raises StriateError when there is none, or none yet.
+    """
     path = Path(model)
     if path.is_dir():
         file = RunFolder.open(path).model
         if not file.is_file():
             raise StriateError(f"{path} has no model yet, its first epoch is not done; continue it: --resume {path}")
         return file
-    if not path.exists():
-        raise StriateError(f"no model file or run {path}")
+    if not path.exists() and not is_published(str(model)):
+        raise StriateError(f"no model file or run {path}, and no published weights of that name")
     return path
 
 
@@ -55,16 +59,19 @@ def evaluate(
     batch_size: int = 64,
     workers: int = 2,
     device: str = "cpu",
+    classes: Sequence[str] = (),
+    offline: bool = False,
 ) -> Evaluation:
     """Measure a model file, or a run's best model, on a part of its own data or of others.
 
     `data` defaults to the run's own; `part` ("train", "val", "test") defaults to the one that chose least: test, else
-    validation. Other data need the model's class names, in any order, and may lack some. Computes in float32.
+    validation. Other data need the model's class names, in any order, and may lack some; `classes` gives it others.
+    `offline` fetches no weights. Computes in float32.
 
     Raises StriateError when there is no such model, part or class.
     """
     path = model_path(model)
-    net, card = load_model(path)
+    net, card = load_trained(path, classes=classes, offline=offline)
     settings = _settings_of(model, data or card.data)
     if data_dir is not None:
         settings = settings.replace(data_dir=data_dir)

@@ -43,12 +43,15 @@ class Net(nn.Module, ABC):
 
     `features` may be a method or a submodule of that name (torchvision's VGG has one), hence the annotation.
     `fixed_size` says that the head was made for one input size; other nets take every size that fits.
-    No module works in place, so that every hook sees what the layer really gave.
+    No module works in place, so that every hook sees what the layer really gave. With published weights, `preprocess`
+    says how their images were prepared (see `striate.data.Preprocess`) and `notes` what was changed to make them fit.
     """
 
     features: Callable[[Tensor], Tensor]
     stages: tuple[Stage, ...]
     fixed_size: ClassVar[bool] = False
+    preprocess: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
     def __init__(self, spec: NetSpec) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Tensors out of a safetensors file and into a net, or one line that says why not.
+"""Tensors out of a safetensors file, and whether they are a net's; or one line that says why not.
 
 The header is read here first (8 bytes of length, JSON, then the data: the format's documentation), because a file that
 was cut short or never was one deserves a better answer than a parser's.
@@ -14,9 +14,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from striate.errors import StriateError
-from striate.nets.net import Net
 
-__all__ = ["TensorFile", "load_into", "mismatches", "read", "read_metadata"]
+__all__ = ["TensorFile", "mismatches", "read", "read_metadata"]
 
 LARGEST_HEADER = 100_000_000  # bytes; the format's own limit
 OPTIONAL = "num_batches_tracked"  # batch norms did not count before torch 0.4.1, and torch itself fills it in
@@ -70,17 +69,6 @@ def read_metadata(path: Path) -> dict[str, str]:
     if nbytes < whole:
         raise StriateError(f"{path} is cut short: {nbytes} bytes of {whole}; use another copy")
     return {str(key): str(value) for key, value in metadata.items()}
-
-
-def load_into(net: Net, path: Path) -> None:
-    """Copy the tensors of the file at `path` into `net`, all or none. Raises StriateError listing what does not fit."""
-    tensors = read(path).tensors
-    wrong = mismatches(net, tensors)
-    if wrong:
-        spec = net.spec
-        made = f"{spec.name} with {spec.num_classes} classes and {spec.in_chans} channels"
-        raise StriateError(f"{path} does not fit {made}: {wrong}")
-    net.load_state_dict(tensors)
 
 
 def mismatches(net: nn.Module, tensors: dict[str, Tensor]) -> str:

@@ -1,0 +1,63 @@
+"""Named tensors out of whatever file holds them: safetensors, or what `torch.save` wrote.
+
+A file of `torch.save` is a pickle, which can hold code. It is opened with `weights_only`, which runs none, and a file
+that needs any is refused. What people wrap a state in is taken off: a `state_dict` among other things, `module.` before
+every name (left behind by training on several devices).
+"""
+
+import pickle
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from striate.errors import StriateError
+from striate.nets.weights.tensors import read
+
+__all__ = ["read_state"]
+
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net")  # under which training scripts keep a state
+PREFIX = "module."
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of the file by name, on the CPU.
+
+    Raises StriateError, one line, for a file that is missing, cut short, damaged, of another kind, or holds code.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(2)
+    except OSError as error:
+        raise StriateError(f"cannot read {path}: {error.strerror or error}") from error
+    saved_by_torch = start == b"PK" or start[:1] == b"\x80"  # a zip since torch 1.6, a pickle before
+    return _unwrapped(_unpickled(path), path) if saved_by_torch else read(path).tensors
+
+
+def _unpickled(path: Path) -> object:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Unsupported" in str(error) or "GLOBAL" in str(error):
+            raise StriateError(
+                f"{path} holds more than tensors, which could run code, and is not opened; "
+                "save its state_dict alone, or convert it to safetensors where you trust it"
+            ) from error
+        raise StriateError(f"{path} is damaged or not a file of torch.save; use another copy") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise StriateError(f"{path} is damaged or not a file of torch.save ({reason}); use another copy") from error
+
+
+def _unwrapped(held: object, path: Path) -> dict[str, Tensor]:
+    for wrapper in WRAPPERS:
+        if isinstance(held, dict) and isinstance(held.get(wrapper), dict):
+            held = held[wrapper]
+            break
+    if not isinstance(held, dict) or not held:
+        raise StriateError(f"{path} holds a {type(held).__name__}, not tensors by name")
+    for name, value in held.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise StriateError(f"{path} holds {name!r} of type {type(value).__name__} among its tensors")
+    prefixed = all(name.startswith(PREFIX) for name in held)
+    return {name.removeprefix(PREFIX) if prefixed else name: value for name, value in held.items()}
