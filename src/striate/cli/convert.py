@@ -87,7 +87,7 @@ def _report(layers: tuple["LayerReport", ...], notes: tuple[str, ...], as_json: 
     for row in layers:
         found = row.statistics
         told = [found.least, found.mean, found.greatest, found.deviation] if found else []
-        numbers = [f"{value:.3g}" for value in told] or [None] * 4
+        numbers: list[str | None] = [f"{value:.3g}" for value in told] or [None] * 4
         shapes = " ".join(map(_by, row.shapes)) or None
         rows.append([row.name, row.type, _by(row.output) or None, shapes, *numbers, row.status])
     columns = ["layer", "type", "output", "weights", "min", "mean", "max", "std", "what became of it"]

@@ -24,6 +24,8 @@ from striate.nets.weights.model_file import ModelCard
 
 __all__ = ["Converted", "convert"]
 
+MOST_CLASSES = 1 << 18  # ImageNet of 21 thousand is the largest known; each gets a name, so a claim would cost memory
+
 
 @dataclass(frozen=True, kw_only=True)
 class Converted:
@@ -66,6 +68,8 @@ def convert(
         raise StriateError(f"{path} does not say the size of its images; give it: --image 3x32x32 (channels first)")
     average, kind, whole = _mean(mean, said, shape)
     count = _classes(graph, shape, path)
+    if count > MOST_CLASSES:
+        raise StriateError(f"{path}: {graph.output_name} has {count:,} values, which are no class scores")
     names = tuple(classes) if classes is not None else tuple(f"class {i}" for i in range(count))
     if len(names) != count:
         raise StriateError(f"{path} gives {count} scores and {len(names)} class names were given")

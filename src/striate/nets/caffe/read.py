@@ -4,6 +4,7 @@ Nothing is trusted: a file's size is looked at before it is opened, no length th
 whatever is wrong is one line with the file and the place.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +111,10 @@ def _read_bytes(path: Path, largest: int, kind: str) -> bytes:
 
 def _parse(text: str, kind: str, path: object) -> Any:
     try:
-        return text_format.Parse(text, message_class(kind)(), allow_unknown_field=True)
-    except (text_format.ParseError, ValueError, OverflowError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # what Python has to say of an odd escape in a string
+            return text_format.Parse(text, message_class(kind)(), allow_unknown_field=True)
+    except (text_format.ParseError, ValueError, OverflowError, DeprecationWarning) as error:
         raise StriateError(f"{path} is not a prototxt: {str(error).splitlines()[0]}") from error
 
 
