@@ -2,8 +2,8 @@
 
 Forward, loss and backward run on the meta device; every storage is followed from its birth to its death, as Python and
 autograd really free them, and the largest sum is the peak. Parameters, buffers, gradients and what the optimiser
-remembers stand beside it. On a CPU, convolutions work on copies in oneDNN's own order, channels padded to a vector; they
-count while the convolution runs. Not in it: the interpreter and torch itself, and on a GPU cuDNN's workspaces.
+remembers stand beside it. On a CPU, convolutions work on copies in oneDNN's own order, channels padded to a vector,
+which count while the convolution runs. Not in it: the interpreter, torch itself, and cuDNN's workspaces on a GPU.
 """
 
 import functools
@@ -81,8 +81,9 @@ def memory(
 ) -> Memory:
     """The peak of `module` on a batch of inputs like `input`, one image's shape (C, H, W).
 
-    `optimizer` (sgd, momentum, adamw, …) makes it training; without it, it is inference. `precision` other than fp32
-    holds parameters and activations in 16 bits; training keeps a master copy and the optimiser's numbers in 32.
+    `optimizer` (sgd, momentum, adamw, …) makes it training; without it, it is inference. In 16 bits, inference is a
+    net whose parameters are 16 bits wide; training is autocast: parameters, gradients and what the optimiser remembers
+    stay 32 bits wide, activations and a copy of the parameters are 16.
     `checkpointing` computes the named modules twice instead of keeping what is inside them; True: the blocks of every
     stage, or the module's children. `device` is cpu or cuda; on the first, convolutions copy what they work on.
 
@@ -112,15 +113,17 @@ def memory(
     peak = _passes(copied, given, training=training, copies=device == "cpu")
     trained = [p for p in copied.parameters() if p.requires_grad]
     weights = sum(p.numel() for p in trained)
-    master = 4 * weights if training and precision != "fp32" else 0
+    mixed = training and precision != "fp32"  # as autocast does it: 32 bits, and a copy in 16 during the passes
+    if mixed:
+        peak += (2 + 2) * weights  # that copy, and the other half of 32-bit gradients
     largest = max((p.numel() for p in trained), default=0)
     return Memory(
         batch_size=batch_size,
         training=training,
         precision=precision,
-        parameters_nbytes=sum(p.numel() * p.itemsize for p in copied.parameters()) + master,
+        parameters_nbytes=sum(p.numel() * (4 if mixed else p.itemsize) for p in copied.parameters()),
         buffers_nbytes=sum(b.numel() * b.itemsize for b in copied.buffers()),
-        gradients_nbytes=sum(p.numel() * p.itemsize for p in trained) if training else 0,
+        gradients_nbytes=sum(p.numel() * (4 if mixed else p.itemsize) for p in trained) if training else 0,
         optimizer_nbytes=4 * weights * OPTIMIZER_COPIES[optimizer] if optimizer else 0,
         step_nbytes=4 * largest * STEP_COPIES.get(optimizer, 2) if optimizer else 0,
         inputs_nbytes=sum(x.numel() * x.itemsize for x in given),
@@ -242,12 +245,12 @@ def _copied(name: str, args: Any, output: Any) -> int:
     Forward, the copy of what is read is gone before the result is written out, and a page that was never written to
     is not resident.
     """
-    if name == "aten::convolution":
-        written = _blocked(output)
-        return max(written, _blocked(args[0]) + written - output.numel() * output.itemsize)
     if name == "aten::convolution_backward":
         return _blocked(args[0]) + _blocked(args[1])
-    return 0
+    if name != "aten::convolution":
+        return 0
+    plain: int = output.numel() * output.itemsize
+    return max(_blocked(output), _blocked(args[0]) + _blocked(output) - plain)
 
 
 def _blocked(x: Tensor) -> int:

@@ -1,0 +1,154 @@
+"""Peak memory: closed forms where there are some, what must not change, and resident memory of a real process."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from striate.arithmetic import Standing
+from striate.errors import StriateError
+from striate.nets import DoesNotFit, Net
+from striate.nets.inspect import cost, largest_batch, memory
+
+WIDTH = 1000
+
+
+def chain(depth: int) -> nn.Sequential:
+    """`depth` squares without biases, and tanh after each, which keeps its result."""
+    layers = [layer for _ in range(depth) for layer in (nn.Linear(WIDTH, WIDTH, bias=False), nn.Tanh())]
+    return nn.Sequential(*layers)
+
+
+def test_inference_holds_two_maps_at_a_time() -> None:
+    """Each layer's input and output; in the first, the input is the caller's and counted apart."""
+    found = memory(chain(5), (WIDTH,), batch_size=1)
+    assert found.activations_nbytes == 2 * 4 * WIDTH
+    assert found.parameters_nbytes == 5 * 4 * WIDTH**2
+    assert found.gradients_nbytes == found.optimizer_nbytes == 0
+    assert found.peak_nbytes == found.standing_nbytes + found.activations_nbytes
+
+
+def test_training_keeps_every_result_until_its_gradient_is_known() -> None:
+    """Many images: the five results are alive together, beside a few maps on their way."""
+    one_map = 4 * 50_000 * WIDTH
+    found = memory(chain(5), (50_000, WIDTH), optimizer="sgd")
+    assert 5 * one_map < found.activations_nbytes <= 8 * one_map + found.gradients_nbytes
+
+
+def test_gradients_come_as_results_go() -> None:
+    """Few images: what is most is the end of the backward pass, when every gradient is there."""
+    found = memory(chain(5), (64, WIDTH), optimizer="adamw")
+    gradients = 5 * 4 * WIDTH**2
+    assert found.gradients_nbytes == gradients
+    assert found.optimizer_nbytes == 2 * gradients
+    assert gradients < found.activations_nbytes < gradients + 5 * 4 * 64 * WIDTH
+    assert found.step_nbytes == 2 * 4 * WIDTH**2  # AdamW's √v of one layer at a time
+
+
+@pytest.mark.parametrize("name", ["lenet5", "resnet20", "alexnet"])
+def test_a_larger_batch_needs_more_and_parameters_do_not_care(name: str, zoo: Callable[[str], Net]) -> None:
+    net = zoo(name)
+    small, large = (memory(net, (3, *net.spec.input_size), batch_size=n, optimizer="sgd") for n in (64, 128))
+    assert large.activations_nbytes > small.activations_nbytes
+    assert large.parameters_nbytes == small.parameters_nbytes == 4 * sum(p.numel() for p in net.parameters())
+    assert large.inputs_nbytes == 2 * small.inputs_nbytes
+
+
+def test_alexnet_at_batch_256_needs_about_3_gb(zoo: Callable[[str], Net]) -> None:
+    """LECTURES.md C5, as Caffe held it: a map and its gradient for every layer that does not work in place."""
+    rows = cost(zoo("alexnet2012"), (3, 227, 227)).layers
+    maps = [torch.Size(row.output_shape).numel() for row in rows if row.kind.startswith(("conv", "max-pool", "linear"))]
+    standing = Standing(params=sum(row.params for row in rows), optimizer="momentum").nbytes
+    assert round((2 * 4 * 256 * (sum(maps) + 3 * 227 * 227) + standing) / 1e9) == 3
+
+
+def test_checkpointing_trades_memory(zoo: Callable[[str], Net]) -> None:
+    plain = memory(zoo("resnet50"), (3, 224, 224), batch_size=8, optimizer="momentum")
+    saved = memory(zoo("resnet50"), (3, 224, 224), batch_size=8, optimizer="momentum", checkpointing=True)
+    assert saved.activations_nbytes < 0.6 * plain.activations_nbytes
+    some = memory(zoo("resnet50"), (3, 224, 224), batch_size=8, optimizer="momentum", checkpointing=["layer1"])
+    assert saved.activations_nbytes < some.activations_nbytes < plain.activations_nbytes
+    with pytest.raises(StriateError, match="unknown module 'layer11'; did you mean 'layer1"):
+        memory(zoo("resnet50"), (3, 224, 224), optimizer="sgd", checkpointing=["layer11"])
+
+
+def test_half_as_wide_numbers_need_half_for_inference() -> None:
+    wide, narrow = (memory(chain(3), (8, WIDTH), precision=p) for p in ("fp32", "bf16"))
+    assert narrow.peak_nbytes * 2 == wide.peak_nbytes
+    mixed = memory(chain(3), (8, WIDTH), precision="bf16", optimizer="adamw")
+    assert mixed.optimizer_nbytes == 2 * 4 * 3 * WIDTH**2
+    assert mixed.gradients_nbytes == mixed.parameters_nbytes == 4 * 3 * WIDTH**2
+
+
+@pytest.mark.parametrize("optimizer", [None, "adamw"])
+@pytest.mark.parametrize("budget", [2 * 10**8, 10**9])
+def test_the_largest_batch_fits_and_one_more_does_not(
+    optimizer: str | None, budget: int, zoo: Callable[[str], Net]
+) -> None:
+    net = zoo("resnet20")
+    found = largest_batch(net, (3, 32, 32), budget, optimizer=optimizer)
+    assert found.peak_nbytes <= budget
+    above = memory(net, (3, 32, 32), batch_size=found.batch_size + 1, optimizer=optimizer)
+    assert above.peak_nbytes > budget
+
+
+def test_what_cannot_fit_is_said() -> None:
+    with pytest.raises(StriateError, match=r"^not even one image fits 1,000 bytes: [\d,]+ are needed; use a smaller"):
+        largest_batch(chain(1), (WIDTH,), 1000)
+
+
+def test_frozen_parameters_have_no_gradients() -> None:
+    net = chain(2)
+    net[0].requires_grad_(False)
+    assert memory(net, (4, WIDTH), optimizer="sgd").gradients_nbytes == 4 * WIDTH**2
+    with pytest.raises(DoesNotFit, match="nothing that comes out depends on a parameter that is trained"):
+        memory(net.requires_grad_(False), (4, WIDTH), optimizer="sgd")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"optimizer": "adamx"}, "unknown optimizer 'adamx'; did you mean 'adam"),
+        ({"precision": "fp8"}, "unknown precision 'fp8'; choose from fp32, bf16, fp16"),
+        ({"device": "gpu"}, "unknown device 'gpu'; "),
+        ({"batch_size": 0}, "a batch has at least 1 image, got 0"),
+    ],
+)
+def test_unknown_settings_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(StriateError, match=message):
+        memory(chain(1), (2, WIDTH), **settings)
+
+
+def test_tensors_that_die_early_are_not_counted_late() -> None:
+    """Ten large temporaries, one after another, need one at a time."""
+
+    class Fleeting(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            for _ in range(10):
+                x = x + torch.zeros(10_000, device=x.device).sum()
+            return x
+
+    found = memory(Fleeting(), torch.empty(1, 10))
+    assert 40_000 <= found.activations_nbytes < 41_000
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="resident peaks are Linux's")
+@pytest.mark.parametrize(("name", "batch"), [("resnet20", 256), ("alexnet", 32)])
+def test_a_real_process_grows_by_what_was_said(name: str, batch: int, zoo: Callable[[str], Net]) -> None:
+    """Within 10 %; benchmarks/memory_estimate.py has thirteen nets."""
+    script = Path(__file__).parents[3] / "benchmarks" / "memory_estimate.py"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import runpy; m = runpy.run_path({str(script)!r}); "
+         f"print(m['measured']({name!r}, {batch}, 'training'))"],
+        env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    net = zoo(name)
+    said = memory(net, (3, *net.spec.input_size), batch_size=batch, optimizer="momentum").peak_nbytes
+    assert said == pytest.approx(json.loads(done.stdout), rel=0.1)
