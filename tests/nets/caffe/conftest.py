@@ -64,3 +64,15 @@ def model_of(tmp_path: Any) -> Callable[..., Any]:
         return prototxt, weights, blobs
 
     return make
+
+
+@pytest.fixture
+def write_caffemodel(tmp_path: Any) -> Callable[[Blobs], Any]:
+    """write_caffemodel(blobs): the path of a file that holds them."""
+
+    def write(blobs: Blobs) -> Any:
+        path = tmp_path / "written.caffemodel"
+        path.write_bytes(caffemodel(blobs))
+        return path
+
+    return write

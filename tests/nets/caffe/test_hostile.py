@@ -179,7 +179,7 @@ CONV = 'layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolutio
             "NET: layer 'c' (Concat): it works across the images of a batch, which a net here does not",
         ),
         (
-            'layer { name: "d" type: "Data" top: "d" } ' + CONV.replace("data", "d") + "num_output: 2 kernel_size: 3 } }",
+            'layer { name: "d" type: "Data" top: "d" } ' + CONV.replace("data", "d") + "num_output: 2 } }",
             "NET does not say the size of its images; give it: --image 3x32x32 (channels first)",
         ),
         (

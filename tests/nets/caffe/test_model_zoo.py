@@ -140,3 +140,23 @@ def test_real_weights_equal_the_reference_on_real_digits(shared_data: Path) -> N
     with torch.inference_mode():
         found = made.net(images[:8].float()).numpy()
     assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
+
+
+def test_squeezenet_equals_its_stored_answers(shared_data: Path, tmp_path: Path, write_caffemodel: Any) -> None:
+    """SqueezeNet 1.1 as another framework trained it, one array a file, through the prototxt of its authors."""
+    folder = shared_data / "squeezenet-webnn" / "models" / "squeezenet1.1_nchw"
+    prototxt = shared_data / "squeezenet-prototxt" / "SqueezeNet_v1.1" / "deploy.prototxt"
+    image = (3, 224, 224)
+    with torch.device("meta"):
+        calls = convert(prototxt, image=image).net.calls
+    convolutions = [call.layer.name for call in calls if call.layer.type == "Convolution"]
+    blobs = {
+        name: [np.load(folder / "weights" / f"squeezenet0_conv{i}_{kind}.npy") for kind in ("weight", "bias")]
+        for i, name in enumerate(convolutions)
+    }
+    net = convert(prototxt, write_caffemodel(blobs), image=image, bgr=False).net
+    for pair in sorted((folder / "test_data_set").iterdir()):
+        x, wanted = (np.load(pair / f"{kind}_0.npy") for kind in ("input", "output"))
+        with torch.inference_mode():
+            found = net(torch.from_numpy(x).reshape(1, *image)).numpy().reshape(-1)
+        assert np.abs(found - wanted.reshape(-1)).max() <= 1e-4 * np.abs(wanted).max()

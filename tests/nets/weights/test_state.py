@@ -1,0 +1,179 @@
+"""Weights of every kind of file, and what transfer may change of them."""
+
+import os
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from striate.errors import StriateError
+from striate.nets import create_model
+from striate.nets.imported import import_weights
+from striate.nets.weights import load_model, save_model
+from striate.nets.weights.state import read_state
+
+
+def saved(tmp_path: Path, held: Any, **how: Any) -> Path:
+    path = tmp_path / "weights.pth"
+    torch.save(held, path, **how)
+    return path
+
+
+def one(tensors: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return list(tensors) == list(other) and all(torch.equal(tensors[name], other[name]) for name in tensors)
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"state_dict": state, "epoch": 7, "optimizer": {"lr": [0.1]}},
+        lambda state: {"model": state},
+        lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
+        lambda state: {"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}, "best": 91.7},
+    ],
+)
+def test_torch_files(tmp_path: Path, wrap: Any, old: bool) -> None:
+    net = create_model("lenet5", num_classes=10, in_chans=1)
+    path = saved(tmp_path, wrap(net.state_dict()), _use_new_zipfile_serialization=not old)
+    assert one(read_state(path), net.state_dict())
+    other = create_model("lenet5", num_classes=10, in_chans=1, pretrained=path)
+    assert one(other.state_dict(), net.state_dict())
+
+
+def test_safetensors(tmp_path: Path) -> None:
+    net = create_model("lenet5", num_classes=10)
+    save_file(net.state_dict(), tmp_path / "weights.safetensors")
+    held, wanted = (sorted(state.items()) for state in (read_state(tmp_path / "weights.safetensors"), net.state_dict()))
+    assert one(dict(held), dict(wanted))
+
+
+class Code:
+    """A pickle that would run a command."""
+
+    def __reduce__(self) -> Any:
+        return (os.system, ("touch SEEN",))
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_code_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bool) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = saved(tmp_path, {"weight": torch.zeros(2), "code": Code()}, _use_new_zipfile_serialization=not old)
+    with pytest.raises(StriateError) as refused:
+        read_state(path)
+    assert str(refused.value) == (
+        f"{path} holds more than tensors, which could run code, and is not opened; "
+        "save its state_dict alone, or convert it to safetensors where you trust it"
+    )
+    assert not (tmp_path / "SEEN").exists()
+
+
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [
+        (torch.zeros(3), "holds a Tensor, not tensors by name"),
+        ([1, 2], "holds a list, not tensors by name"),
+        ({}, "holds a dict, not tensors by name"),
+        ({"a": torch.zeros(1), "b": "text"}, "holds 'b' of type str among its tensors"),
+    ],
+)
+def test_what_is_no_state(tmp_path: Path, held: Any, message: str) -> None:
+    with pytest.raises(StriateError, match=message):
+        read_state(saved(tmp_path, held))
+
+
+@given(place=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), end=st.floats(0.2, 1))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_spoilt_files_of_torch(tmp_path: Path, place: float, value: int, end: float) -> None:
+    path = saved(tmp_path, {"weight": torch.arange(6.0), "bias": torch.zeros(2)})
+    data = bytearray(path.read_bytes())
+    data[int(place * len(data))] = value
+    path.write_bytes(data[: int(end * len(data))])
+    try:
+        read_state(path)
+    except StriateError as error:
+        assert "\n" not in str(error)  # noqa: PT017  # whether it is refused is not the question
+
+
+def test_another_number_of_classes_is_made_up_for_and_said(tmp_path: Path) -> None:
+    old = create_model("resnet20", num_classes=10)
+    path = saved(tmp_path, old.state_dict())
+    torch.manual_seed(0)
+    fresh = create_model("resnet20", num_classes=3).state_dict()
+    torch.manual_seed(0)
+    net = create_model("resnet20", num_classes=3, pretrained=path)
+    assert net.notes == ("linear begins anew: the weights know 10 classes and the net has 3",)
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(tensor, (fresh if name.startswith("linear") else old.state_dict())[name])
+
+
+def test_grey_images_see_the_sum_of_the_filters(tmp_path: Path) -> None:
+    colour = create_model("resnet20", num_classes=10).eval()
+    grey = create_model("resnet20", num_classes=10, in_chans=1, pretrained=saved(tmp_path, colour.state_dict())).eval()
+    x = torch.randn(2, 1, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(grey(x), colour(x.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-5)
+    assert grey.notes == ("conv1.weight is summed over its 3 channels: the net takes grey images",)
+
+
+def test_any_other_difference_is_listed(tmp_path: Path) -> None:
+    state = dict(create_model("resnet20", num_classes=10).state_dict())
+    state["layer1.0.conv1.weight"] = torch.zeros(8, 16, 3, 3)
+    state["extra"] = torch.zeros(1)
+    del state["bn1.bias"]
+    with pytest.raises(StriateError) as refused:
+        create_model("resnet20", num_classes=5, pretrained=saved(tmp_path, state))
+    message = str(refused.value)
+    assert (
+        "does not fit resnet20 with 5 classes and 3 channels: bn1.bias is missing, extra is not in the net" in message
+    )
+    assert "layer1.0.conv1.weight is 8×16×3×3 in the file and 16×16×3×3 in the net" in message
+    assert "linear" not in message
+
+
+def test_weights_become_a_model_file(tmp_path: Path) -> None:
+    net = create_model("resnet20", num_classes=10)
+    found = import_weights(saved(tmp_path, net.state_dict()), "resnet20", classes="abcdefghij")
+    save_model(tmp_path / "model.safetensors", found.net, found.card)
+    again, card = load_model(tmp_path / "model.safetensors")
+    assert card.classes == tuple("abcdefghij")
+    assert one(again.state_dict(), net.state_dict())
+    (note,) = found.notes
+    assert note == "weights.pth does not say how its images were prepared; ImageNet's mean and deviation are assumed"
+    with pytest.raises(StriateError, match="tells 10 classes apart and 2 names were given"):
+        import_weights(tmp_path / "weights.pth", "resnet20", classes=("a", "b"))
+
+
+def test_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = create_model("lenet5", num_classes=10)
+    save_file(net.state_dict(), tmp_path / "model.safetensors")
+    asked: list[Any] = []
+
+    def hf_hub_download(repository: str, file: str, *, local_files_only: bool) -> str:
+        asked.append((repository, file, local_files_only))
+        if repository != "owner/lenet":
+            raise FileNotFoundError("404: no such repository\nmore lines")
+        return str(tmp_path / file)
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", types.SimpleNamespace(hf_hub_download=hf_hub_download))
+    monkeypatch.delenv("STRIATE_OFFLINE", raising=False)
+    loaded = create_model("lenet5", num_classes=10, pretrained="hf:owner/lenet")
+    assert torch.equal(loaded.classifier.f6.weight, net.classifier.f6.weight)
+    create_model("lenet5", num_classes=10, pretrained="hf:owner/lenet:model.safetensors", offline=True)
+    assert asked == [("owner/lenet", "model.safetensors", False), ("owner/lenet", "model.safetensors", True)]
+    with pytest.raises(StriateError, match=r"cannot get a\.bin of owner/other from the hub: 404: no such repository$"):
+        create_model("lenet5", pretrained="hf:owner/other:a.bin")
+    with pytest.raises(StriateError, match="this is offline, and the hub's cache does not have it"):
+        create_model("lenet5", pretrained="hf:owner/other", offline=True)
+    with pytest.raises(StriateError, match="'hf:lenet' is no address on the hub; write hf:owner/name"):
+        create_model("lenet5", pretrained="hf:lenet")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(StriateError, match=r"needs huggingface_hub, .*: pip install 'striate\[hub\]'"):
+        create_model("lenet5", pretrained="hf:owner/lenet")
