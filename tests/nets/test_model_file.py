@@ -231,10 +231,9 @@ class TestPretrained:
         safetensors.torch.save_file(state, path)
         with pytest.raises(StriateError) as refused:
             create_model("lenet5", num_classes=5, pretrained=path)
-        assert str(refused.value) == (
+        assert str(refused.value) == (  # and the classifier, of another number of classes, is as expected
             f"{path} does not fit lenet5 with 5 classes and 3 channels: features.c1.bias is missing, extra is not in "
-            "the net, classifier.output.weight is 4×84 in the file and 5×84 in the net, classifier.output.bias is 4 in "
-            "the file and 5 in the net"
+            "the net"
         )
         with pytest.raises(StriateError, match=r"and \d+ more$"):
             create_model("resnet20", num_classes=5, pretrained=path)

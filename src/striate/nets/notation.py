@@ -7,8 +7,8 @@
     TensorFlow   H × W × C/G × O  'SAME' or 'VALID'          the third side of the filters
 
 All compute the same correlation (nothing is flipped). They differ in layout, in what padding can say, and in what
-'SAME' means under a stride: TensorFlow pads so that ⌈n / stride⌉ outputs come out, the odd pixel after, which depends on
-the size of the image and which one number per axis cannot say.
+'SAME' means under a stride: TensorFlow pads so that ⌈n / stride⌉ outputs come out, the odd pixel after, which depends
+on the size of the image and which one number per axis cannot say.
 
 >>> import torch
 >>> alexnet = 'layer { type: "Convolution" convolution_param { num_output: 96 kernel_size: 11 stride: 4 } }'
