@@ -81,14 +81,14 @@ def _table(rows: Sequence[CostRow], total: CostRow) -> str:
 
 
 def _row(row: CostRow, cell: str) -> str:
-    what = f"{row.calls} calls" if row.kind in ("stage", "operator", "everything") else row.kind
+    what = f"{row.calls} call{'s' * (row.calls != 1)}" if row.kind in ("stage", "operator", "everything") else row.kind
     values: list[Any] = [
         "×".join(map(str, row.output_shape)) or DASH,
         whole(row.params),
         compact(row.macs),
         compact(row.flops),
         memory(row.made_nbytes),
-        memory(row.kept_nbytes),
+        memory(row.kept_nbytes) if row.kind != "operator" else DASH,
         f"{row.intensity:.1f}",
         "×".join(str(field.pixels) for field in row.field) or DASH,
         "×".join(str(field.jump) for field in row.field if field.jump) or DASH,

@@ -30,6 +30,13 @@ def test_resnet50_by_where_its_stride_is(stride_on: str, size: int) -> None:
     assert [field.size for field in stages["layer4"].field] == [size, size]
 
 
+def test_inception_v3_before_its_pool(zoo: Callable[[str], Net]) -> None:
+    """LECTURES.md C3; Araujo 2019, table 1: 1311."""
+    net = zoo("inception_v3")
+    stages = {row.name: row for row in cost(net, (3, 299, 299)).stages}
+    assert stages[net.stages[-1].name].field[0].size == 1311
+
+
 class Branches(nn.Module):
     """A join of three depths, one of them dilated."""
 
