@@ -22,6 +22,8 @@ def test_state_dict_is_torchvisions(path: Path, zoo: Callable[[str], Net]) -> No
 
 def test_every_net_that_torchvision_has_is_compared() -> None:
     shared = {"alexnet"} | {f"vgg{n}{bn}" for n in (11, 13, 16, 19) for bn in ("", "_bn")}
-    shared |= {f"resnet{n}" for n in (18, 34, 50, 101, 152)}
+    shared |= {f"resnet{n}" for n in (18, 34, 50, 101, 152)} | {"wide_resnet50_2", "wide_resnet101_2"}
+    shared |= {"googlenet", "inception_v3", "squeezenet1_0", "squeezenet1_1"}
+    shared |= {f"densenet{n}" for n in (121, 161, 169, 201)}
     assert {path.stem for path in FACTS} == shared
     assert shared < set(list_models())

@@ -66,7 +66,9 @@ class Trainer:
         self.total_steps = settings.epochs * self._steps_per_epoch
         if settings.max_steps is not None:
             self.total_steps = min(self.total_steps, settings.max_steps)
-        self._forward: Any = torch.compile(parts.net) if settings.compile else parts.net
+        forward: Any = getattr(parts.net, "forward_with_auxiliary", None) or parts.net
+        self._has_auxiliary = forward is not parts.net
+        self._forward: Any = torch.compile(forward) if settings.compile else forward
         self._health = Health(
             chance_loss=task.chance_loss, explosion=settings.explosion, reference=self.position.first_loss
         )
@@ -145,8 +147,10 @@ class Trainer:
                 images = images.to(self._device, non_blocking=True)
                 labels = labels.to(self._device, non_blocking=True)
             with autocast(self._device, settings.precision):
-                prediction = self._forward(images)
+                prediction, auxiliary = self._forward(images) if self._has_auxiliary else (self._forward(images), [])
                 loss = self._task.loss(prediction, labels)
+                for weight, scores in auxiliary:
+                    loss = loss + weight * self._task.loss(scores, labels)
             share = len(labels) / group_images
             parts.scaler.scale(loss if share == 1 else loss * share).backward()  # type: ignore[no-untyped-call]  # torch's
             value = loss.item()

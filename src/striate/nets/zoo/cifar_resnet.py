@@ -6,14 +6,19 @@
 where the shape changes, every second pixel of every second row is taken and the new maps are zero. The plain twin is
 the same net without shortcuts, the one whose training error rises with depth (figure 6). Parameters are named as in the
 widely used trained ones (conv1, bn1, layer1.0.conv1 …, linear).
+
+`drop_path` is stochastic depth (Huang 2016): block l of L is dropped with probability l/L · drop_path while training,
+and scaled by its probability to survive at test time. `resnet110_sd` is their net, with 0.5.
 """
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from striate.nets.layers import DropPath, linear_decay
 from striate.nets.net import Net, NetSpec, Stage
 from striate.nets.zoo.entry import Entry
 from striate.nets.zoo.initialise import he
+from striate.nets.zoo.settings import probability
 
 __all__ = ["NETS", "CifarBlock", "CifarResNet", "Subsample"]
 
@@ -37,7 +42,7 @@ class Subsample(nn.Module):
 class CifarBlock(nn.Module):
     """3×3, 3×3, with or without the shortcut: [N, C, H, W] → [N, width, ⌈H / stride⌉, ⌈W / stride⌉]."""
 
-    def __init__(self, channels: int, width: int, stride: int, *, residual: bool) -> None:
+    def __init__(self, channels: int, width: int, stride: int, *, residual: bool, drop: float = 0.0) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
@@ -48,10 +53,13 @@ class CifarBlock(nn.Module):
         if residual:
             same = stride == 1 and channels == width
             self.shortcut = nn.Identity() if same else Subsample(width, stride)
+        self.drop_path = DropPath(drop) if drop else None
         self.relu2 = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
+        if self.drop_path is not None:
+            y = self.drop_path(y)
         if self.shortcut is not None:
             y = y + self.shortcut(x)
         out: Tensor = self.relu2(y)
@@ -63,18 +71,21 @@ class CifarResNet(Net):
 
     stages = tuple(Stage(name=f"layer{i + 1}", stride=2**i, channels=width) for i, width in enumerate(WIDTHS))
 
-    def __init__(self, spec: NetSpec, blocks: int, residual: bool) -> None:
+    def __init__(self, spec: NetSpec, blocks: int, residual: bool, *, drop_path: float = 0.0) -> None:
         super().__init__(spec)
+        p = probability("drop_path", drop_path)
         self.conv1 = nn.Conv2d(spec.in_chans, WIDTHS[0], 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(WIDTHS[0])
         self.relu = nn.ReLU()
-        self.layer1, self.layer2, self.layer3 = (
-            nn.Sequential(
-                CifarBlock(channels, width, stride, residual=residual),
-                *(CifarBlock(width, width, 1, residual=residual) for _ in range(blocks - 1)),
+
+        def stage(number: int, channels: int, width: int, stride: int) -> nn.Sequential:
+            drops = [linear_decay(p, number * blocks + i + 1, 3 * blocks) for i in range(blocks)]
+            return nn.Sequential(
+                CifarBlock(channels, width, stride, residual=residual, drop=drops[0]),
+                *(CifarBlock(width, width, 1, residual=residual, drop=drop) for drop in drops[1:]),
             )
-            for channels, width, stride in ((16, 16, 1), (16, 32, 2), (32, 64, 2))
-        )
+
+        self.layer1, self.layer2, self.layer3 = stage(0, 16, 16, 1), stage(1, 16, 32, 2), stage(2, 32, 64, 2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.linear = nn.Linear(WIDTHS[-1], spec.num_classes)
         he(self, convolutions="fan_out", output=self.linear)
@@ -89,13 +100,20 @@ class CifarResNet(Net):
         return scores
 
 
+def _residual(spec: NetSpec, blocks: int, *, drop_path: float = 0.0) -> CifarResNet:
+    return CifarResNet(spec, blocks, True, drop_path=drop_path)
+
+
+def _plain(spec: NetSpec, blocks: int) -> CifarResNet:
+    return CifarResNet(spec, blocks, False)
+
+
+def _stochastic(spec: NetSpec, blocks: int, *, drop_path: float = 0.5) -> CifarResNet:
+    return CifarResNet(spec, blocks, True, drop_path=drop_path)
+
+
 NETS = {
-    f"{kind}{layers}": Entry(
-        build=CifarResNet,
-        args=((layers - 2) // 6, kind == "resnet"),
-        input_size=(32, 32),
-        source="He 2015, §4.2",
-    )
-    for kind in ("resnet", "plain")
+    f"{kind}{layers}": Entry(build=build, args=((layers - 2) // 6,), input_size=(32, 32), source="He 2015, §4.2")
+    for kind, build in (("resnet", _residual), ("plain", _plain))
     for layers in (20, 32, 44, 56, 110)
-}
+} | {"resnet110_sd": Entry(build=_stochastic, args=(18,), input_size=(32, 32), source="Huang 2016, §4")}

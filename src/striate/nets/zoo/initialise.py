@@ -14,11 +14,14 @@ from torch import nn
 __all__ = ["he"]
 
 
-def he(net: nn.Module, *, convolutions: Literal["fan_in", "fan_out"], output: nn.Linear) -> None:
-    """He's normal initialisation for every convolution and linear layer of `net` except `output`, in place."""
+def he(
+    net: nn.Module, *, convolutions: Literal["fan_in", "fan_out"], output: nn.Module | tuple[nn.Module, ...]
+) -> None:
+    """He's normal initialisation for every convolution and linear layer of `net` except the `output`s, in place."""
+    outputs = output if isinstance(output, tuple) else (output,)
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            if module is not output:
+            if not any(module is kept for kept in outputs):
                 mode = convolutions if isinstance(module, nn.Conv2d) else "fan_in"
                 nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
             if module.bias is not None:

@@ -6,7 +6,7 @@ He, Zhang, Ren and Sun 2015, "Deep residual learning for image recognition", tab
 identity where the shape stays and a strided 1×1 convolution where it changes (option B). Names and shapes of the
 parameters are torchvision's. So is the place of the stride in a bottleneck: the 3×3 (`stride_on="3x3"`, sometimes
 called v1.5, 4.1×10⁹ MACs for ResNet-50); the paper strides the first 1×1 (`stride_on="1x1"`, 3.8×10⁹), which saves
-multiply-adds by never looking at three pixels in four.
+multiply-adds by never looking at three pixels in four. The wide ones have twice the maps in every 3×3.
 """
 
 from collections.abc import Mapping
@@ -49,20 +49,26 @@ class Basic(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1×1, 3×3, 1×1: [N, C, H, W] → [N, 4 · width, H / stride, W / stride]; `early` strides the first 1×1."""
+    """1×1, 3×3, 1×1: [N, C, H, W] → [N, 4 · width, H / stride, W / stride]; `early` strides the first 1×1.
+
+    `wide` multiplies the maps of the 3×3 (Zagoruyko 2016), not those that come out.
+    """
 
     expansion = 4
 
-    def __init__(self, channels: int, width: int, stride: int, downsample: nn.Module | None, early: bool) -> None:
+    def __init__(
+        self, channels: int, width: int, stride: int, downsample: nn.Module | None, early: bool, wide: int = 1
+    ) -> None:
         super().__init__()
+        inner = width * wide
         first, second = (stride, 1) if early else (1, stride)
-        self.conv1 = nn.Conv2d(channels, width, 1, stride=first, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.conv1 = nn.Conv2d(channels, inner, 1, stride=first, bias=False)
+        self.bn1 = nn.BatchNorm2d(inner)
         self.relu1 = nn.ReLU()
-        self.conv2 = nn.Conv2d(width, width, 3, stride=second, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(inner, inner, 3, stride=second, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(inner)
         self.relu2 = nn.ReLU()
-        self.conv3 = nn.Conv2d(width, width * self.expansion, 1, bias=False)
+        self.conv3 = nn.Conv2d(inner, width * self.expansion, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(width * self.expansion)
         self.downsample = downsample
         self.relu3 = nn.ReLU()
@@ -87,6 +93,7 @@ class ResNet(Net):
         *,
         zero_init_residual: bool = False,
         early: bool = False,
+        wide: int = 1,
     ) -> None:
         super().__init__(spec)
         self.conv1 = nn.Conv2d(spec.in_chans, 64, 7, stride=2, padding=3, bias=False)
@@ -95,7 +102,7 @@ class ResNet(Net):
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         outputs = [width * block.expansion for width in WIDTHS]
         self.layer1, self.layer2, self.layer3, self.layer4 = (
-            _stage(block, channels, width, stride, depth, early)
+            _stage(block, channels, width, stride, depth, early, wide)
             for channels, width, stride, depth in zip([64, *outputs[:-1]], WIDTHS, (1, 2, 2, 2), depths, strict=True)
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
@@ -122,15 +129,19 @@ class ResNet(Net):
 
 
 def _stage(
-    block: type[Basic] | type[Bottleneck], channels: int, width: int, stride: int, depth: int, early: bool
+    block: type[Basic] | type[Bottleneck], channels: int, width: int, stride: int, depth: int, early: bool, wide: int
 ) -> nn.Sequential:
     out = width * block.expansion
     downsample = None
     if stride != 1 or channels != out:
         downsample = nn.Sequential(nn.Conv2d(channels, out, 1, stride=stride, bias=False), nn.BatchNorm2d(out))
-    blocks = [block(channels, width, stride, downsample, early)]
-    blocks += [block(out, width, 1, None, early) for _ in range(depth - 1)]
-    return nn.Sequential(*blocks)
+
+    def make(channels: int, stride: int, downsample: nn.Module | None) -> nn.Module:
+        if issubclass(block, Bottleneck):
+            return block(channels, width, stride, downsample, early, wide)
+        return block(channels, width, stride, downsample, early)
+
+    return nn.Sequential(make(channels, stride, downsample), *(make(out, 1, None) for _ in range(depth - 1)))
 
 
 def _basic(spec: NetSpec, depths: tuple[int, ...], *, zero_init_residual: bool = False) -> ResNet:
@@ -138,19 +149,26 @@ def _basic(spec: NetSpec, depths: tuple[int, ...], *, zero_init_residual: bool =
 
 
 def _bottleneck(
-    spec: NetSpec, depths: tuple[int, ...], *, zero_init_residual: bool = False, stride_on: str = "3x3"
+    spec: NetSpec,
+    depths: tuple[int, ...],
+    wide: int = 1,
+    *,
+    zero_init_residual: bool = False,
+    stride_on: str = "3x3",
 ) -> ResNet:
     early = choose("stride_on", stride_on, BOTTLENECK_STRIDES)
-    return ResNet(spec, Bottleneck, depths, zero_init_residual=zero_init_residual, early=early)
+    return ResNet(spec, Bottleneck, depths, zero_init_residual=zero_init_residual, early=early, wide=wide)
 
 
 NETS = {
-    name: Entry(build=build, args=(depths,), input_size=(224, 224), source="He 2015, table 1")
-    for name, build, depths in (
-        ("resnet18", _basic, (2, 2, 2, 2)),
-        ("resnet34", _basic, (3, 4, 6, 3)),
-        ("resnet50", _bottleneck, (3, 4, 6, 3)),
-        ("resnet101", _bottleneck, (3, 4, 23, 3)),
-        ("resnet152", _bottleneck, (3, 8, 36, 3)),
+    name: Entry(build=build, args=args, input_size=(224, 224), source=source)
+    for name, build, args, source in (
+        ("resnet18", _basic, ((2, 2, 2, 2),), "He 2015, table 1"),
+        ("resnet34", _basic, ((3, 4, 6, 3),), "He 2015, table 1"),
+        ("resnet50", _bottleneck, ((3, 4, 6, 3),), "He 2015, table 1"),
+        ("resnet101", _bottleneck, ((3, 4, 23, 3),), "He 2015, table 1"),
+        ("resnet152", _bottleneck, ((3, 8, 36, 3),), "He 2015, table 1"),
+        ("wide_resnet50_2", _bottleneck, ((3, 4, 6, 3), 2), "Zagoruyko 2016, table 8"),
+        ("wide_resnet101_2", _bottleneck, ((3, 4, 23, 3), 2), "Zagoruyko 2016, as torchvision has it"),
     )
 }
