@@ -39,7 +39,8 @@ lock:  ## resolve pyproject.toml anew and write requirements.lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet "$$(grep '^torch==' requirements.lock)" $$($(PYTHON) -c \
 	  'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-	   print(*(need.replace(" ", "") for need in p["dependencies"] + p["optional-dependencies"]["dev"]))')
+	   extras = sum(p["optional-dependencies"].values(), []); \
+	   print(*(need.replace(" ", "") for need in p["dependencies"] + extras))')
 	{ grep '^#' requirements.lock; \
 	  build/lock/bin/python -m pip freeze --all | grep -vE '^(pip|wheel)==' | sed -E 's/\+[a-z0-9.]+$$//' \
 	  | tr 'A-Z_' 'a-z-' | LC_ALL=C sort; } > build/requirements.lock

@@ -31,7 +31,7 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting of the net, e.g. dropout=0.5; may be repeated."),
     ] = None,
-    pretrained: Annotated[str | None, typer.Option(help="Start from the weights of this model file.")] = None,
+    pretrained: Annotated[str | None, typer.Option(help="Start from a file's weights, or 'published' ones.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     max_steps: Annotated[int | None, typer.Option("--steps", "--max-steps", help="Updates after which to end.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", "-b", help="Images in a batch.")] = None,

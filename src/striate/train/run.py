@@ -18,7 +18,7 @@ import striate
 from striate import _native
 from striate.data import Dataset, Loader, Preprocess, Samples
 from striate.errors import StriateError
-from striate.nets import create_model
+from striate.nets import Net, create_model
 from striate.nets.weights import ModelCard, save_model
 from striate.nets.weights import load_model as load_model_file
 from striate.tasks import Classification, Metrics, decode_all
@@ -59,6 +59,8 @@ def start(settings: Settings, reporter: Reporter) -> Ended:
     _prepare(settings)
     preprocess = _fit_preprocess(settings, data)
     net = _build(settings, data)
+    for note in net.notes:
+        reporter.note(note)
     settings = _measure(settings, net, data, preprocess, reporter)
     folder = RunFolder.create(settings, default_name=f"{settings.model}-{data.name}")
     settings = settings.replace(name=folder.path.name)
@@ -112,7 +114,7 @@ def _fit_preprocess(settings: Settings, data: Dataset) -> Preprocess:
     return Preprocess.fit(data.train, settings.channels, size, resize=settings.resize, threads=max(1, settings.workers))
 
 
-def _build(settings: Settings, data: Dataset) -> nn.Module:
+def _build(settings: Settings, data: Dataset) -> Net:
     """The net with its first weights: a function of the settings alone."""
     assert settings.size is not None
     assert settings.channels is not None

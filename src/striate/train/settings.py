@@ -32,7 +32,7 @@ class Settings:
     data: str = "digits"
     model: str = "lenet5"
     model_settings: dict[str, Any] = dataclasses.field(default_factory=dict)  # the net's own, e.g. dropout
-    pretrained: str | None = None  # a model file whose weights the net starts from
+    pretrained: str | None = None  # a file whose weights the net starts from, "published", …
 
     # how data are read
     data_dir: str | None = None

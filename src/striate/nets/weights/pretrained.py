@@ -13,6 +13,8 @@ from striate.nets.weights.transfer import adapted
 
 __all__ = ["Source", "load_into", "locate"]
 
+DEFAULT = "published"  # True as a word, for settings and command lines
+
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
@@ -28,7 +30,7 @@ def locate(net: str, pretrained: bool | str | Path, *, offline: bool = False) ->
     Raises StriateError when nothing is published for the net, or what is asked for cannot be had.
     """
     known = PUBLISHED.get(net, ())
-    if isinstance(pretrained, bool):
+    if isinstance(pretrained, bool) or pretrained == DEFAULT:
         if not known:
             raise StriateError(
                 f"no published weights are known for {net}; give a file: pretrained='weights.safetensors', or a hub's: "
