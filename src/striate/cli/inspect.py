@@ -43,6 +43,9 @@ def inspect(
     checkpointing: Annotated[
         bool, typer.Option("--checkpointing", help="Train with blocks computed twice instead of kept.")
     ] = False,
+    device: Annotated[
+        str, typer.Option("--device", help="cpu or cuda: whose memory; a CPU's convolutions copy what they work on.")
+    ] = "cpu",
     fits: Annotated[
         str | None, typer.Option("--fits", metavar="16GB", help="The largest batch whose peak is within this much.")
     ] = None,
@@ -57,10 +60,14 @@ def inspect(
         raise UsageError("--json and --csv exclude each other; give one of them")
     view = by or ("stage" if len(nets) == 1 else "total")
     shape = _shape(input) if input else None
+    settings = {
+        "optimizer": optimizer,
+        "precision": precision,
+        "checkpointing": checkpointing,
+        "device": device,
+    }
     with _no_collection():
-        found = [
-            _inspected(name, shape, classes, batch_size, optimizer, precision, checkpointing, fits) for name in nets
-        ]
+        found = [_inspected(name, shape, classes, batch_size, fits, settings) for name in nets]
     if html is not None:
         from striate.cli.inspect_page import write_page
 
@@ -90,16 +97,13 @@ def _inspected(
     shape: tuple[int, ...] | None,
     classes: int,
     batch_size: int,
-    optimizer: str | None,
-    precision: str,
-    checkpointing: bool,
     fits: str | None,
+    settings: dict[str, Any],
 ) -> tuple["ModuleCost", "Memory"]:
     from striate.arithmetic import parse_nbytes
     from striate.nets.inspect import cost, largest_batch, memory
 
     net, own = _net(name, shape, classes)
-    settings: dict[str, Any] = {"optimizer": optimizer, "precision": precision, "checkpointing": checkpointing}
     found = cost(net, shape or own)
     if fits is not None:
         return found, largest_batch(net, shape or own, parse_nbytes(fits), **settings)

@@ -72,6 +72,9 @@ def hollow(net: nn.Module) -> nn.Module:
     for buffer in net.buffers():
         memo[id(buffer)] = like(buffer)
     for module in net.modules():
+        for value in vars(module).values():  # a tensor that is neither parameter nor buffer
+            if isinstance(value, Tensor):
+                memo[id(value)] = like(value)
         memo[id(module._forward_hooks)] = OrderedDict()
         memo[id(module._forward_pre_hooks)] = OrderedDict()
     return copy.deepcopy(net, memo)

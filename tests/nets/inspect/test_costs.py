@@ -212,6 +212,31 @@ def test_nothing_is_changed_and_nothing_drawn() -> None:
     assert torch.backends.mha.get_fastpath_enabled()
 
 
+def test_tensors_made_in_the_forward_may_be_on_no_device_by_name() -> None:
+    class Places(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.place, self.scale = nn.Embedding(9, 4), torch.ones(4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return (x + self.place(torch.arange(x.shape[1]))) * self.scale
+
+    assert cost(Places(), torch.zeros(2, 7, 4)).params == 36
+    assert striate.memory(Places(), torch.zeros(2, 7, 4), optimizer="sgd").peak_nbytes > 0
+
+
+def test_a_module_may_draw_a_number_and_decide_by_it() -> None:
+    class Chance(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layer(x) if torch.rand(1).item() < 2 else x
+
+    assert cost(Chance(), (2, 3), training=True).macs == 18
+
+
 def test_refusals_name_the_layer() -> None:
     with pytest.raises(DoesNotFit, match=r"^lenet5 cannot take 8×8 images with 3 channels: features.c3 \(conv 5×5\)"):
         cost(create_model("lenet5"), (3, 8, 8))

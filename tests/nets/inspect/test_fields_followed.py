@@ -148,6 +148,21 @@ def test_a_gate_of_the_whole_image_lets_every_unit_see_it() -> None:
     assert columns.start + columns.size >= 30
 
 
+def test_what_is_rolled_or_written_through_a_view_sees_everything() -> None:
+    class Written(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            out = torch.zeros(x.shape[0], 2, *x.shape[2:], device=x.device)
+            out[:, :1] = x
+            return out
+
+    class Rolled(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.roll(x, 1, dims=(2,))
+
+    assert [field.size for field in cost(Written(), (1, 6, 8)).total.field] == [6, 8]
+    assert [field.size for field in cost(Rolled(), (1, 6, 8)).total.field] == [6, 1]
+
+
 def test_a_recurrent_net_sees_the_whole_sequence() -> None:
     assert cost(nn.LSTM(4, 5, batch_first=True), torch.empty(2, 7, 4)).total.field[0].size == 7
 

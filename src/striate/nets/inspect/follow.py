@@ -25,6 +25,8 @@ def follow(graph: Graph, axes: Sequence[int]) -> dict[Value, tuple[Field, ...]]:
         return {}
     seen: dict[Value, Seen] = {graph.inputs[0]: Seen.image(graph.inputs[0].shape, axes)}
 
+    in_memory: dict[int, list[Value]] = {}
+
     def look(value: Any) -> Seen | None:
         return seen.get(value) if isinstance(value, Value) else None
 
@@ -33,8 +35,14 @@ def follow(graph: Graph, axes: Sequence[int]) -> dict[Value, tuple[Field, ...]]:
         found = RULES.get(name, _elementwise)(operation, look)
         several = found if isinstance(found, list) else [found] * len(operation.outputs)
         for output, one in zip(operation.outputs, several, strict=False):
-            if one is not None:
-                seen[output] = one
+            lying_there = in_memory.setdefault(output.storage, [])
+            lying_there.append(output)
+            if one is None:
+                continue
+            seen[output] = one
+            if operation.name.endswith("_"):  # written into a view of what had no numbers before: `out[:, ::2] = y`
+                for other in lying_there:
+                    seen.setdefault(other, one.everything(other.shape))
     return {value: one.fields for value, one in seen.items()}
 
 
@@ -258,6 +266,19 @@ def _shuffle(op: Operation, look: Look) -> Seen | None:
     return seen.resized(len(shape) - 3, (Factor(shape[-3]),))
 
 
+def _anywhere(op: Operation, look: Look) -> Seen | None:
+    """Elements that come from anywhere along some dimensions: turned, rolled, sorted, looked up."""
+    seen = look(op.args[0])
+    if seen is None or len(op.outputs[0].shape) != len(seen.dims):
+        return _elementwise(op, look) if seen is None else seen.everything(op.outputs[0].shape)
+    where = op.args[2] if op.name == "roll" and len(op.args) > 2 else op.args[1] if op.name != "roll" else ()
+    dims = [d % len(seen.dims) for d in _list(where)] or range(len(seen.dims))
+    mixed = seen.summed(dims, keep=True)
+    for d in dims:
+        mixed = mixed.resized(d, (Factor(op.outputs[0].shape[d]),))
+    return mixed
+
+
 def _through(seen: Seen, d: int, window: Window | TransposedWindow, n: int) -> Seen:
     if isinstance(window, Window):
         return seen.windowed(d, window.extent, step=window.stride, first=-window.low, n=n)
@@ -298,6 +319,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("mean", "sum", "amax", "amin", "max", "min", "var", "var_mean", "std"), _reduce),
     **dict.fromkeys(("linalg_vector_norm", "any", "all", "logsumexp"), _reduce),
     **dict.fromkeys(("mm", "addmm", "bmm", "baddbmm", "mv", "addmv"), _product),
+    **dict.fromkeys(("flip", "roll", "gather", "index_select"), _anywhere),
     "im2col": _patches,
     **dict.fromkeys(("pixel_shuffle", "pixel_unshuffle"), _shuffle),
 }

@@ -8,7 +8,7 @@ which count while the convolution runs. Not in it: the interpreter, torch itself
 
 import functools
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from striate.arithmetic import OPTIMIZER_COPIES, DoesNotFit
 from striate.errors import StriateError, unknown
 from striate.nets.inspect.given import Input, inputs_for
-from striate.nets.inspect.record import prepared, quiet
+from striate.nets.inspect.record import HOMES, prepared, quiet
 from striate.nets.net import Net
 from striate.nets.shapes import Shapes
 from striate.nets.trace import Path
@@ -104,13 +104,18 @@ def memory(
     if batch_size < 1:
         raise StriateError(f"a batch has at least 1 image, got {batch_size}")
     training = optimizer is not None
-    copied = prepared(module, training=training).to(PRECISIONS[precision])
-    if training and checkpointing:
-        for path in _blocks(module) if checkpointing is True else checkpointing:
-            _checkpointed(copied, path)
     given = tuple(_batch(x, batch_size).to("meta") for x in inputs_for(module, input))
     given = tuple(x.to(PRECISIONS[precision]) if x.is_floating_point() else x for x in given)
-    peak = _passes(copied, given, training=training, copies=device == "cpu")
+
+    def fresh() -> nn.Module:
+        copied = prepared(module, training=training).to(PRECISIONS[precision])
+        if training and checkpointing:
+            for path in _blocks(module) if checkpointing is True else checkpointing:
+                _checkpointed(copied, path)
+        return copied
+
+    copied = fresh()
+    peak = _passes(fresh, given, training=training, copies=device == "cpu")
     trained = [p for p in copied.parameters() if p.requires_grad]
     weights = sum(p.numel() for p in trained)
     mixed = training and precision != "fp32"  # as autocast does it: 32 bits, and a copy in 16 during the passes
@@ -171,17 +176,24 @@ def largest_batch(module: nn.Module, input: Input, budget_nbytes: int, **setting
     return at(low)
 
 
-def _passes(module: nn.Module, inputs: tuple[Tensor, ...], *, training: bool, copies: bool) -> int:
+def _passes(fresh: Callable[[], nn.Module], inputs: tuple[Tensor, ...], *, training: bool, copies: bool) -> int:
     """The most bytes alive at once that were not alive before."""
-    live = _Live([*module.parameters(), *module.buffers(), *inputs], copies=copies)
-    try:
-        with quiet(), torch.set_grad_enabled(training), live:
-            output = Path(module)(*inputs)
-            if training:
-                _loss(output).backward()  # type: ignore[no-untyped-call]  # torch has no types here
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise DoesNotFit(f"the input does not go through: {str(error).splitlines()[0]}") from error
-    return live.peak
+    first: Exception | None = None
+    for home in HOMES:
+        module = fresh()
+        live = _Live([*module.parameters(), *module.buffers(), *inputs], copies=copies)
+        try:
+            with home(), quiet(), torch.set_grad_enabled(training), live:
+                output = Path(module)(*inputs)
+                if training:
+                    _loss(output).backward()  # type: ignore[no-untyped-call]  # torch has no types here
+        except (RuntimeError, ValueError, TypeError) as error:
+            first = first or error
+            continue
+        return live.peak
+    if isinstance(first, StriateError):
+        raise first
+    raise DoesNotFit(f"the input does not go through: {str(first).splitlines()[0]}") from first
 
 
 def _loss(output: Any) -> Tensor:

@@ -5,7 +5,7 @@ pass passes by. The copy that is walked has no hooks of others, and the module i
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -20,8 +20,14 @@ from striate.nets.mode import Mode
 from striate.nets.shapes import result
 from striate.nets.trace import Path, hollow
 
-__all__ = ["prepared", "record"]
+__all__ = ["HOMES", "prepared", "quiet", "record"]
 
+# Where tensors are made that a forward makes on no device by name: on the CPU, so that a module may draw a number and
+# decide by it; or else, when that refuses to meet the others, beside them.
+HOMES: tuple[Callable[[], contextlib.AbstractContextManager[Any]], ...] = (
+    contextlib.nullcontext,
+    lambda: torch.device("meta"),
+)
 PLUMBING = {"detach", "lift_fresh", "alias"}  # the same tensor under another name: neither work nor memory
 
 
@@ -30,19 +36,24 @@ def record(module: nn.Module, inputs: Sequence[Tensor], *, training: bool = Fals
 
     Raises DoesNotFit where the module refuses them, naming the innermost module that did.
     """
-    copied = prepared(module, training=training)
-    given = tuple(x.detach().to("meta") for x in inputs)
-    recorder = _Recorder()
-    recorder.begin(copied, given)
-    hooks = torch.autograd.graph.saved_tensors_hooks(recorder.saving, lambda kept: kept)
-    try:
-        with torch.enable_grad(), quiet(), hooks, recorder:
-            output = Path(copied)(*given)
-    except Exception as error:  # any module, any exception: all say that these inputs do not go through
-        raise DoesNotFit(recorder.refusal(error)) from error
-    graph = recorder.graph
-    graph.outputs = graph.calls[0].outputs = tuple(recorder.value(x) for x in _tensors(output))
-    return graph
+    refusals: list[tuple[str, Exception]] = []
+    for home in HOMES:
+        recorder = _Recorder()
+        copied = prepared(module, training=training)
+        given = tuple(x.detach().to("meta") for x in inputs)
+        recorder.begin(copied, given)
+        hooks = torch.autograd.graph.saved_tensors_hooks(recorder.saving, lambda kept: kept)
+        try:
+            with home(), torch.enable_grad(), quiet(), hooks, recorder:
+                output = Path(copied)(*given)
+        except Exception as error:  # any module, any exception: all say that these inputs do not go through
+            refusals.append((recorder.refusal(error), error))
+            continue
+        graph = recorder.graph
+        graph.outputs = graph.calls[0].outputs = tuple(recorder.value(x) for x in _tensors(output))
+        return graph
+    words, cause = refusals[0]
+    raise DoesNotFit(words) from cause
 
 
 def prepared(module: nn.Module, *, training: bool) -> nn.Module:
@@ -100,6 +111,7 @@ class _Recorder(Mode):
         self.graph = Graph()
         self._open: list[int] = []
         self._values: dict[int, Value] = {}
+        self._places: dict[tuple[Any, ...], Value] = {}
         self._alive: list[Tensor] = []  # every tensor met: an id, and a storage's, must not be given out twice
         self._storages: dict[int, int] = {}
         self._kept: set[int] = set()
@@ -124,9 +136,13 @@ class _Recorder(Mode):
     def value(self, tensor: Tensor) -> Value:
         """The value that stands for a tensor."""
         known = self._values.get(id(tensor))
-        if known is None:
-            covered = min(tensor.numel() * tensor.itemsize, tensor.untyped_storage().nbytes())
-            known = Value(shape=tuple(tensor.shape), nbytes=covered, storage=self._storage(tensor))
+        if known is None:  # torch may hand out the same tensor as another Python object
+            storage = self._storage(tensor)
+            place = (storage, tuple(tensor.shape), tensor.stride(), tensor.storage_offset(), tensor.dtype)
+            known = self._places.get(place)
+            if known is None:
+                covered = min(tensor.numel() * tensor.itemsize, tensor.untyped_storage().nbytes())
+                known = self._places[place] = Value(shape=place[1], nbytes=covered, storage=storage)
             self._values[id(tensor)] = known
             self._alive.append(tensor)
         return known
