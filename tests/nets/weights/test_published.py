@@ -70,8 +70,13 @@ def test_the_table_is_whole() -> None:
             assert entry.source.startswith("https://")
             preprocess = Preprocess.from_dict(entry.preprocess)
             assert preprocess.size == (entry.crop, entry.crop)
-            if net in NETS:
-                assert NETS[net].input_size in {(entry.crop, entry.crop), (32, 32)}
+            assert NETS[net].input_size == (entry.crop, entry.crop)
+
+
+def test_every_published_file_is_of_a_net_with_torchvisions_names() -> None:
+    """Which `test_torchvision_names` compares, net by net."""
+    compared = {path.stem for path in (Path(__file__).parents[1] / "torchvision").glob("*.json")}
+    assert set(PUBLISHED) == compared
 
 
 def test_inception_is_prepared_as_torchvision_prepares_it() -> None:

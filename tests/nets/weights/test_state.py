@@ -1,6 +1,7 @@
 """Weights of every kind of file, and what transfer may change of them."""
 
 import os
+import re
 import sys
 import types
 from pathlib import Path
@@ -17,6 +18,7 @@ from striate.nets import create_model
 from striate.nets.imported import import_weights
 from striate.nets.weights import load_model, save_model
 from striate.nets.weights.state import read_state
+from striate.nets.weights.transfer import adapted
 
 
 def saved(tmp_path: Path, held: Any, **how: Any) -> Path:
@@ -121,6 +123,27 @@ def test_grey_images_see_the_sum_of_the_filters(tmp_path: Path) -> None:
     with torch.inference_mode():
         torch.testing.assert_close(grey(x), colour(x.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-5)
     assert grey.notes == ("conv1.weight is summed over its 3 channels: the net takes grey images",)
+
+
+def test_auxiliary_heads_may_be_left_out(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        whole, headless = create_model("googlenet"), create_model("googlenet", auxiliary=False)
+    found, notes = adapted(headless, whole.state_dict())
+    assert set(found) == set(headless.state_dict())
+    assert notes == ("the auxiliary heads of the weights are left out: the net has none",)
+    kept, notes = adapted(whole, whole.state_dict())
+    assert set(kept) == set(whole.state_dict())
+    assert notes == ()
+
+
+def test_densenets_published_names(tmp_path: Path) -> None:
+    """As torchvision's own loader renames them: `norm.1` and `conv.2` within a dense layer, nothing else."""
+    with torch.device("meta"):
+        names = list(create_model("densenet121").state_dict())
+    dotted = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12]\.)", r"\1.\2", name): torch.zeros(1) for name in names}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in dotted
+    assert "features.norm0.weight" in dotted
+    assert list(read_state(saved(tmp_path, dotted))) == names
 
 
 def test_any_other_difference_is_listed(tmp_path: Path) -> None:

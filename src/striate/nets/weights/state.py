@@ -2,10 +2,12 @@
 
 A file of `torch.save` is a pickle, which can hold code. It is opened with `weights_only`, which runs none, and a file
 that needs any is refused. What people wrap a state in is taken off: a `state_dict` among other things, `module.` before
-every name (left behind by training on several devices).
+every name (left behind by training on several devices). DenseNet's published files are older than torch 0.4.1, which
+stopped allowing dots in the names of modules; their `norm.1` is everybody's `norm1` since.
 """
 
 import pickle
+import re
 from pathlib import Path
 
 import torch
@@ -18,6 +20,7 @@ __all__ = ["read_state"]
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")  # under which training scripts keep a state
 PREFIX = "module."
+DOTTED = re.compile(r"(.*denselayer\d+\.(?:norm|conv))\.([12]\..+)")
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -60,4 +63,5 @@ def _unwrapped(held: object, path: Path) -> dict[str, Tensor]:
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise StriateError(f"{path} holds {name!r} of type {type(value).__name__} among its tensors")
     prefixed = all(name.startswith(PREFIX) for name in held)
-    return {name.removeprefix(PREFIX) if prefixed else name: value for name, value in held.items()}
+    names = {name: name.removeprefix(PREFIX) if prefixed else name for name in held}
+    return {DOTTED.sub(r"\1\2", names[name]): value for name, value in held.items()}

@@ -1,8 +1,9 @@
 """Weights of one net into another that differs from it in what transfer changes, and in nothing else.
 
-Two differences are expected, made up for, and said: another number of classes (the layer that gives the scores keeps
-its fresh weights), and grey images for a net that saw colour (the filters of its first layer are summed over the
-channels, which is what the old net computes for a grey image given three times). Anything else is refused elsewhere.
+Three differences are expected, made up for, and said: another number of classes (the layer that gives the scores keeps
+its fresh weights), grey images for a net that saw colour (the filters of its first layer are summed over the channels,
+which is what the old net computes for a grey image given three times), and auxiliary heads that the net is built
+without. Anything else is refused elsewhere.
 """
 
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from striate.nets.net import Net
 __all__ = ["adapted", "classes_in"]
 
 COLOURS = 3
+AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # heads of GoogLeNet and Inception-v3 that only train
 
 
 def adapted(net: Net, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
@@ -32,6 +34,10 @@ def adapted(net: Net, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], tu
         if coloured and net.spec.in_chans == 1 and wanted == (len(tensor), 1, *tensor.shape[2:]):
             found[name] = tensor.sum(1, keepdim=True)
             notes.append(f"{name} is summed over its {COLOURS} channels: the net takes grey images")
+    heads = [name for name in tensors if name.startswith(AUXILIARY) and name not in state]
+    if heads and not any(name.startswith(AUXILIARY) for name in state):
+        found = {name: tensor for name, tensor in found.items() if name not in heads}
+        notes.append("the auxiliary heads of the weights are left out: the net has none")
     return found, tuple(notes)
 
 
