@@ -80,4 +80,5 @@ def _mean_of_relu(mean: Tensor, variance: Tensor) -> Tensor:
     deviation = variance.clamp_min(torch.finfo(variance.dtype).tiny).sqrt()
     z = mean / deviation
     density = torch.exp(-z.square() / 2) / math.sqrt(2 * math.pi)
-    return mean * torch.special.ndtr(z) + deviation * density
+    average: Tensor = mean * torch.special.ndtr(z) + deviation * density
+    return average

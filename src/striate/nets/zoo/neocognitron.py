@@ -11,6 +11,8 @@ classes. Images may be negative, cells may not: they enter as an on and an off p
 stage, as in 1980.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -37,7 +39,9 @@ class SCells(nn.Module):
         self.excitatory = nn.Parameter(torch.empty(planes, channels, KERNEL, KERNEL))  # a, before softplus
         self.inhibitory = nn.Parameter(torch.zeros(planes))  # b, before softplus
         self.register_buffer("falloff", _gaussian(KERNEL).expand(1, channels, -1, -1) / channels)  # c, sums to one
-        nn.init.normal_(self.excitatory, -3.0, 1.0)  # a of about 0.08, spread over a factor of three either way
+        fan_in = channels * KERNEL**2
+        # softplus(x) is about exp(x) here: a begins near one over the fan in, so that excitation balances inhibition
+        nn.init.normal_(self.excitatory, -math.log(fan_in), 1.0)
 
     def forward(self, u: Tensor) -> Tensor:
         drive = F.conv2d(u, F.softplus(self.excitatory), padding=KERNEL // 2)

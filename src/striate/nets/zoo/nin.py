@@ -76,13 +76,13 @@ class NetworkInNetwork(Net):
                     layers.append(nn.Dropout(p))
         self.features = nn.Sequential(*layers)
         self.stages = tuple(stages)
-        self.classifier = nn.Sequential(nn.Conv2d(channels, spec.num_classes, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
-        output = self.classifier[0]
+        output = nn.Conv2d(channels, spec.num_classes, 1)
+        self.classifier = nn.Sequential(output, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
         he(self, convolutions="fan_in", output=output)
         nn.init.normal_(output.weight, 0.0, 0.01)  # as published: this output has a ReLU behind it
 
     def head(self, f: Tensor) -> Tensor:
-        scores: Tensor = self.classifier(f).flatten(1)
+        scores: Tensor = self.classifier(f)
         return scores
 
 

@@ -28,16 +28,16 @@ class TwoStreams(nn.Module):
 
     def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
-        self.half = width // 2
+        self.kept = width // 2
         self.conv = nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False)
-        self.shortcut = nn.Identity() if stride == 1 and channels == width else Subsample(self.half, stride)
+        self.shortcut = nn.Identity() if stride == 1 and channels == width else Subsample(self.kept, stride)
         self.bn = nn.BatchNorm2d(width)
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv(x)
-        residual = y[:, : self.half] + self.shortcut(x[:, : x.shape[1] // 2])
-        out: Tensor = self.relu(self.bn(torch.cat([residual, y[:, self.half :]], 1)))
+        residual = y[:, : self.kept] + self.shortcut(x[:, : x.shape[1] // 2])
+        out: Tensor = self.relu(self.bn(torch.cat([residual, y[:, self.kept :]], 1)))
         return out
 
 

@@ -68,13 +68,13 @@ class SqueezeNet(Net):
         self.stages = tuple(stages)
         output = nn.Conv2d(channels, spec.num_classes, 1)
         self.classifier = nn.Sequential(
-            nn.Dropout(probability("dropout", dropout)), output, nn.ReLU(), nn.AdaptiveAvgPool2d(1)
+            nn.Dropout(probability("dropout", dropout)), output, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
         )
         he(self, convolutions="fan_in", output=output)
         nn.init.normal_(output.weight, 0.0, 0.01)  # as its authors' prototxt: this output has a ReLU behind it
 
     def head(self, f: Tensor) -> Tensor:
-        scores: Tensor = self.classifier(f).flatten(1)
+        scores: Tensor = self.classifier(f)
         return scores
 
 
