@@ -120,6 +120,15 @@ class TestAuxiliaryHeads:
             net = create_model(name, num_classes=3, auxiliary=False)
         assert net.forward_with_auxiliary(torch.empty(2, 3, 96, 96, device="meta"))[1] == []
 
+    def test_the_papers_googlenet_says_it_too(self) -> None:
+        with torch.device("meta"):
+            net = create_model("googlenet2014", num_classes=3)
+        net.forward_with_auxiliary(torch.empty(2, 3, 79, 79, device="meta"))
+        with pytest.raises(
+            DoesNotFit, match=r"sees 4×5 px and needs 5×5; train on images of at least 79×79, or create"
+        ):
+            net.forward_with_auxiliary(torch.empty(2, 3, 78, 79, device="meta"))
+
     def test_inception_says_how_large_an_image_training_needs(self) -> None:
         with torch.device("meta"):
             net = create_model("inception_v3", num_classes=3)

@@ -19,6 +19,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
+from striate.arithmetic import DoesNotFit
 from striate.nets.layers import LocalResponseNorm
 from striate.nets.net import Net, NetSpec, Stage
 from striate.nets.zoo.entry import Entry
@@ -66,11 +67,14 @@ class Inception(nn.Module):
 class AuxiliaryHead(nn.Module):
     """Scores from the middle: maps [N, C, h, w] → [N, classes], for training only.
 
+    Raises DoesNotFit for maps that the paper's pool cannot take.
+
     The paper's average pool 5×5/3 makes 4×4 of its 14×14; `adaptive` is torchvision's pool, which always makes 4×4.
     """
 
     def __init__(self, channels: int, classes: int, unit: _Unit, *, adaptive: bool) -> None:
         super().__init__()
+        self.adaptive = adaptive
         exact = nn.AdaptiveAvgPool2d(4)  # leaves 4×4 alone
         self.pool = exact if adaptive else nn.Sequential(nn.AvgPool2d(5, stride=3), exact)
         self.conv = unit(channels, 128, 1)
@@ -80,6 +84,11 @@ class AuxiliaryHead(nn.Module):
         self.fc2 = nn.Linear(1024, classes)
 
     def forward(self, f: Tensor) -> Tensor:
+        if not self.adaptive and min(f.shape[2:]) < 5:
+            raise DoesNotFit(
+                f"the auxiliary head of googlenet2014 sees {f.shape[2]}×{f.shape[3]} px and needs 5×5; train on "
+                "images of at least 79×79, or create the net with auxiliary=False"
+            )
         y = self.conv(self.pool(f)).flatten(1)  # N × 2048
         scores: Tensor = self.fc2(self.dropout(self.relu(self.fc1(y))))
         return scores
