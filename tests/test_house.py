@@ -79,7 +79,8 @@ def test_torchvision_and_timm_are_never_imported() -> None:
 @pytest.mark.parametrize(
     "args",
     [["--help"], ["--version"], *([name, "--help"] for name in ("train", "evaluate", "predict", "models", "recipes")),
-     ["data", "--help"], ["data", "info", "--help"], ["data", "check", "--help"], ["doctor", "--help"]],
+     ["data", "--help"], ["data", "info", "--help"], ["data", "check", "--help"], ["doctor", "--help"],
+     ["convert", "--help"]],
     ids=" ".join,
 )  # fmt: skip
 def test_help_does_not_wait_for_torch(args: list[str]) -> None:

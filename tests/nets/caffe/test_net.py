@@ -161,3 +161,18 @@ def test_shared_parameters_are_one() -> None:
         create_model(
             "caffe", num_classes=2, in_chans=2, input_size=(6, 6), prototxt=text.replace("pad: 1 }", "pad: 2 }", 1)
         )
+
+
+def test_transfer_from_its_own_model_file(tmp_path: Path) -> None:
+    old = net()
+    torch.save(old.state_dict(), tmp_path / "old.pth")
+    made = net(num_classes=9, pretrained=tmp_path / "old.pth")
+    assert made.notes == ("layers.features begins anew: the weights know 4 classes and the net has 9",)
+    assert torch.equal(made.layers.get_submodule("conv1").weight, old.layers.get_submodule("conv1").weight)
+
+
+def test_it_exports_as_one_graph() -> None:
+    made = net().eval()
+    x = torch.rand(1, 3, 12, 12)
+    exported = torch.export.export(made, (x,)).module()
+    torch.testing.assert_close(exported(x), made(x))

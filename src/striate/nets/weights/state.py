@@ -8,6 +8,7 @@ stopped allowing dots in the names of modules; their `norm.1` is everybody's `no
 
 import pickle
 import re
+import warnings
 from pathlib import Path
 
 import torch
@@ -39,7 +40,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 def _unpickled(path: Path) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch remarks on odd protocols, which then load or are refused
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "Unsupported" in str(error) or "GLOBAL" in str(error):
             raise StriateError(

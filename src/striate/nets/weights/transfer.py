@@ -52,11 +52,12 @@ def _scoring(net: Net, tensors: dict[str, Tensor]) -> list[str]:
     layers = [
         name
         for name, module in net.named_modules()
-        if isinstance(module, nn.Linear | nn.Conv2d)
-        and len(module.weight) == net.spec.num_classes
+        if isinstance(weight := getattr(module, "weight", None), nn.Parameter)
+        and weight.ndim > 1
+        and len(weight) == net.spec.num_classes
         and f"{name}.weight" in tensors
         and len(tensors[f"{name}.weight"]) != net.spec.num_classes
-        and tensors[f"{name}.weight"].shape[1:] == module.weight.shape[1:]
+        and tensors[f"{name}.weight"].shape[1:] == weight.shape[1:]
     ]
     counts = {len(tensors[f"{name}.weight"]) for name in layers}
     return layers if len(counts) == 1 else []
