@@ -98,6 +98,10 @@ def test_the_largest_batch_fits_and_one_more_does_not(
     assert above.peak_nbytes > budget
 
 
+def test_the_search_ends() -> None:
+    assert largest_batch(nn.Linear(1, 1), (1, 1), 10**15).batch_size == 2**20
+
+
 def test_what_cannot_fit_is_said() -> None:
     with pytest.raises(StriateError, match=r"^not even one image fits 1,000 bytes: [\d,]+ are needed; use a smaller"):
         largest_batch(chain(1), (WIDTH,), 1000)

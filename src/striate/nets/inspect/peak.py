@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from striate.arithmetic import OPTIMIZER_COPIES, DoesNotFit
 from striate.errors import StriateError, unknown
 from striate.nets.inspect.given import Input, inputs_for
-from striate.nets.inspect.record import HOMES, prepared, quiet
+from striate.nets.inspect.record import HOMES, REFUSALS, prepared, quiet
 from striate.nets.net import Net
 from striate.nets.shapes import Shapes
 from striate.nets.trace import Path
@@ -114,8 +114,7 @@ def memory(
                 _checkpointed(copied, path)
         return copied
 
-    copied = fresh()
-    peak = _passes(fresh, given, training=training, copies=device == "cpu")
+    copied, peak = _passes(fresh, given, training=training, copies=device == "cpu")
     trained = [p for p in copied.parameters() if p.requires_grad]
     weights = sum(p.numel() for p in trained)
     mixed = training and precision != "fp32"  # as autocast does it: 32 bits, and a copy in 16 during the passes
@@ -140,6 +139,7 @@ def largest_batch(module: nn.Module, input: Input, budget_nbytes: int, **setting
     """The largest batch whose peak is within `budget_nbytes`, and that peak; `settings` are those of `memory`.
 
     Two traces give the line that the peak nearly is; the answer is confirmed by traces at it and one image above it.
+    Nobody needs more than MOST_IMAGES, where the search ends.
 
     Raises StriateError when not even one image fits.
     """
@@ -159,15 +159,12 @@ def largest_batch(module: nn.Module, input: Input, budget_nbytes: int, **setting
             "use a smaller input, a leaner optimizer or checkpointing"
         )
     low, high = 1, 2
-    while high <= MOST_IMAGES and fits(high):
+    while fits(high):
+        if high == MOST_IMAGES:
+            return at(high)
         slope = max(1, (at(high).peak_nbytes - at(low).peak_nbytes) // (high - low))
-        low, high = high, high + max(1, (budget_nbytes - at(high).peak_nbytes) // slope)
-        if high == low + 1 or not fits(high):
-            break
-    while high <= MOST_IMAGES and fits(high):
-        low, high = high, high + 1
-    if high > MOST_IMAGES:
-        return at(low)
+        room = budget_nbytes - at(high).peak_nbytes
+        low, high = high, min(MOST_IMAGES, high + max(1, room // slope))
     while high - low > 1:
         slope = max(1, (at(high).peak_nbytes - at(low).peak_nbytes) // (high - low))
         guess = low + (budget_nbytes - at(low).peak_nbytes) // slope
@@ -176,8 +173,10 @@ def largest_batch(module: nn.Module, input: Input, budget_nbytes: int, **setting
     return at(low)
 
 
-def _passes(fresh: Callable[[], nn.Module], inputs: tuple[Tensor, ...], *, training: bool, copies: bool) -> int:
-    """The most bytes alive at once that were not alive before."""
+def _passes(
+    fresh: Callable[[], nn.Module], inputs: tuple[Tensor, ...], *, training: bool, copies: bool
+) -> tuple[nn.Module, int]:
+    """A copy that went through, and the most bytes alive at once that were not alive before."""
     first: Exception | None = None
     for home in HOMES:
         module = fresh()
@@ -187,10 +186,10 @@ def _passes(fresh: Callable[[], nn.Module], inputs: tuple[Tensor, ...], *, train
                 output = Path(module)(*inputs)
                 if training:
                     _loss(output).backward()  # type: ignore[no-untyped-call]  # torch has no types here
-        except (RuntimeError, ValueError, TypeError) as error:
+        except REFUSALS as error:
             first = first or error
             continue
-        return live.peak
+        return module, live.peak
     if isinstance(first, StriateError):
         raise first
     raise DoesNotFit(f"the input does not go through: {str(first).splitlines()[0]}") from first

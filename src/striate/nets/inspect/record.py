@@ -20,7 +20,7 @@ from striate.nets.mode import Mode
 from striate.nets.shapes import result
 from striate.nets.trace import Path, hollow
 
-__all__ = ["HOMES", "prepared", "quiet", "record"]
+__all__ = ["HOMES", "REFUSALS", "prepared", "quiet", "record"]
 
 # Where tensors are made that a forward makes on no device by name: on the CPU, so that a module may draw a number and
 # decide by it; or else, when that refuses to meet the others, beside them.
@@ -28,6 +28,7 @@ HOMES: tuple[Callable[[], contextlib.AbstractContextManager[Any]], ...] = (
     contextlib.nullcontext,
     lambda: torch.device("meta"),
 )
+REFUSALS = (RuntimeError, ValueError, TypeError, IndexError)  # how torch says that an input does not go through
 PLUMBING = {"detach", "lift_fresh", "alias"}  # the same tensor under another name: neither work nor memory
 
 
@@ -46,7 +47,7 @@ def record(module: nn.Module, inputs: Sequence[Tensor], *, training: bool = Fals
         try:
             with home(), torch.enable_grad(), quiet(), hooks, recorder:
                 output = Path(copied)(*given)
-        except Exception as error:  # any module, any exception: all say that these inputs do not go through
+        except REFUSALS as error:
             refusals.append((recorder.refusal(error), error))
             continue
         graph = recorder.graph
