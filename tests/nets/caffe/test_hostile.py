@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -292,6 +293,38 @@ def test_unknown_fields_are_named_and_not_read(tmp_path: Path) -> None:
         "line 3: swish_param is not known here and was not read",
         "line 4: odd is not known here and was not read",
     ]
+
+
+def test_a_softmax_that_only_a_loss_reads_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    path.write_text(
+        NET + 'layer { name: "a" type: "Accuracy" bottom: "prob" bottom: "label" top: "a" }'
+        'layer { name: "l" type: "Data" top: "label" include { phase: TRAIN } }'
+    )
+    made = convert(path)
+    assert made.net.graph.output_name == "ip"
+    assert {row.name: row.status for row in made.layers}["prob"] == "left out: the net gives scores"
+    assert convert(path, output="prob").net.graph.output_name == "prob"
+    assert says(path, None, output="prop") == "NET: unknown output 'prop'; did you mean 'prob'?"
+    assert says(path, None, resize=(4, 9)) == "images brought to 4×9 px have no middle of 6×6 px"
+    assert says(path, None, classes="ab") == "NET gives 3 scores and 2 class names were given"
+
+
+def test_every_type_of_the_old_format(model_of: Any) -> None:
+    """What both formats can say computes the same in both; blobs of four sides included."""
+    types = ["ABSVAL", "BNLL", "DROPOUT", "EXP", "FLATTEN", "LRN", "POWER", "RELU", "SIGMOID", "SPLIT", "TANH"]
+    kinds = ["AbsVal", "BNLL", "Dropout", "Exp", "Flatten", "LRN", "Power", "ReLU", "Sigmoid", "Split", "TanH"]
+    for old, new in zip(types, kinds, strict=True):
+        found = []
+        for word, kind, convolution in (("layers", old, "CONVOLUTION"), ("layer", f'"{new}"', '"Convolution"')):
+            text = layer(
+                f'{word} {{ name: "c" type: {convolution} bottom: "data" top: "c" convolution_param {{ num_output: 2 '
+                f'kernel_size: 3 }} }} {word} {{ name: "x" type: {kind} bottom: "c" top: "x" }}'
+            )
+            prototxt, weights, _ = model_of(text, old=word == "layers")
+            net = convert(prototxt, weights).net
+            found.append(net.head(net.features(torch.full((1, 3, 8, 8), 0.1))))
+        assert torch.equal(*found), old
 
 
 def test_both_formats_in_one_file_is_read_as_caffe_does() -> None:

@@ -66,6 +66,8 @@ def convert(
     shape = image or input_shape(message, graph.source_layer, graph.source_name, path)
     if shape is None:
         raise StriateError(f"{path} does not say the size of its images; give it: --image 3x32x32 (channels first)")
+    if resize is not None and (resize[0] < shape[1] or resize[1] < shape[2]):
+        raise StriateError(f"images brought to {resize[0]}×{resize[1]} px have no middle of {shape[1]}×{shape[2]} px")
     average, kind, whole = _mean(mean, said, shape)
     count = _classes(graph, shape, path)
     if count > MOST_CLASSES:
@@ -91,7 +93,7 @@ def convert(
     )
     net, found, extra = _filled(card, None if weights is None else Path(weights), average)
     notes = [f"{path}, {line} is not known here and was not read" for line in look_over(text, path)]
-    notes += [f"{name} is an output as well; --output {name} gives it instead" for name in graph.other_outputs]
+    notes += [f"{name} is an output as well; --blob {name} gives it instead" for name in graph.other_outputs]
     if said.mean_file and mean is None:
         notes.append(f"the net was trained with the mean of {said.mean_file}; give it with --mean, or answers suffer")
     return Converted(net=net.eval(), card=card, layers=(*_reports(net, found, shape), *extra), notes=tuple(notes))

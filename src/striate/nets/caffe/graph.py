@@ -126,7 +126,7 @@ class _Wiring:
 
 
 def _towards(wiring: _Wiring, output: str, dropped: list[Dropped], path: object) -> Graph:
-    taken = {bottom for step in wiring.steps for bottom in step.bottoms}
+    taken = {bottom for step in wiring.steps if step.layer.type not in SINKS for bottom in step.bottoms}
     computing = []
     for step in wiring.steps:
         final_softmax = step.layer.type == "Softmax" and not taken & set(step.tops)

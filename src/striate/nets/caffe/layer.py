@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.nets.caffe.messages import choice
+from striate.nets.caffe.messages import choice, message_class
 from striate.nets.caffe.read import blob
 
 __all__ = ["Layer", "layers_of"]
@@ -47,8 +47,10 @@ class Layer:
     decay_mult: tuple[float, ...] = ()
 
     def settings(self, kind: str) -> Any:
-        """The message `kind`_param, with Caffe's defaults where the layer says nothing."""
-        return getattr(self.message, f"{kind}_param")
+        """The message `kind`_param, with Caffe's defaults where the layer, or its whole format, says nothing."""
+        name = f"{kind}_param"
+        holder = self.message if name in self.message.DESCRIPTOR.fields_by_name else message_class("LayerParameter")()
+        return getattr(holder, name)
 
     def blobs(self, where: object) -> list[NDArray[np.float32]]:
         """The layer's numbers. Raises StriateError, naming `where`, for a blob whose numbers do not fill its shape."""
