@@ -89,6 +89,8 @@ template nb::ndarray<const std::int64_t> contiguous(nb::handle, std::size_t, con
                                                     const std::string&);
 template nb::ndarray<const float> contiguous(nb::handle, std::size_t, const std::string&, const std::string&,
                                              const std::string&);
+template nb::ndarray<const double> contiguous(nb::handle, std::size_t, const std::string&, const std::string&,
+                                              const std::string&);
 
 std::int64_t whole_number(nb::handle given, std::int64_t low, std::int64_t high, const std::string& where,
                           const std::string& what) {

@@ -3,7 +3,7 @@
 
 NB_MODULE(_native, module) {
     using namespace striate::bindings;
-    module.doc() = "The native core of striate: pixels to tensors, resizing, counter-based random numbers.";
+    module.doc() = "The native core of striate: pixels to tensors, resizing, counter-based random numbers, convolutions.";
     nanobind::register_exception_translator([](const std::exception_ptr& thrown, void*) {
         try {
             std::rethrow_exception(thrown);
@@ -15,4 +15,6 @@ NB_MODULE(_native, module) {
     define_random(module);
     define_convert(module);
     define_resize(module);
+    define_gemm(module);
+    define_conv(module);
 }

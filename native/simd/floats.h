@@ -1,0 +1,75 @@
+// One register of floats, for the instruction set this file is compiled for.
+//
+// `lanes` floats wide: 16 (AVX-512), 8 (AVX2) or 4 (the compiler's own vectors, which every target has). Fused where the
+// set fuses; the portable one rounds the product too. As everything that kernels use, it lives in the namespace of
+// its set (simd/vector.h says why).
+#pragma once
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#include <cstdint>
+#include <cstring>
+
+namespace striate::STRIATE_ISA_NAMESPACE {
+
+#if defined(__AVX512F__)
+
+using Floats = __m512;
+constexpr int lanes = 16;
+
+inline Floats zeros() { return _mm512_setzero_ps(); }
+inline Floats all(float x) { return _mm512_set1_ps(x); }
+inline Floats load(const float* from) { return _mm512_loadu_ps(from); }
+inline void store(float* to, Floats x) { _mm512_storeu_ps(to, x); }
+inline __mmask16 first_lanes(std::int64_t count) { return static_cast<__mmask16>((1u << count) - 1u); }
+inline Floats load_first(const float* from, std::int64_t count) {  // the other lanes are zero; count ≤ lanes
+    return _mm512_maskz_loadu_ps(first_lanes(count), from);
+}
+inline void store_first(float* to, Floats x, std::int64_t count) { _mm512_mask_storeu_ps(to, first_lanes(count), x); }
+inline Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }  // a·b + c
+
+#elif defined(__AVX2__)
+
+using Floats = __m256;
+constexpr int lanes = 8;
+
+inline Floats zeros() { return _mm256_setzero_ps(); }
+inline Floats all(float x) { return _mm256_set1_ps(x); }
+inline Floats load(const float* from) { return _mm256_loadu_ps(from); }
+inline void store(float* to, Floats x) { _mm256_storeu_ps(to, x); }
+inline __m256i first_lanes(std::int64_t count) {
+    const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), index);
+}
+inline Floats load_first(const float* from, std::int64_t count) { return _mm256_maskload_ps(from, first_lanes(count)); }
+inline void store_first(float* to, Floats x, std::int64_t count) { _mm256_maskstore_ps(to, first_lanes(count), x); }
+inline Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+
+#else
+
+typedef float Floats __attribute__((vector_size(16)));
+constexpr int lanes = 4;
+
+inline Floats zeros() { return Floats{}; }
+inline Floats all(float x) { return Floats{x, x, x, x}; }
+inline Floats load(const float* from) {
+    Floats x;
+    std::memcpy(&x, from, sizeof x);
+    return x;
+}
+inline void store(float* to, Floats x) { std::memcpy(to, &x, sizeof x); }
+inline Floats load_first(const float* from, std::int64_t count) {
+    Floats x{};
+    std::memcpy(&x, from, static_cast<std::size_t>(count) * sizeof(float));
+    return x;
+}
+inline void store_first(float* to, Floats x, std::int64_t count) {
+    std::memcpy(to, &x, static_cast<std::size_t>(count) * sizeof(float));
+}
+inline Floats multiply_add(Floats a, Floats b, Floats c) { return a * b + c; }
+
+#endif
+
+}  // namespace striate::STRIATE_ISA_NAMESPACE
