@@ -46,5 +46,6 @@ void define_gemm(nb::module_& module);
 void define_random(nb::module_& module);
 void define_resize(nb::module_& module);
 void define_system(nb::module_& module);
+void define_winograd(nb::module_& module);
 
 }  // namespace striate::bindings

@@ -4,67 +4,11 @@
 #include <array>
 #include <memory>
 
-#include "bindings/arrays.h"
+#include "bindings/conv_shape.h"
 
 namespace striate::bindings {
 
 namespace {
-
-constexpr std::int64_t largest_side = std::int64_t{1} << 31;  // sums and products of sides stay far from overflow
-constexpr std::int64_t largest_output = std::int64_t{1} << 40;  // values
-
-// What the three functions share, as Python gives it.
-struct Settings {
-    nb::handle stride, padding, dilation, groups;
-};
-
-template <std::size_t Count>
-std::array<std::int64_t, Count> numbers_of(nb::handle given, std::int64_t low, const std::string& where,
-                                           const std::string& what, const std::string& expected) {
-    nb::sequence entries;
-    if (!nb::try_cast(given, entries, false) || nb::isinstance<nb::str>(given) || nb::len(entries) != Count) {
-        type_error(where, what + " must be " + expected + ", not " + nb::cast<std::string>(nb::repr(given)));
-    }
-    std::array<std::int64_t, Count> numbers{};
-    for (std::size_t i = 0; i < Count; ++i) {
-        numbers[i] = whole_number(entries[i], low, largest_side, where, what + "[" + std::to_string(i) + "]");
-    }
-    return numbers;
-}
-
-// The shape for `images` with `in` maps of height × width px and filters [out, in_per_group, kernel…].
-ConvShape shape_of(const std::string& where, const Settings& given, std::int64_t images, std::int64_t in,
-                   std::array<std::int64_t, 2> size, std::int64_t out, std::int64_t in_per_group,
-                   std::array<std::int64_t, 2> kernel) {
-    const auto stride = numbers_of<2>(given.stride, 1, where, "stride", "(down, across)");
-    const auto padding = numbers_of<4>(given.padding, 0, where, "padding", "(top, bottom, left, right)");
-    const auto dilation = numbers_of<2>(given.dilation, 1, where, "dilation", "(down, across)");
-    const std::int64_t groups = whole_number(given.groups, 1, largest_side, where, "groups");
-    const auto axis = [&](int i) {
-        return Axis{.size = size[i],
-                    .kernel = kernel[i],
-                    .stride = stride[i],
-                    .low = padding[2 * i],
-                    .high = padding[2 * i + 1],
-                    .dilation = dilation[i]};
-    };
-    const ConvShape shape{.batch = images, .in = in, .out = out, .groups = groups, .rows = axis(0), .columns = axis(1)};
-    if (in_per_group * groups != in || out % groups != 0) {
-        value_error(where, std::to_string(groups) + " groups of filters on " + std::to_string(in_per_group) +
-                               " maps each, " + std::to_string(out) + " in all, do not fit images of " +
-                               std::to_string(in) + " maps");
-    }
-    if (kernel[0] < 1 || kernel[1] < 1) value_error(where, "a filter has at least one tap along each axis");
-    for (int i = 0; i < 2; ++i) {
-        const Axis& one = i == 0 ? shape.rows : shape.columns;
-        if (one.out() < 1) {
-            value_error(where, std::string(i == 0 ? "height " : "width ") + std::to_string(one.size) + " + padding " +
-                                   std::to_string(one.low + one.high) + " is less than the " +
-                                   std::to_string(one.extent()) + " px that a filter spans");
-        }
-    }
-    return shape;
-}
 
 template <typename T>
 using Array4 = nb::ndarray<const T>;
@@ -132,7 +76,7 @@ template <typename T>
 nb::object backward_data(nb::handle grad, nb::handle weight, nb::handle input_size, const Settings& given) {
     const std::string where = "reference_conv2d_backward_data";
     const auto dy = maps<T>(grad, where, "grad"), filters = maps<T>(weight, where, "weight");
-    const auto size = numbers_of<2>(input_size, 1, where, "input_size", "(height, width)");
+    const auto size = pair_of(input_size, 1, where, "input_size", "(height, width)");
     const std::int64_t groups = whole_number(given.groups, 1, largest_side, where, "groups");
     const ConvShape shape = shape_of(where, given, side(dy, 0), side(filters, 1) * groups, size, side(filters, 0),
                                      side(filters, 1), {side(filters, 2), side(filters, 3)});
@@ -145,7 +89,7 @@ template <typename T>
 nb::object backward_weights(nb::handle x, nb::handle grad, nb::handle kernel_size, const Settings& given) {
     const std::string where = "reference_conv2d_backward_weights";
     const auto images = maps<T>(x, where, "x"), dy = maps<T>(grad, where, "grad");
-    const auto kernel = numbers_of<2>(kernel_size, 1, where, "kernel_size", "(height, width)");
+    const auto kernel = pair_of(kernel_size, 1, where, "kernel_size", "(height, width)");
     const std::int64_t groups = whole_number(given.groups, 1, largest_side, where, "groups");
     const ConvShape shape = shape_of(where, given, side(images, 0), side(images, 1), {side(images, 2), side(images, 3)},
                                      side(dy, 1), side(images, 1) / groups, kernel);

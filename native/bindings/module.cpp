@@ -17,4 +17,5 @@ NB_MODULE(_native, module) {
     define_resize(module);
     define_gemm(module);
     define_conv(module);
+    define_winograd(module);
 }

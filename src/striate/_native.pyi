@@ -1,10 +1,11 @@
-"""The native core (native/): pixels to tensors, resizing, counter-based random numbers.
+"""The native core (native/): pixels to tensors, resizing, counter-based random numbers, convolutions.
 
 Every function releases the GIL while it computes. Arrays are NumPy's or anything that speaks DLPack (torch tensors in
 main memory). ValueError, TypeError and IndexError carry one line that names the function, the argument and the remedy.
 """
 
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from torch import Tensor
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Floats: TypeAlias = npt.NDArray[np.float32] | Tensor
 Filter: TypeAlias = Literal["box", "bilinear", "bicubic", "lanczos"]
+Number = TypeVar("Number", np.float32, np.float64)
 Isa: TypeAlias = Literal["reference", "portable", "avx2", "avx512"]
 
 def isa() -> str:
@@ -88,4 +90,72 @@ def resize(image: Bytes, height: int, width: int, filter: Filter = "bilinear", *
     """uint8[height, width, C]: `image` uint8[H, W, C] resampled with antialiasing, equal to Pillow's bit for bit.
 
     Raises ValueError for an empty image, a side below 1, an unknown filter.
+    """
+
+def matmul(
+    a: npt.NDArray[np.float32], b: npt.NDArray[np.float32], threads: int = 1, *, isa: Isa | None = None
+) -> npt.NDArray[np.float32]:
+    """float32[M, N]: the product of a float32[M, K] and b float32[K, N], of any strides.
+
+    The same bits for every number of threads. Raises ValueError when the sizes do not meet.
+    """
+
+def reference_conv2d(
+    x: npt.NDArray[Number],
+    weight: npt.NDArray[Number],
+    bias: npt.NDArray[Number] | None,
+    *,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+) -> npt.NDArray[Number]:
+    """[N, K, P, Q]: the convolution of x [N, C, H, W] with weight [K, C / groups, h, w], all float32 or all float64.
+
+    By the obvious loops, sums in double: what every faster way is held against. stride and dilation are (down, across),
+    padding is (top, bottom, left, right). Raises ValueError and TypeError, with the numbers, for what does not fit.
+    """
+
+def reference_conv2d_backward_data(
+    grad: npt.NDArray[Number],
+    weight: npt.NDArray[Number],
+    input_size: Sequence[int],
+    *,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+) -> npt.NDArray[Number]:
+    """[N, C, H, W]: the gradient with respect to x of (H, W) = `input_size`, from that with respect to the output."""
+
+def reference_conv2d_backward_weights(
+    x: npt.NDArray[Number],
+    grad: npt.NDArray[Number],
+    kernel_size: Sequence[int],
+    *,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+) -> npt.NDArray[Number]:
+    """[K, C / groups, h, w]: the gradient with respect to the weights, from that with respect to the output."""
+
+def winograd_conv2d(
+    x: npt.NDArray[np.float32],
+    weight: npt.NDArray[np.float32],
+    bias: npt.NDArray[np.float32] | None,
+    *,
+    padding: Sequence[int],
+    groups: int = 1,
+    m: int = 4,
+    relu: bool = False,
+    channels_last: bool = False,
+    threads: int = 1,
+    isa: Isa | None = None,
+) -> npt.NDArray[np.float32]:
+    """float32[N, K, P, Q]: a 3×3 convolution of stride 1 by Winograd's F(m×m, 3×3), m = 2, 4 or 6.
+
+    x float32[N, C, H, W], or [N, H, W, C] with `channels_last`, and then so is the result; weight
+    float32[K, C / groups, 3, 3]; padding (top, bottom, left, right). The error grows with m: docs/design/conv.md. The
+    same bits for every number of threads. Raises ValueError and TypeError, with the numbers, for what does not fit.
     """
