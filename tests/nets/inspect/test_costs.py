@@ -237,6 +237,36 @@ def test_a_module_may_draw_a_number_and_decide_by_it() -> None:
     assert cost(Chance(), (2, 3), training=True).macs == 18
 
 
+def test_modules_that_cannot_be_walked_are_refused() -> None:
+    with pytest.raises(StriateError, match=r"^0 \(LazyLinear\) has parameters without a shape yet; call it once"):
+        cost(nn.Sequential(nn.LazyLinear(4)), (2, 3))
+
+    class Torn(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x if x.sum() > 0 else -x
+
+    with pytest.raises(DoesNotFit, match=r"^Torn cannot take 2×3: Tensor.item\(\) cannot be called on meta tensors"):
+        cost(Torn(), (2, 3))
+
+
+@pytest.mark.parametrize(
+    ("module", "input", "params", "macs"),
+    [
+        (nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 3)), (3, 8, 8), 108 + 4 + 4, 108 * 36),
+        (nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular"), (3, 8, 8), 112, 108 * 64),
+        (nn.Conv2d(3, 4, (2, 5), padding="same"), (3, 8, 8), 124, 120 * 64),
+        (nn.Conv2d(3, 4, 3), torch.empty(3, 8, 8), 112, 108 * 36),
+        (nn.LSTMCell(3, 4), (2, 3), 4 * 4 * (3 + 4 + 2), 2 * 4 * 4 * (3 + 4)),
+        (nn.Linear(3, 4).double(), (2, 3), 16, 24),
+    ],
+)
+def test_modules_of_every_make(module: nn.Module, input: object, params: int, macs: int) -> None:
+    found = cost(module, input)
+    assert (found.params, found.macs, found.unknown) == (params, macs, ())
+    held = sum(p.numel() * p.itemsize for p in module.parameters())
+    assert striate.memory(module, input).parameters_nbytes == held
+
+
 def test_refusals_name_the_layer() -> None:
     with pytest.raises(DoesNotFit, match=r"^lenet5 cannot take 8×8 images with 3 channels: features.c3 \(conv 5×5\)"):
         cost(create_model("lenet5"), (3, 8, 8))

@@ -105,10 +105,12 @@ def memory(
         raise StriateError(f"a batch has at least 1 image, got {batch_size}")
     training = optimizer is not None
     given = tuple(_batch(x, batch_size).to("meta") for x in inputs_for(module, input))
-    given = tuple(x.to(PRECISIONS[precision]) if x.is_floating_point() else x for x in given)
+    narrow = PRECISIONS[precision] if precision != "fp32" else None  # a net of doubles stays one
+    given = tuple(x.to(narrow) if narrow and x.is_floating_point() else x for x in given)
 
     def fresh() -> nn.Module:
-        copied = prepared(module, training=training).to(PRECISIONS[precision])
+        copied = prepared(module, training=training)
+        copied = copied.to(narrow) if narrow else copied
         if training and checkpointing:
             for path in _blocks(module) if checkpointing is True else checkpointing:
                 _checkpointed(copied, path)

@@ -5,6 +5,7 @@ pass passes by. The copy that is walked has no hooks of others, and the module i
 """
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from striate.arithmetic import DoesNotFit
+from striate.errors import StriateError
 from striate.nets.describe import describe
 from striate.nets.inspect.graph import Call, Graph, Operation, Parameter, Value
 from striate.nets.mode import Mode
@@ -58,7 +60,16 @@ def record(module: nn.Module, inputs: Sequence[Tensor], *, training: bool = Fals
 
 
 def prepared(module: nn.Module, *, training: bool) -> nn.Module:
-    """A copy on the meta device, in the mode asked for, whose floating-point parameters want gradients as theirs do."""
+    """A copy on the meta device, in the mode asked for, whose floating-point parameters want gradients as theirs do.
+
+    Raises StriateError for modules that cannot be walked: scripted ones, and lazy ones that have no shapes yet.
+    """
+    for name, part in module.named_modules():
+        where = f"{name} ({type(part).__name__})" if name else type(part).__name__
+        if isinstance(part, torch.jit.ScriptModule):
+            raise StriateError(f"{where} is a scripted module, which cannot be walked; give what it was scripted from")
+        if any(nn.parameter.is_lazy(parameter) for parameter in part.parameters(recurse=False)):
+            raise StriateError(f"{where} has parameters without a shape yet; call it once on an input first")
     copied = hollow(module).train(training)
     wanted = dict(module.named_parameters(remove_duplicate=False))
     for name, parameter in copied.named_parameters(remove_duplicate=False):
@@ -69,11 +80,14 @@ def prepared(module: nn.Module, *, training: bool) -> nn.Module:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """No fused paths that hide their operators, no draw from the global generator, single images in batch norm."""
+    """No fused paths that hide their operators, no draw from the global generator, single images in batch norm, and no
+    warnings: those are for whoever really runs the module.
+    """
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.random.fork_rng(devices=[]), _SingleImages():
+        with torch.random.fork_rng(devices=[]), _SingleImages(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
