@@ -77,7 +77,8 @@ def test_evaluate_other_data_as_json(world: Path, tmp_path: Path, capsys: pytest
 
 def test_evaluate_says_what_is_not_there(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "nothing"]) == 1
-    assert capsys.readouterr().err == "striate evaluate: error: no model file or run nothing, and no published weights of that name\n"
+    message = "no model file or run nothing, and no published weights of that name"
+    assert capsys.readouterr().err == f"striate evaluate: error: {message}\n"
     assert main(["evaluate", str(world / "run"), "--part", "tset"]) == 1
     assert "did you mean 'test'?" in capsys.readouterr().err
     assert main(["evaluate", str(world / "run"), "--device", "abacus"]) == 1

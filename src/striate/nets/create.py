@@ -26,11 +26,11 @@ def create_model(
     only checked against it; without it the net is made for the size it was published for. `settings` are the net's
     own, see `model_info(name).settings`. The weights drawn depend on `torch.manual_seed` alone.
 
-    `pretrained` is True or "published" for the published weights, the name of one of them ("resnet50-11ad3fa6"), a hub's
-    ("hf:owner/name"), or a file of safetensors or of torch.save, whose tensors have this net's names and shapes.
-    Another number of classes, and grey images in place of coloured ones, are made up for; `net.notes` says how.
-    `offline`, or the environment's STRIATE_OFFLINE, fetches nothing. With published weights, `net.preprocess` says how
-    their images were prepared.
+    `pretrained` is True or "published" for the published weights, the name of one of them ("resnet50-11ad3fa6"), a
+    hub's ("hf:owner/name"), or a file of safetensors or of torch.save, whose tensors have this net's names and shapes.
+    Another number of classes, grey images in place of coloured ones and auxiliary heads left out are made up for;
+    `net.notes` says how. `offline`, or the environment's STRIATE_OFFLINE, fetches nothing. With published weights,
+    `net.preprocess` says how their images were prepared.
 
     Raises StriateError for a name, a setting or weights that cannot be used, DoesNotFit for an input size that a layer
     cannot take.

@@ -56,3 +56,15 @@ def test_squeezenet_names_photographs(shared_data: Path, tmp_path: Path) -> None
         among += wanted in called
     assert abs(first - 57) <= 1
     assert abs(among - 73) <= 1
+
+
+def test_a_cifar_resnet_as_it_circulates(shared_data: Path) -> None:
+    """Names under `state_dict` and behind `module.`; `test_cifar_weights` counts how often it is right."""
+    path = shared_data / "resnet-cifar10-th" / "pretrained_models" / "resnet20-12fca82f.th"
+    held = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    net = create_model("resnet20", num_classes=10, pretrained=path)
+    assert net.notes == ()
+    assert torch.equal(net.linear.weight, held["module.linear.weight"])
+    assert torch.equal(net.layer3[2].bn2.running_var, held["module.layer3.2.bn2.running_var"])
+    transferred = create_model("resnet20", num_classes=2, in_chans=1, pretrained=path)
+    assert len(transferred.notes) == 2
