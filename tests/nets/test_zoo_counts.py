@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from striate.nets import LayerRow, Net, create_model, layer_table
+from striate.nets import LayerRow, Net, NetSpec, create_model, layer_table
+from striate.nets.zoo.swapout import SwapoutNet
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -47,9 +48,6 @@ def params(net: Net) -> int:
 )
 def test_cifar_nets(name: str, settings: dict[str, int], millions: float, digits: int) -> None:
     if settings:  # W×4 is not a name of its own
-        from striate.nets import NetSpec
-        from striate.nets.zoo.swapout import SwapoutNet
-
         spec = NetSpec(name=name, num_classes=10, in_chans=3, input_size=(32, 32))
         net: Net = SwapoutNet(spec, 20, settings["wide"])
     else:
@@ -60,7 +58,7 @@ def test_cifar_nets(name: str, settings: dict[str, int], millions: float, digits
 @pytest.mark.parametrize(
     ("name", "settings", "ours", "printed"),
     [
-        ("swapout20", {}, 1.08, 1.09),  # W×2: their convolutions have biases, which the batch norms undo
+        ("swapout20", {}, 1.08, 1.09),  # W×2: with a bias in every convolution it would be 1.09
         ("rir18", {}, 9.47, 10.3),  # the split of 16 layers over three widths is not printed
         ("fractalnet20", {}, 33.7, 38.6),  # 35 convolutions of the printed widths are 33.7 million
     ],

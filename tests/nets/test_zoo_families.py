@@ -143,6 +143,18 @@ def test_memory_efficient_densenet_has_the_same_gradients() -> None:
         net(x).square().sum().backward()
     for (name, p), q in zip(nets[0].named_parameters(), nets[1].parameters(), strict=True):
         torch.testing.assert_close(p.grad, q.grad, msg=name)
+    for (name, p), q in zip(nets[0].named_buffers(), nets[1].buffers(), strict=True):
+        torch.testing.assert_close(p, q, msg=name)  # a batch that is normalised twice counts once
+
+
+def test_memory_efficient_densenet_goes_back_twice() -> None:
+    net = tiny_densenet(memory_efficient=True)
+    loss = net(torch.randn(4, 3, 32, 32)).square().sum()
+    loss.backward(retain_graph=True)
+    once = net.features.conv0.weight.grad.clone()
+    loss.backward()
+    torch.testing.assert_close(net.features.conv0.weight.grad, 2 * once)
+    assert {int(v) for k, v in net.state_dict().items() if k.endswith("num_batches_tracked")} == {1}
 
 
 def test_densenet_layers_see_all_before_them() -> None:

@@ -10,6 +10,7 @@ recomputes, in the backward pass, what was concatenated, normalised and squeezed
 memory grows with the depth instead of its square, for about a fifth more time.
 """
 
+import contextlib
 from collections import OrderedDict
 
 import torch
@@ -49,7 +50,8 @@ class DenseLayer(nn.Module):
 
     def forward(self, so_far: list[Tensor]) -> Tensor:
         if self.memory_efficient and self.training and torch.is_grad_enabled():
-            squeezed = checkpoint(self._squeeze, *so_far, use_reentrant=False)
+            again = (contextlib.nullcontext(), Forgetting(self.norm1))
+            squeezed = checkpoint(self._squeeze, *so_far, use_reentrant=False, context_fn=lambda: again)
         else:
             squeezed = self._squeeze(*so_far)
         y: Tensor = self.dropout(self.conv2(self.relu2(self.norm2(squeezed))))
@@ -58,6 +60,21 @@ class DenseLayer(nn.Module):
     def _squeeze(self, *so_far: Tensor) -> Tensor:
         y: Tensor = self.conv1(self.relu1(self.norm1(torch.cat(so_far, 1))))
         return y
+
+
+class Forgetting:
+    """A context to recompute a batch norm in: the batch has been counted in its running averages already."""
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        self.norm, self.momentum = norm, norm.momentum
+
+    def __enter__(self) -> None:
+        self.norm.momentum = 0.0
+
+    def __exit__(self, *error: object) -> None:
+        self.norm.momentum = self.momentum
+        if self.norm.num_batches_tracked is not None:
+            self.norm.num_batches_tracked.sub_(1)
 
 
 class DenseBlock(nn.Module):
