@@ -233,6 +233,9 @@ def test_giant_claims_take_no_memory(files: tuple[Path, Path]) -> None:
     assert "16000000×1×3×3 in the net" in says(prototxt, weights)
     prototxt.write_text(text.replace("num_output: 3", "num_output: 16000000"))
     assert says(prototxt, weights) == "NET: ip has 16,000,000 values, which are no class scores"
+    prototxt.write_text(text.replace("num_output: 3", "num_output: 200000"))
+    message = "the prototxt asks for 51,200,160,200,000 parameters, more than any net here (1,073,741,824)"
+    assert says(prototxt, None) == message
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 64 << 10  # KiB
 

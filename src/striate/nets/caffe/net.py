@@ -23,6 +23,8 @@ from striate.nets.net import Net, NetSpec
 
 __all__ = ["CaffeNet", "parameter_groups"]
 
+MOST_PARAMETERS = 1 << 30  # 4 GiB of them; VGG-19 has 144 million. A prototxt can claim any number in one line
+
 
 class CaffeNet(Net):
     """x [N, C, H, W], RGB or grey, in units of bytes → features → scores [N, num_classes].
@@ -69,6 +71,11 @@ class CaffeNet(Net):
         self.train()
         device = torch.get_default_device()
         if device.type != "meta":
+            count = sum(parameter.numel() for parameter in self.parameters())
+            if count > MOST_PARAMETERS:
+                raise StriateError(
+                    f"{where} asks for {count:,} parameters, more than any net here ({MOST_PARAMETERS:,})"
+                )
             self.to_empty(device=device)
             self._begin()
 
