@@ -19,7 +19,8 @@ from pathlib import Path
 
 CASES = [
     "lenet5:2048", "resnet20:512", "resnet56:256", "plain20:512", "alexnet2012:64", "alexnet:64", "vgg11:8", "vgg16:8",
-    "vgg16_bn:4", "resnet18:16", "resnet34:16", "resnet50:8", "resnet101:4",
+    "vgg16_bn:4", "resnet18:16", "resnet34:16", "resnet50:8", "resnet101:4", "squeezenet1_0:16", "googlenet:8",
+    "inception_v3:4", "densenet121:8",
 ]  # fmt: skip
 
 CHILD = """

@@ -146,7 +146,7 @@ def test_tensors_that_die_early_are_not_counted_late() -> None:
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="resident peaks are Linux's")
 @pytest.mark.parametrize(("name", "batch"), [("resnet20", 256), ("alexnet", 32)])
 def test_a_real_process_grows_by_what_was_said(name: str, batch: int, zoo: Callable[[str], Net]) -> None:
-    """Within 10 %; benchmarks/memory_estimate.py has thirteen nets."""
+    """Within 10 %; benchmarks/memory_estimate.py has seventeen nets."""
     script = Path(__file__).parents[3] / "benchmarks" / "memory_estimate.py"
     done = subprocess.run(
         [sys.executable, "-c", f"import runpy; m = runpy.run_path({str(script)!r}); "
