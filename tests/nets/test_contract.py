@@ -14,7 +14,9 @@ DEEPER |= {f"{kind}{n}" for kind in ("resnet", "plain") for n in (44, 56, 110)}
 DEEPER |= {f"preact_resnet{n}" for n in (101, 152, 110, 164, 1001)} | {"wrn40_1", "wrn40_2", "wrn40_4", "wrn16_8"}
 DEEPER |= {"densenet161", "densenet169", "densenet201", "deeply_fused56_20", "fractalnet40", "ror56"}
 SHAPED = [name for name in list_models() if name not in DEEPER]  # a deeper net has more of the same blocks
-EASY = {"auxiliary": False}  # auxiliary heads are no part of `forward`; test_auxiliary.py holds them to their contract
+WITHOUT_HEADS = {
+    "auxiliary": False
+}  # auxiliary heads are no part of `forward`; test_auxiliary.py holds them to their contract
 SMALL = ["two_layer", "mlp", "lenet5", "resnet20", "resnet32", "plain20", "plain32"]
 
 
@@ -103,7 +105,7 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
     size = model_info(name).input_size
     real = name in SMALL
     with torch.device("cpu" if real else "meta"):
-        net = create_model(name, num_classes=3, **(EASY if "auxiliary" in model_info(name).settings else {}))
+        net = create_model(name, num_classes=3, **(WITHOUT_HEADS if "auxiliary" in model_info(name).settings else {}))
         x = torch.randn(2, 3, *size)
     net(x).square().sum().backward()
     missing = [path for path, p in net.named_parameters() if p.grad is None]

@@ -151,8 +151,8 @@ REFUSED_BY_NAME = [
         "unknown setting of lenet5 'actvation'; did you mean 'activation'? (lenet5 takes: activation, pool)",
     ),
     (
-        {"name": "resnet20", "widths": 3},
-        "unknown setting of resnet20 'widths'; resnet20 takes none",
+        {"name": "plain20", "widths": 3},
+        "unknown setting of plain20 'widths'; plain20 takes none",
     ),
     ({"name": "lenet5", "activation": "gelu"}, "unknown activation 'gelu'; did you mean 'relu'?"),
     ({"name": "lenet5", "pool": 3}, "unknown pool '3'; choose from max, avg"),
