@@ -5,17 +5,22 @@ at, for ten crops are worth two points more than one. A net of which only errors
 """
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-__all__ = ["Accuracy", "published_accuracies"]
+__all__ = ["Accuracy", "accuracy_of_weights", "published_accuracies"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """Shares of 1; `top1` is None where only the top-5 error was printed. `protocol`: crops and their size."""
+    """Shares of 1; `top1` is None where only the top-5 error was printed. `protocol`: crops and their size.
 
+    `weights` is the file that has this accuracy, as `nets.weights` names it; empty where it was not published.
+    """
+
+    weights: str
     top1: float | None
     top5: float
     protocol: str
@@ -29,21 +34,39 @@ class Accuracy:
 
 @cache
 def published_accuracies() -> dict[str, Accuracy]:
-    """By the zoo's names; nets that nobody measured on ImageNet are not among them.
+    """By the zoo's names; nets that nobody measured on ImageNet are not among them. The default weights of a net count.
 
     >>> published_accuracies()["resnet50"].top1
     0.7613
     """
+    found: dict[str, Accuracy] = {}
+    for net, accuracy in _rows():
+        found.setdefault(net, accuracy)
+    return found
+
+
+def accuracy_of_weights(name: str) -> Accuracy | None:
+    """That of one file of published weights.
+
+    >>> accuracy_of_weights("resnet50-11ad3fa6").top1
+    0.80858
+    """
+    return next((accuracy for _, accuracy in _rows() if accuracy.weights == name), None)
+
+
+def _rows() -> Iterator[tuple[str, Accuracy]]:
     text = resources.files("striate.nets").joinpath("accuracies.csv").read_text(encoding="utf-8")
-    return {
-        row["net"]: Accuracy(
-            top1=_share(row["top1"]) if row["top1"] else None,
-            top5=_share(row["top5"]),
-            protocol=row["protocol"],
-            source=row["source"],
+    for row in csv.DictReader(text.splitlines()):
+        yield (
+            row["net"],
+            Accuracy(
+                weights=row["weights"],
+                top1=_share(row["top1"]) if row["top1"] else None,
+                top5=_share(row["top5"]),
+                protocol=row["protocol"],
+                source=row["source"],
+            ),
         )
-        for row in csv.DictReader(text.splitlines())
-    }
 
 
 def _share(percent: str) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from striate.errors import StriateError
+from striate.nets.accuracies import accuracy_of_weights
 from striate.nets.create import create_model
 from striate.nets.net import Net
 from striate.nets.weights.model_file import ModelCard, load_model
@@ -33,6 +34,7 @@ def load_trained(model: str | Path, *, classes: Sequence[str] = (), offline: boo
     if published is None:
         net, card = load_model(model)
     else:
+        accuracy = accuracy_of_weights(published.name)
         net = create_model(published.net, num_classes=published.classes, pretrained=published.name, offline=offline)
         card = ModelCard(
             net=published.net,
@@ -41,7 +43,7 @@ def load_trained(model: str | Path, *, classes: Sequence[str] = (), offline: boo
             input_size=(published.crop, published.crop),
             preprocess=published.preprocess,
             data="imagenet",
-            metrics={"top1": published.top1, "top5": published.top5, "source": published.source},
+            metrics=dataclasses.asdict(accuracy) if accuracy else {},
         )
     if classes:
         if len(classes) != len(card.classes):

@@ -1,11 +1,10 @@
-"""Weights that torchvision publishes for nets of our zoo: names, addresses, preprocessing, how good they are.
+"""Weights that torchvision publishes for nets of our zoo: names, addresses, preprocessing.
 
 A name ends in the first eight digits of the file's SHA-256, which is all that the publisher states of it. They are
 checked; the whole digest is recorded when a file first arrives, and every later download is held to that.
 
-Accuracies (top-1 and top-5 of ImageNet's 50,000 validation images, one central crop) are those of torchvision's page
-"Models and pre-trained weights". GoogLeNet's and Inception's files were trained on values of −1…1; torchvision turns
-its usual normalisation into that inside the net (`transform_input`), here it is the preprocessing.
+How good they are is in `nets/accuracies.csv`. GoogLeNet's and Inception's files were trained on values of −1…1;
+torchvision turns its usual normalisation into that inside the net (`transform_input`), here it is the preprocessing.
 """
 
 import os
@@ -28,12 +27,10 @@ HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """One file: its `name` without ending, top-1 and top-5 accuracy in per cent, and how its images were prepared."""
+    """One file: its `name` without ending, and how its images were prepared."""
 
     net: str
     name: str
-    top1: float
-    top5: float
     crop: int = 224  # px
     resize: int = 256  # px, of the short side
     normalisation: tuple[tuple[float, ...], tuple[float, ...]] = IMAGENET
@@ -63,44 +60,42 @@ class Published:
 
 
 def _table(*rows: tuple[Any, ...]) -> dict[str, tuple[Published, ...]]:
-    """Rows of (net, file, top-1, top-5, other settings) by net; the first row of a net is its default."""
+    """Rows of (net, file, other settings) by net; the first row of a net is its default."""
     found: dict[str, tuple[Published, ...]] = {}
-    for net, name, top1, top5, *more in rows:
+    for net, name, *more in rows:
         settings = more[0] if more else {}
-        found[net] = (*found.get(net, ()), Published(net=net, name=name, top1=top1, top5=top5, **settings))
+        found[net] = (*found.get(net, ()), Published(net=net, name=name, **settings))
     return found
 
 
 PUBLISHED = _table(
-    ("alexnet", "alexnet-owt-7be5be79", 56.522, 79.066),
-    ("vgg11", "vgg11-8a719046", 69.020, 88.628),
-    ("vgg13", "vgg13-19584684", 69.928, 89.246),
-    ("vgg16", "vgg16-397923af", 71.592, 90.382),
-    ("vgg19", "vgg19-dcbb9e9d", 72.376, 90.876),
-    ("vgg11_bn", "vgg11_bn-6002323d", 70.370, 89.810),
-    ("vgg13_bn", "vgg13_bn-abd245e5", 71.586, 90.374),
-    ("vgg16_bn", "vgg16_bn-6c64b313", 73.360, 91.516),
-    ("vgg19_bn", "vgg19_bn-c79401a0", 74.218, 91.842),
-    ("resnet18", "resnet18-f37072fd", 69.758, 89.078),
-    ("resnet34", "resnet34-b627a593", 73.314, 91.420),
-    ("resnet50", "resnet50-0676ba61", 76.130, 92.862),
-    ("resnet50", "resnet50-11ad3fa6", 80.858, 95.434, {"resize": 232}),  # trained anew with a longer recipe
-    ("resnet101", "resnet101-63fe2227", 77.374, 93.546),
-    ("resnet152", "resnet152-394f9c45", 78.312, 94.046),
-    ("wide_resnet50_2", "wide_resnet50_2-95faca4d", 78.468, 94.086),
-    ("wide_resnet101_2", "wide_resnet101_2-32ee1156", 78.848, 94.284),
-    ("squeezenet1_0", "squeezenet1_0-b66bff10", 58.092, 80.420),
-    ("squeezenet1_1", "squeezenet1_1-b8a52dc0", 58.178, 80.624),
-    ("densenet121", "densenet121-a639ec97", 74.434, 91.972),
-    ("densenet161", "densenet161-8d451a50", 77.138, 93.560),
-    ("densenet169", "densenet169-b2777c0a", 75.600, 92.806),
-    ("densenet201", "densenet201-c1103571", 76.896, 93.370),
-    ("googlenet", "googlenet-1378be20", 69.778, 89.530, {"normalisation": HALF}),
+    ("alexnet", "alexnet-owt-7be5be79"),
+    ("vgg11", "vgg11-8a719046"),
+    ("vgg13", "vgg13-19584684"),
+    ("vgg16", "vgg16-397923af"),
+    ("vgg19", "vgg19-dcbb9e9d"),
+    ("vgg11_bn", "vgg11_bn-6002323d"),
+    ("vgg13_bn", "vgg13_bn-abd245e5"),
+    ("vgg16_bn", "vgg16_bn-6c64b313"),
+    ("vgg19_bn", "vgg19_bn-c79401a0"),
+    ("resnet18", "resnet18-f37072fd"),
+    ("resnet34", "resnet34-b627a593"),
+    ("resnet50", "resnet50-0676ba61"),
+    ("resnet50", "resnet50-11ad3fa6", {"resize": 232}),  # trained anew with a longer recipe
+    ("resnet101", "resnet101-63fe2227"),
+    ("resnet152", "resnet152-394f9c45"),
+    ("wide_resnet50_2", "wide_resnet50_2-95faca4d"),
+    ("wide_resnet101_2", "wide_resnet101_2-32ee1156"),
+    ("squeezenet1_0", "squeezenet1_0-b66bff10"),
+    ("squeezenet1_1", "squeezenet1_1-b8a52dc0"),
+    ("densenet121", "densenet121-a639ec97"),
+    ("densenet161", "densenet161-8d451a50"),
+    ("densenet169", "densenet169-b2777c0a"),
+    ("densenet201", "densenet201-c1103571"),
+    ("googlenet", "googlenet-1378be20", {"normalisation": HALF}),
     (
         "inception_v3",
         "inception_v3_google-0cc3c7bd",
-        77.294,
-        93.450,
         {"crop": 299, "resize": 342, "normalisation": HALF},
     ),
 )
