@@ -29,7 +29,11 @@ def test_models_verbose_states_the_published_cost(capsys: pytest.CaptureFixture[
     assert round(row["macs"] / 1e9, 1) == 1.8
     assert row["input"] == [224, 224]
     head, line = told(capsys, "models", "resnet18", "-v").splitlines()
-    assert head.split() == ["net", "input", "params", "macs", "source", "settings"]
+    assert head.split("  ")[0] == "net"
+    assert head.replace("memory MiB", "memory").replace("sees px", "sees").split() == [
+        "net", "input", "params", "macs", "memory", "sees", "top-1", "top-5", "weights", "source", "settings",
+    ]  # fmt: skip
+    assert (row["sees px"], row["top-1"], row["weights"]) == (435, 0.69758, ["resnet18-f37072fd"])
     assert line.split()[:3] == ["resnet18", "224×224", "11,689,512"]
 
 

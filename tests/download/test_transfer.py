@@ -81,7 +81,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server():
     handler = type("Handler", (Handler,), {"plans": {}})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         running.plans = handler.plans
         running.url = f"http://127.0.0.1:{running.server_port}"
@@ -314,7 +314,7 @@ def test_a_server_that_falls_silent(server, tmp_path):
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent) as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         silent = Remote(urls=(f"http://127.0.0.1:{running.server_port}/file",), md5="0" * 32)
         with pytest.raises(StriateError, match="timed out"):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from striate.cli import inspect_more
 from striate.cli.failure import UsageError
 from striate.cli.table import print_json, print_table
 
@@ -49,6 +50,15 @@ def inspect(
     fits: Annotated[
         str | None, typer.Option("--fits", metavar="16GB", help="The largest batch whose peak is within this much.")
     ] = None,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Also what cheaper layers would save, of a model file with their error.")
+    ] = False,
+    field: Annotated[
+        tuple[str, Path] | None,
+        typer.Option(
+            "--field", metavar="LAYER FILE.png", help="Measure and draw where the middle unit of LAYER looks."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
     html: Annotated[
@@ -72,12 +82,56 @@ def inspect(
         from striate.cli.inspect_page import write_page
 
         write_page(html, [(cost, memory) for cost, memory in found])
+    more = [_More(name, shape, classes, suggest, field, alone=len(nets) == 1) for name in nets]
     if as_json:
-        print_json([_as_dict(cost, memory, view) for cost, memory in found])
+        print_json(
+            [_as_dict(cost, memory, view) | one.as_dict() for (cost, memory), one in zip(found, more, strict=True)]
+        )
     elif as_csv:
         _print_csv([(cost.name, row) for cost, _ in found for row in cost.by(view)])
     else:
         _print(found, view, fits)
+        for one in more:
+            one.print()
+
+
+class _More:
+    """What was asked beyond costs, of one net."""
+
+    def __init__(
+        self,
+        name: str,
+        shape: tuple[int, ...] | None,
+        classes: int,
+        suggest: bool,
+        field: tuple[str, Path] | None,
+        *,
+        alone: bool,
+    ) -> None:
+        self.name = name
+        self.suggestions = self.field = None
+        if suggest:
+            net, own = _net(name, shape, classes, weights=_is_file(name))
+            self.suggestions = inspect_more.suggestions(net, shape or own)
+        if field is not None:
+            if not alone:
+                raise UsageError("--field draws one net; give one")
+            net, own = _net(name, shape, classes, weights=True)
+            self.field, self.path = inspect_more.draw(net, shape or own, *field), field[1]
+
+    def print(self) -> None:
+        if self.suggestions is not None:
+            inspect_more.print_suggestions(self.name, self.suggestions)
+        if self.field is not None:
+            inspect_more.print_field(self.name, self.field, self.path)
+
+    def as_dict(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if self.suggestions is not None:
+            found["suggestions"] = [inspect_more.suggestion_dict(one) for one in self.suggestions]
+        if self.field is not None:
+            found["measured_field"] = inspect_more.field_dict(self.field)
+        return found
 
 
 @contextlib.contextmanager
@@ -110,21 +164,33 @@ def _inspected(
     return found, memory(net, shape or own, batch_size=batch_size, **settings)
 
 
-def _net(name: str, shape: tuple[int, ...] | None, classes: int) -> tuple["nn.Module", tuple[int, ...]]:
-    """The net without its weights, and the input it is made for."""
-    from striate.nets import create_model, list_models
+def _net(
+    name: str, shape: tuple[int, ...] | None, classes: int, *, weights: bool = False
+) -> tuple["nn.Module", tuple[int, ...]]:
+    """The net and the input it is made for; without its weights unless they are asked for."""
+    from striate.nets import create_model
     from striate.nets.inspect import weightless
-    from striate.nets.weights import read_card
+    from striate.nets.weights import load_model, read_card
 
-    if name not in list_models() and (Path(name).exists() or Path(name).suffix):
+    made = contextlib.nullcontext if weights else weightless
+    if _is_file(name):
         card = read_card(name)
-        with weightless():
-            return card.build(), (card.in_chans, *card.input_size)
+        own = (card.in_chans, *card.input_size)
+        if weights:
+            return load_model(name)[0], own
+        with made():
+            return card.build(), own
     channels, *sides = shape or (3,)
     size = (sides[0], sides[1]) if len(sides) == 2 else None
-    with weightless():
+    with made():
         net = create_model(name, num_classes=classes, in_chans=channels, input_size=size)
     return net, (channels, *net.spec.input_size)
+
+
+def _is_file(name: str) -> bool:
+    from striate.nets import list_models
+
+    return name not in list_models() and (Path(name).exists() or bool(Path(name).suffix))
 
 
 def _shape(text: str) -> tuple[int, ...]:

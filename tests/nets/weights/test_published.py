@@ -44,7 +44,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publi
     served.mkdir()
     (served / f"{name}.pth").write_bytes(buffer.getvalue())
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(served)))
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     monkeypatch.setattr(table, "ADDRESS", f"http://127.0.0.1:{server.server_port}/{{}}.pth")
     monkeypatch.setenv("STRIATE_WEIGHTS_DIR", str(tmp_path / "cache"))
