@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from striate.errors import StriateError
-from striate.nets.weights import load_model
+from striate.nets.weights import load_model, save_model
 from striate.train import Ended, reporter_for, settings_from, start
 from striate.train.health import Diverged
 from striate.train.log import read_log
@@ -70,6 +70,20 @@ def test_one_seed_gives_one_run_and_another_gives_another(tmp_path: Path, quick:
     a, b, c = ((tmp_path / name / "last.safetensors").read_bytes() for name in "abc")
     assert a == b
     assert a != c
+
+
+def test_pretrained_weights_bring_the_preprocessing_they_are_used_to(tmp_path: Path, quick: dict[str, Any]) -> None:
+    train({**quick, "epochs": 1})
+    first = tmp_path / "run" / "last.safetensors"
+    net, card = load_model(first)
+    used_to = {**card.preprocess, "mean": [0.25], "std": [0.75]}
+    save_model(tmp_path / "other.safetensors", net, dataclasses.replace(card, preprocess=used_to))
+    for name, weights in [("tuned", first), ("other", tmp_path / "other.safetensors")]:
+        train({**quick, "name": name, "epochs": 1, "pretrained": str(weights)})
+    _, tuned = load_model(tmp_path / "tuned" / "last.safetensors")
+    _, other = load_model(tmp_path / "other" / "last.safetensors")
+    assert tuned.preprocess == card.preprocess
+    assert (other.preprocess["mean"], other.preprocess["std"]) == ([0.25], [0.75])
 
 
 def test_the_resolved_config_repeats_the_run(tmp_path: Path, quick: dict[str, Any]) -> None:

@@ -57,10 +57,10 @@ def start(settings: Settings, reporter: Reporter) -> Ended:
     data = _open(settings, reporter)
     settings = resolve(settings, data)
     _prepare(settings)
-    preprocess = _fit_preprocess(settings, data)
     net = _build(settings, data)
     for note in net.notes:
         reporter.note(note)
+    preprocess = _choose_preprocess(settings, data, net, reporter)
     settings = _measure(settings, net, data, preprocess, reporter)
     folder = RunFolder.create(settings, default_name=f"{settings.model}-{data.name}")
     settings = settings.replace(name=folder.path.name)
@@ -79,14 +79,14 @@ def resume(path: str | os.PathLike[str], reporter: Reporter, *, workers: int | N
         reporter.note(f"warning: {error}; using the one before it")
     data = _open(settings, reporter)
     _prepare(settings)
+    net = _build(settings, data)
     if checkpoint is None:
         reporter.note(f"{folder.path} has no checkpoint yet: starting from its beginning")
-        preprocess = _fit_preprocess(settings, data)
+        preprocess = _choose_preprocess(settings, data, net, reporter)
     else:
         _check_same_data(checkpoint, data, folder)
         preprocess = Preprocess.from_dict(checkpoint.state["preprocess"])
         reporter.note(f"run {folder.path} goes on after step {checkpoint.step}")
-    net = _build(settings, data)
     return _train(folder, settings, data, preprocess, net, checkpoint, reporter)
 
 
@@ -107,10 +107,16 @@ def _prepare(settings: Settings) -> None:
     _native.keep_memory()
 
 
-def _fit_preprocess(settings: Settings, data: Dataset) -> Preprocess:
+def _choose_preprocess(settings: Settings, data: Dataset, net: Net, reporter: Reporter) -> Preprocess:
+    """Mean and deviation are what the pretrained weights are used to, where that is known, else the training part's."""
     assert settings.size is not None
     assert settings.channels is not None
     size = (settings.size, settings.size)
+    if net.preprocess is not None:
+        known = Preprocess.from_dict(dict(net.preprocess))
+        if known.channels == settings.channels:
+            reporter.note("images are normalised as those that the pretrained weights were trained on")
+            return dataclasses.replace(known, size=size, resize=settings.resize, resize_size=None)
     return Preprocess.fit(data.train, settings.channels, size, resize=settings.resize, threads=max(1, settings.workers))
 
 

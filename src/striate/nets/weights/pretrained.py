@@ -1,14 +1,17 @@
 """What `pretrained` means: the published weights, one of several by name, a hub's, or a file; and loading it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from striate.errors import StriateError
 from striate.nets.net import Net
 from striate.nets.weights.hub import PREFIX, find_on_hub
+from striate.nets.weights.model_file import read_card
 from striate.nets.weights.published import PUBLISHED, Published, find, offline_asked
 from striate.nets.weights.state import read_state
-from striate.nets.weights.tensors import mismatches
+from striate.nets.weights.tensors import mismatches, read_metadata
 from striate.nets.weights.transfer import adapted
 
 __all__ = ["Source", "load_into", "locate"]
@@ -49,8 +52,8 @@ def locate(net: str, pretrained: bool | str | Path, *, offline: bool = False) ->
 def load_into(net: Net, source: Source) -> tuple[str, ...]:
     """Copy the file's tensors into `net`, all or none, and return what was changed to make them fit.
 
-    Also tells the net how its images are to be prepared, where that is published. Raises StriateError listing whatever
-    does not fit beyond the number of classes and grey images for coloured.
+    Also tells the net how its images are to be prepared, where that is published or in a model file's card. Raises
+    StriateError listing whatever does not fit beyond the number of classes and grey images for coloured.
     """
     tensors, notes = adapted(net, read_state(source.path))
     wrong = mismatches(net, tensors)
@@ -59,7 +62,15 @@ def load_into(net: Net, source: Source) -> tuple[str, ...]:
         made = f"{spec.name} with {spec.num_classes} classes and {spec.in_chans} channels"
         raise StriateError(f"{source.path} does not fit {made}: {wrong}")
     net.load_state_dict(tensors, strict=False)  # only num_batches_tracked may be missing: checked above
-    if source.published is not None and net.spec.in_chans == 3:
-        net.preprocess = source.published.preprocess
+    known = source.published.preprocess if source.published is not None else _card_preprocess(source.path)
+    if known and known.get("channels") == net.spec.in_chans:
+        net.preprocess = known
     net.notes = notes
     return notes
+
+
+def _card_preprocess(path: Path) -> Mapping[str, Any]:
+    """What the card of a model file says of its images; nothing for files of tensors alone."""
+    if path.suffix != ".safetensors" or "striate" not in read_metadata(path):
+        return {}
+    return read_card(path).preprocess
