@@ -2,7 +2,8 @@
 
 Same net, same initial weights, same batch size, same images in memory, no noise and no validation on either side. The
 bare loop indexes float tensors that were normalised beforehand; striate's reads bytes. Each measurement is a fresh
-process, the two kinds alternate, and the ratio is of medians:
+process, the kinds alternate, and the ratio is the median over rounds of neighbours' ratios, because a shared machine
+changes its speed by the minute:
 
     python benchmarks/loop.py --mnist FOLDER --cifar FOLDER_OR_ZIP [--rounds 5] [--output results.json]
 
@@ -44,6 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mnist", default=None)
     parser.add_argument("--cifar", default=None)
+    parser.add_argument("--case", default="", help="only cases whose name holds this")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path, default=None)
     parser.add_argument("--one", default=None, help=argparse.SUPPRESS)
@@ -53,6 +55,8 @@ def main() -> None:
         return
     results: dict[str, Any] = {}
     for case, settings in CASES.items():
+        if arguments.case not in case:
+            continue
         rates: dict[str, list[float]] = {kind: [] for kind in KINDS}
         folder = arguments.mnist if settings["data"] == "mnist" else arguments.cifar
         for _ in range(arguments.rounds):
@@ -62,11 +66,14 @@ def main() -> None:
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 rates[kind].append(json.loads(done.stdout.splitlines()[-1]))
         medians = {kind: statistics.median(values) for kind, values in rates.items()}
-        results[case] = {"images_per_second": rates, "median": medians}
-        print(f"{case}, images/s, median of {arguments.rounds} (min–max), ratio to bare")
+        ratios = {
+            kind: statistics.median(ours / bare for ours, bare in zip(values, rates["bare"], strict=True))
+            for kind, values in rates.items()
+        }
+        results[case] = {"images_per_second": rates, "median": medians, "ratio": ratios}
+        print(f"{case}, images/s, median of {arguments.rounds} (min–max), median ratio to the bare loop of its round")
         for kind, values in rates.items():
-            ratio = medians[kind] / medians["bare"]
-            print(f"  {kind:13} {medians[kind]:9,.0f}  ({min(values):,.0f}–{max(values):,.0f})  {ratio:.3f}")
+            print(f"  {kind:13} {medians[kind]:9,.0f}  ({min(values):,.0f}–{max(values):,.0f})  {ratios[kind]:.3f}")
     if arguments.output is not None:
         machine = {"processor": platform.processor(), "cores": os.cpu_count(), "date": time.strftime("%Y-%m-%d")}
         arguments.output.write_text(json.dumps({"machine": machine, "cases": results}, indent=1) + "\n")

@@ -76,7 +76,8 @@ def measured(name: str, batch: int, doing: str) -> int:
 def estimated(name: str, batch: int, doing: str) -> int:
     """What striate says of it beforehand."""
     from striate.nets import create_model
-    from striate.nets.inspect import memory, weightless
+    from striate.nets.inspect import memory
+    from striate.nets.weightless import weightless
 
     with weightless():
         net = create_model(name)

@@ -92,7 +92,7 @@ def test_like_is_dense() -> None:
 def test_a_walk_does_not_load_torchs_compiler(name: str) -> None:
     """It is why the rules are there: loading it takes longer than `import torch`."""
     code = (
-        "import sys, striate\nfrom striate.nets.inspect import weightless\n"
+        "import sys, striate\nfrom striate.nets.weightless import weightless\n"
         f"with weightless(): net = striate.create_model({name!r})\n"
         "striate.cost(net, (3, *net.spec.input_size))\n"
         "print('sympy' in sys.modules, 'torch._dynamo' in sys.modules)"

@@ -169,7 +169,7 @@ def _net(
 ) -> tuple["nn.Module", tuple[int, ...]]:
     """The net and the input it is made for; without its weights unless they are asked for."""
     from striate.nets import create_model
-    from striate.nets.inspect import weightless
+    from striate.nets.weightless import weightless
     from striate.nets.weights import load_model, read_card
 
     made = contextlib.nullcontext if weights else weightless

@@ -60,7 +60,8 @@ def _figures(name: str) -> dict[str, Any]:
     """
     from striate.nets import create_model
     from striate.nets.accuracies import published_accuracies
-    from striate.nets.inspect import cost, memory, weightless
+    from striate.nets.inspect import cost, memory
+    from striate.nets.weightless import weightless
     from striate.nets.weights.published import PUBLISHED
 
     with weightless():
@@ -86,7 +87,8 @@ def _draw(names: list[str], path: Path) -> None:
     from striate.look import Bubble, bubble_chart
     from striate.nets import create_model, model_info
     from striate.nets.accuracies import published_accuracies
-    from striate.nets.inspect import cost, weightless
+    from striate.nets.inspect import cost
+    from striate.nets.weightless import weightless
 
     bubbles = []
     for name in names:

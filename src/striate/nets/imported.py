@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from striate.errors import StriateError
 from striate.nets.create import create_model
 from striate.nets.net import Net
 from striate.nets.registry import build, model_info
+from striate.nets.weightless import weightless
 from striate.nets.weights.model_file import ModelCard
 from striate.nets.weights.published import IMAGENET, PUBLISHED
 from striate.nets.weights.state import read_state
@@ -51,7 +50,7 @@ def import_weights(
     channels, height, width = image or (3, *model_info(model).input_size)
     size = (height, width)
     state = read_state(path)
-    with torch.device("meta"):
+    with weightless():
         count = classes_in(build(model, in_chans=channels, input_size=size), state)
     names = tuple(classes) if classes else tuple(f"class {i}" for i in range(count))
     if len(names) != count:

@@ -10,13 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from striate.arithmetic import DoesNotFit
 from striate.errors import StriateError, unknown
 from striate.nets.caffe import CaffeNet
 from striate.nets.fit import misfit, smallest_side
 from striate.nets.net import Net, NetSpec
+from striate.nets.weightless import weightless
 from striate.nets.zoo import NETS, Entry
 
 __all__ = ["ModelInfo", "build", "list_models", "model_info"]
@@ -96,7 +95,7 @@ def _check(name: str, make: Callable[[tuple[int, int]], Net], size: tuple[int, i
         if min(size) < 1:
             return "an image has at least one pixel"
         try:
-            with torch.device("meta"):
+            with weightless():
                 net = make(size)
         except DoesNotFit as error:
             return str(error)

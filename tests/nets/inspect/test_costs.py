@@ -12,7 +12,8 @@ import striate
 from striate import arithmetic
 from striate.errors import StriateError
 from striate.nets import DoesNotFit, Net, create_model, layer_table, list_models
-from striate.nets.inspect import cost, weightless
+from striate.nets.inspect import cost
+from striate.nets.weightless import weightless
 
 VGG_D = [  # CS231n, the table of VGG-16: row, numbers it makes, weights (biases are not counted there)
     ("conv3-64", 64 * 224 * 224, 1_728),

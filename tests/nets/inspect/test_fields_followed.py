@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from striate.arithmetic import Field
 from striate.nets import Net, create_model
-from striate.nets.inspect import ModuleCost, cost, weightless
+from striate.nets.inspect import ModuleCost, cost
+from striate.nets.weightless import weightless
 
 
 def field_at(found: ModuleCost, name: str) -> Field:

@@ -1,13 +1,11 @@
 """What a module costs and sees, and the memory it takes, before a byte of it is allocated.
 
 `cost` walks any module once on the meta device (`record` to a `graph`) and reads it: `count` multiplies, `seen` and
-`follow` carry receptive fields along. `memory` follows storages from birth to death. `weightless` builds a net without
-its weights.
+`follow` carry receptive fields along. `memory` follows storages from birth to death.
 """
 
 from striate.nets.inspect.costs import NOT_USED, VIEWS, CostRow, ModuleCost, UnknownOperator, cost
 from striate.nets.inspect.peak import PRECISIONS, Memory, largest_batch, memory
-from striate.nets.inspect.weightless import weightless
 
 __all__ = [
     "NOT_USED",
@@ -20,5 +18,4 @@ __all__ = [
     "cost",
     "largest_batch",
     "memory",
-    "weightless",
 ]

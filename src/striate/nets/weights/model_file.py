@@ -21,6 +21,7 @@ from striate import atomic
 from striate.errors import StriateError
 from striate.nets.net import Net
 from striate.nets.registry import build
+from striate.nets.weightless import weightless
 from striate.nets.weights.tensors import mismatches, read, read_metadata
 
 __all__ = ["ModelCard", "load_model", "read_card", "save_model"]
@@ -61,7 +62,7 @@ def save_model(path: str | Path, net: nn.Module, card: ModelCard) -> None:
     cannot be written.
     """
     state = {name: tensor.detach().cpu() for name, tensor in net.state_dict().items()}
-    with torch.device("meta"):
+    with weightless():
         wrong = mismatches(card.build(), state)
     if wrong:
         raise StriateError(f"the card describes another net than the one to save in {path}: {wrong}")
@@ -85,7 +86,7 @@ def load_model(path: str | Path) -> tuple[Net, ModelCard]:
     if text != _sealed(fields, file.tensors):
         raise StriateError(f"{path} is damaged: it does not hold what was saved in it; use another copy")
     try:
-        with torch.device("meta"):  # no weight is drawn only to be overwritten
+        with weightless():  # no weight is drawn only to be overwritten
             net = card.build()
     except (StriateError, TypeError) as error:
         raise StriateError(f"cannot build the net of {path} (written by striate {card.striate}): {error}") from error
