@@ -59,8 +59,9 @@ def _choose_threads(
     every = torch.get_num_threads()
     if settings.threads is not None or every == 1 or example[0].device.type != "cpu":
         return settings.threads or every, ()
-    images, labels = example[0][:PROBE_IMAGES], example[1][:PROBE_IMAGES]
-    step = _stepper(net, loss, (images, labels), settings.precision, bool(settings.channels_last))
+    layout = bool(settings.channels_last)
+    example = _as_many_as_is_quick(net, loss, example, settings.precision, layout)
+    step = _stepper(net, loss, example, settings.precision, layout)
 
     def with_threads(count: int) -> _Step:
         def run() -> None:
@@ -72,7 +73,7 @@ def _choose_threads(
     one, many = (sum(times) / len(times) for times in _times([with_threads(1), with_threads(every)]))
     torch.set_num_threads(every)
     if one < GAIN * many:
-        said = f"1 thread: {1000 * one:.1f} ms for {len(images)} images, against {1000 * many:.1f} ms with {every}"
+        said = f"1 thread: {1000 * one:.1f} ms for {len(example[0])} images, against {1000 * many:.1f} ms with {every}"
         return 1, (f"{said}; set --threads to insist",)
     return every, ()
 
@@ -87,9 +88,7 @@ def _choose_format(
     variants = [(precision, layout) for precision in precisions for layout in layouts]
     if len(variants) == 1:
         return precisions[0], layouts[0], ()
-    few = example[0][:PROBE_IMAGES], example[1][:PROBE_IMAGES]
-    ((probe, *_),) = _times([_stepper(net, loss, few, *variants[0])], rounds=1)
-    example = example if probe < PROBE_SECONDS else few
+    example = _as_many_as_is_quick(net, loss, example, *variants[0])
     times = _times([_stepper(net, loss, example, *variant) for variant in variants])
     seconds = {variant: min(measured) for variant, measured in zip(variants, times, strict=True)}
     plain = variants[0]
@@ -97,6 +96,15 @@ def _choose_format(
     chosen = fastest if seconds[fastest] < GAIN * seconds[plain] else plain
     measured = ", ".join(f"{_name(*variant)} {1000 * seconds[variant]:.1f} ms" for variant in variants)
     return *chosen, (f"{_name(*chosen)}: a step of {len(example[0])} images takes {measured}",)
+
+
+def _as_many_as_is_quick(
+    net: nn.Module, loss: Callable[..., Tensor], example: tuple[Tensor, Tensor], precision: str, channels_last: bool
+) -> tuple[Tensor, Tensor]:
+    """The whole batch, since what is fastest for a few images need not be for many; or a few where that takes long."""
+    few = example[0][:PROBE_IMAGES], example[1][:PROBE_IMAGES]
+    ((probe, *_),) = _times([_stepper(net, loss, few, precision, channels_last)], rounds=1)
+    return example if probe < PROBE_SECONDS else few
 
 
 def _stepper(
