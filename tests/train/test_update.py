@@ -2,6 +2,7 @@
 
 import copy
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -132,7 +133,8 @@ def test_one_thread_is_taken_where_several_lose(
     net: nn.Module, monkeypatch: pytest.MonkeyPatch, one: float, many: float, expected: int
 ) -> None:
     """On a busy machine all threads wait for the one that was put aside."""
-    monkeypatch.setattr(fastest, "_times", lambda steps: [[one, one], [many, many]])
+    compared = [[one, one], [many, many]]
+    monkeypatch.setattr(fastest, "_times", lambda steps, rounds=8: compared if len(steps) == 2 else [[0.0]])
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     example = (torch.randn(4, 1, 8, 8), torch.randint(0, 4, (4,)))
@@ -144,6 +146,26 @@ def test_one_thread_is_taken_where_several_lose(
         if expected == 3
         else ("1 thread: 1000.0 ms for 4 images, against 9000.0 ms with 3; set --threads to insist",)
     )
+
+
+@pytest.mark.parametrize(("probe", "taken"), [(0.01, 50), (5.0, 32)])
+def test_threads_are_compared_on_the_whole_batch_where_that_is_quick(
+    net: nn.Module, monkeypatch: pytest.MonkeyPatch, probe: float, taken: int
+) -> None:
+    seen: list[int] = []
+    counted = fastest._stepper
+
+    def stepper(net: nn.Module, loss: Any, example: Any, *variant: Any) -> Any:
+        seen.append(len(example[0]))
+        return counted(net, loss, example, *variant)
+
+    monkeypatch.setattr(fastest, "_stepper", stepper)
+    monkeypatch.setattr(fastest, "_times", lambda steps, rounds=8: [[probe]] * len(steps))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    example = (torch.randn(50, 1, 8, 8), torch.randint(0, 4, (50,)))
+    fastest.choose(net, nn.functional.cross_entropy, example, Settings(precision="fp32", channels_last=False))
+    assert seen == [32, taken]
 
 
 def test_seeds_of_steps_differ_and_repeat() -> None:
