@@ -11,53 +11,28 @@ padding says which of them is meant, and that is all it does: nothing is padded 
 224
 """
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 
-from striate.arithmetic.window import DoesNotFit
+from striate.arithmetic.window import DoesNotFit, Taps
 
 __all__ = ["TransposedWindow"]
 
 
-@dataclass(frozen=True)
-class TransposedWindow:
+@dataclass(frozen=True, kw_only=True)
+class TransposedWindow(Taps):
     """Kernel, stride, padding, dilation along one axis, in px, of the convolution that this one transposes.
 
     Raises ValueError for a kernel, stride or dilation below 1, a negative padding, or an output padding that is not
     smaller than the stride or the dilation (torch's rule: otherwise it names no convolution).
     """
 
-    kernel: int
-    _: KW_ONLY
-    stride: int = 1
-    padding: int | tuple[int, int] = 0
-    dilation: int = 1
     output_padding: int = 0
 
     def __post_init__(self) -> None:
-        if isinstance(self.padding, int):
-            object.__setattr__(self, "padding", (self.padding, self.padding))
-        if min(self.kernel, self.stride, self.dilation) < 1:
-            raise ValueError(f"kernel, stride and dilation must be at least 1 px: {self}")
-        if min(self.low, self.high) < 0:
-            raise ValueError(f"padding must not be negative: {self}")
+        super().__post_init__()
         if not 0 <= self.output_padding < max(self.stride, self.dilation):
             raise ValueError(f"output padding must be smaller than stride or dilation: {self}")
-
-    @property
-    def low(self) -> int:
-        """Padding before the first pixel of the output."""
-        return self.padding if isinstance(self.padding, int) else self.padding[0]
-
-    @property
-    def high(self) -> int:
-        """Padding after the last pixel of the output."""
-        return self.padding if isinstance(self.padding, int) else self.padding[1]
-
-    @property
-    def extent(self) -> int:
-        """Pixels from the first tap to the last, both included: D(F − 1) + 1."""
-        return self.dilation * (self.kernel - 1) + 1
 
     def out(self, n: int) -> int:
         """Outputs along an axis of `n` px. Raises DoesNotFit when the padding takes all of them away.

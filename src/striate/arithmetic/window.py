@@ -25,7 +25,7 @@ from typing import Literal
 
 from striate.errors import StriateError
 
-__all__ = ["DoesNotFit", "Window"]
+__all__ = ["DoesNotFit", "Taps", "Window"]
 
 
 class DoesNotFit(StriateError, ValueError):
@@ -33,15 +33,8 @@ class DoesNotFit(StriateError, ValueError):
 
 
 @dataclass(frozen=True)
-class Window:
-    """Kernel, stride, padding and dilation along one axis, in px; `padding` is (low, high), or one number for both.
-
-    `ceil_mode` rounds up instead of down, as torch's pools do on request: a last window that starts inside the input
-    (or its low padding) counts although it hangs over the end. `"caffe"` rounds as Caffe's pools always do: where
-    nothing is padded and the stride is larger than the kernel, even a window that lies wholly outside counts.
-
-    >>> [Window(1, stride=3, ceil_mode=mode).out(5) for mode in (False, True, "caffe")]
-    [2, 2, 3]
+class Taps:
+    """What a window and a transposed one share: kernel, stride, padding and dilation along one axis, in px.
 
     Raises ValueError for a kernel, stride or dilation below 1 or a negative padding.
     """
@@ -49,28 +42,8 @@ class Window:
     kernel: int
     _: KW_ONLY
     stride: int = 1
-    padding: int | tuple[int, int] = 0
+    padding: int | tuple[int, int] = 0  # (low, high), or one number for both
     dilation: int = 1
-    ceil_mode: bool | Literal["caffe"] = False
-
-    @classmethod
-    def same(cls, kernel: int, n: int, *, stride: int = 1, dilation: int = 1) -> "Window":
-        """TensorFlow's 'SAME' on an axis of `n` px: ⌈n / S⌉ outputs, the padding even or with one pixel more after.
-
-        The padding depends on `n`: this is why a net ported from TensorFlow differs by a pixel.
-        """
-        span = (-(-n // stride) - 1) * stride + dilation * (kernel - 1) + 1
-        missing = max(0, span - n)
-        return cls(kernel, stride=stride, padding=(missing // 2, missing - missing // 2), dilation=dilation)
-
-    @classmethod
-    def valid(cls, kernel: int, *, stride: int = 1, dilation: int = 1) -> "Window":
-        """TensorFlow's 'VALID': no padding.
-
-        >>> Window.valid(3, stride=2).out(224)
-        111
-        """
-        return cls(kernel, stride=stride, dilation=dilation)
 
     def __post_init__(self) -> None:
         if isinstance(self.padding, int):
@@ -94,6 +67,42 @@ class Window:
     def extent(self) -> int:
         """Pixels from the first tap to the last, both included: D(F − 1) + 1."""
         return self.dilation * (self.kernel - 1) + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window(Taps):
+    """Kernel, stride, padding and dilation along one axis, in px; `padding` is (low, high), or one number for both.
+
+    `ceil_mode` rounds up instead of down, as torch's pools do on request: a last window that starts inside the input
+    (or its low padding) counts although it hangs over the end. `"caffe"` rounds as Caffe's pools always do: where
+    nothing is padded and the stride is larger than the kernel, even a window that lies wholly outside counts.
+
+    >>> [Window(1, stride=3, ceil_mode=mode).out(5) for mode in (False, True, "caffe")]
+    [2, 2, 3]
+
+    Raises ValueError for a kernel, stride or dilation below 1 or a negative padding.
+    """
+
+    ceil_mode: bool | Literal["caffe"] = False
+
+    @classmethod
+    def same(cls, kernel: int, n: int, *, stride: int = 1, dilation: int = 1) -> "Window":
+        """TensorFlow's 'SAME' on an axis of `n` px: ⌈n / S⌉ outputs, the padding even or with one pixel more after.
+
+        The padding depends on `n`: this is why a net ported from TensorFlow differs by a pixel.
+        """
+        span = (-(-n // stride) - 1) * stride + dilation * (kernel - 1) + 1
+        missing = max(0, span - n)
+        return cls(kernel, stride=stride, padding=(missing // 2, missing - missing // 2), dilation=dilation)
+
+    @classmethod
+    def valid(cls, kernel: int, *, stride: int = 1, dilation: int = 1) -> "Window":
+        """TensorFlow's 'VALID': no padding.
+
+        >>> Window.valid(3, stride=2).out(224)
+        111
+        """
+        return cls(kernel, stride=stride, dilation=dilation)
 
     @property
     def smallest(self) -> int:
