@@ -120,7 +120,8 @@ def test_exit_codes(error: BaseException, code: int, failing: Callable[[BaseExce
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_a_command_with_its_code_and_no_traceback(number: signal.Signals, code: int) -> None:
     program = (
-        "import sys, time, striate.cli.app as a\n"
+        "import signal, sys, time, striate.cli.app as a\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "def recipes():\n    print('started', flush=True); time.sleep(60)\n"
         "a.app.registered_commands[:] = []; a.app.command()(recipes)\n"
         "sys.exit(a.main(['recipes']))"

@@ -298,7 +298,7 @@ def test_how_long_the_caller_waited():
 HANGS = 300  # seconds after which a program that takes two is taken to hang, on the busiest machine
 
 INTERRUPTED = """
-import os, threading, time
+import os, signal, threading, time
 import numpy as np
 from striate.data import Loader, Preprocess, Samples
 
@@ -313,10 +313,12 @@ class Slow(Samples):
     key = name
     def subset(self, indices): return self
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the background jobs of a shell ignore it
 loader = Loader(Slow(), Preprocess(channels=1, size=(4, 4), mean=(0.5,), std=(0.5,)), batch_size=4, workers=2)
 try:
     for batch in loader.epoch(0):
         pass
+    raise SystemExit("nobody interrupted")
 except KeyboardInterrupt:
     pass
 assert len(threading.enumerate()) == 1, threading.enumerate()
