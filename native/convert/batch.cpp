@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "convert/kernels.h"
+#include "dispatch/kernels.h"
 #include "ref/convert.h"
 #include "threads/pool.h"
 
@@ -12,15 +13,6 @@ namespace {
 
 constexpr std::int64_t range_nbytes = 128 * 1024;    // of output per range: far more work than handing it out
 constexpr std::int64_t thread_nbytes = 4096 * 1024;  // of output per thread: some 0.2 ms, several times a wake-up
-
-const ConvertKernels& kernels_of(Isa isa) {
-#if defined(STRIATE_X86_KERNELS)
-    if (isa == Isa::avx512) return avx512::convert_kernels;
-    if (isa == Isa::avx2) return avx2::convert_kernels;
-#endif
-    static_cast<void>(isa);
-    return portable::convert_kernels;
-}
 
 Affine affine_of(const Batch& batch) {
     Affine affine{};
@@ -80,7 +72,7 @@ void convert_rows(const Batch& batch, const Affine& affine, const ConvertKernels
 void convert(const Batch& batch, const Image* images, const Window* windows, Isa isa, int threads) {
     if (batch.size * batch.image_values() == 0) return;
     if (isa == Isa::reference) return reference::convert(batch, images, windows);
-    const ConvertKernels& kernels = kernels_of(isa);
+    const ConvertKernels& kernels = STRIATE_KERNELS_OF(isa, convert_kernels);
     const Affine affine = affine_of(batch);
     const std::int64_t row_nbytes = batch.row_values() * static_cast<std::int64_t>(sizeof(float));
     const std::int64_t worth = 1 + batch.size * batch.height * row_nbytes / thread_nbytes;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "dispatch/kernels.h"
 #include "gemm/kernels.h"
 #include "threads/pool.h"
 
@@ -17,15 +18,6 @@ constexpr std::int64_t n_block = 4096;  // a multiple of every tile_columns: 32,
 constexpr std::int64_t m_packed = 8 * m_block;  // rows of A packed at a time, for all threads
 constexpr std::int64_t task_panels = 16;        // panels of B that a task takes against one block of A
 constexpr std::int64_t thread_macs = 1 << 18;   // per thread: some 10 µs, several times what waking it takes
-
-const GemmKernels& kernels_of(Isa isa) {
-#if defined(STRIATE_X86_KERNELS)
-    if (isa == Isa::avx512) return avx512::gemm_kernels;
-    if (isa == Isa::avx2) return avx2::gemm_kernels;
-#endif
-    static_cast<void>(isa);
-    return portable::gemm_kernels;
-}
 
 constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 constexpr std::int64_t rounded_up(std::int64_t a, std::int64_t to) { return quotient_up(a, to) * to; }
@@ -80,7 +72,7 @@ void multiply(const Gemm& g, const GemmKernels& kernels, const Block& block, int
 }  // namespace
 
 std::int64_t gemm_workspace(std::int64_t m, std::int64_t n, std::int64_t k, Isa isa) {
-    const GemmKernels& kernels = kernels_of(isa);
+    const GemmKernels& kernels = STRIATE_KERNELS_OF(isa, gemm_kernels);
     const std::int64_t depth = std::min(k, k_block);
     return depth * (rounded_up(std::min(m, m_packed), kernels.tile_rows) +
                     rounded_up(std::min(n, n_block), kernels.tile_columns));
@@ -93,7 +85,7 @@ void gemm(const Gemm& g, float* workspace, Isa isa, int threads) {
         for (std::int64_t i = 0; i < g.m; ++i) std::fill_n(g.c + i * g.c_row, g.n, 0.0f);
         return;
     }
-    const GemmKernels& kernels = kernels_of(isa);
+    const GemmKernels& kernels = STRIATE_KERNELS_OF(isa, gemm_kernels);
     threads = static_cast<int>(std::min<std::int64_t>(threads, 1 + g.m * g.n * g.k / thread_macs));
     Block block{};
     block.a = workspace;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 
+#include "dispatch/kernels.h"
 #include "ref/resize.h"
 #include "resize/kernels.h"
 
@@ -11,19 +12,10 @@ namespace striate {
 
 namespace {
 
-const ResizeKernels& kernels_of(Isa isa) {
-#if defined(STRIATE_X86_KERNELS)
-    if (isa == Isa::avx512) return avx512::resize_kernels;
-    if (isa == Isa::avx2) return avx2::resize_kernels;
-#endif
-    static_cast<void>(isa);
-    return portable::resize_kernels;
-}
-
 void resize_across(const TapsView& taps, const std::uint8_t* in, std::int64_t height, std::int64_t channels,
                    std::uint8_t* out, Isa isa) {
     if (isa == Isa::reference) return reference::resize_across(taps, in, height, channels, out);
-    const ResizeKernels& kernels = kernels_of(isa);
+    const ResizeKernels& kernels = STRIATE_KERNELS_OF(isa, resize_kernels);
     const std::int64_t row_nbytes = taps.in * channels, out_row_nbytes = taps.out * channels;
     const std::int64_t readable = readable_nbytes(taps, channels), image_nbytes = height * row_nbytes;
     // The kernels read on behind a row. Behind most rows lies the next one; the last ones are copied to where they may.
@@ -46,7 +38,7 @@ void resize_across(const TapsView& taps, const std::uint8_t* in, std::int64_t he
 
 void resize_down(const TapsView& taps, const std::uint8_t* in, std::int64_t row_values, std::uint8_t* out, Isa isa) {
     if (isa == Isa::reference) return reference::resize_down(taps, in, row_values, out);
-    const ResizeKernels& kernels = kernels_of(isa);
+    const ResizeKernels& kernels = STRIATE_KERNELS_OF(isa, resize_kernels);
     for (std::int64_t y = 0; y < taps.out; ++y) kernels.down(taps, y, in, row_values, out + y * row_values);
 }
 

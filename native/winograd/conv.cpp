@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "dispatch/kernels.h"
 #include "threads/pool.h"
 #include "winograd/points.h"
 
@@ -14,15 +15,6 @@ namespace {
 
 constexpr std::int64_t cache_floats = 1 << 18;  // of components a thread works on at a time: its second cache
 constexpr std::int64_t enough_tiles = 56;       // for each pass over the weights, which may come from main memory
-
-const WinogradKernels& kernels_of(Isa isa) {
-#if defined(STRIATE_X86_KERNELS)
-    if (isa == Isa::avx512) return avx512::winograd_kernels;
-    if (isa == Isa::avx2) return avx2::winograd_kernels;
-#endif
-    static_cast<void>(isa);
-    return portable::winograd_kernels;
-}
 
 constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -70,7 +62,7 @@ struct WinogradConv::Work {
 };
 
 WinogradConv::WinogradConv(const ConvShape& shape, const float* weights, int m, Isa isa, int threads)
-    : shape_(shape), m_(m), threads_(threads), kernels_(kernels_of(isa)) {
+    : shape_(shape), m_(m), threads_(threads), kernels_(STRIATE_KERNELS_OF(isa, winograd_kernels)) {
     for (const Axis& axis : {shape.rows, shape.columns}) {
         if (axis.kernel != 3 || axis.stride != 1 || axis.dilation != 1) {
             throw std::invalid_argument("Winograd's convolution is 3×3 with stride 1 and dilation 1");
