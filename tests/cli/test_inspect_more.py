@@ -73,3 +73,33 @@ def test_what_cannot_be_drawn_is_one_clear_line(
 ) -> None:
     assert main(["inspect", *args]) == code
     assert f"striate inspect: error: {message}" in capsys.readouterr().err
+
+
+PROTOTXT = """
+name: "small"
+input: "data" input_dim: 1 input_dim: 1 input_dim: 12 input_dim: 12
+layer { name: "c1" type: "Convolution" bottom: "data" top: "c1" convolution_param { num_output: 4 kernel_size: 3 } }
+layer { name: "ip" type: "InnerProduct" bottom: "c1" top: "ip" inner_product_param { num_output: 3 } }
+"""
+
+
+def test_a_caffe_net_by_its_prototxt(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "deploy.prototxt"
+    path.write_text(PROTOTXT)
+    (found,) = json.loads(told(capsys, "inspect", str(path), "--json"))
+    assert (found["input"], found["total"]["params"]) == ([1, 1, 12, 12], 4 * 9 + 4 + 400 * 3 + 3)
+    assert found["total"]["macs"] == 100 * 9 * 4 + 400 * 3
+
+
+def test_a_run_folder_is_its_best_model(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    train = ["train", "digits", "--model", "mlp", "--epochs", "1", "--threads", "1", "--precision", "fp32"]
+    assert main([*train, "--output", str(tmp_path), "--name", "run"]) == 0
+    capsys.readouterr()
+    (found,) = json.loads(told(capsys, "inspect", str(tmp_path / "run"), "--json"))
+    (of_file,) = json.loads(told(capsys, "inspect", str(tmp_path / "run" / "best.safetensors"), "--json"))
+    assert found == of_file
+
+
+def test_a_folder_that_is_no_run_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["inspect", str(tmp_path)]) == 1
+    assert "striate inspect: error: " in capsys.readouterr().err

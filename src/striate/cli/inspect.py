@@ -13,11 +13,10 @@ import typer
 
 from striate.cli import inspect_more
 from striate.cli.failure import UsageError
+from striate.cli.inspect_net import has_weights, net_of
 from striate.cli.table import print_json, print_table
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from striate.arithmetic import Field
     from striate.nets.inspect import CostRow, Memory, ModuleCost
 
@@ -28,7 +27,9 @@ RIGHT = ("params", "MACs", "FLOPs", "made MiB", "kept MiB", "FLOPs/byte", "sees 
 
 
 def inspect(
-    nets: Annotated[list[str], typer.Argument(metavar="NET…", help="Nets by name, or model files (.safetensors).")],
+    nets: Annotated[
+        list[str], typer.Argument(metavar="NET…", help="Nets by name, model files, run folders, prototxts.")
+    ],
     input: Annotated[
         str | None, typer.Option("--input", metavar="CxHxW", help="Input of one image; the net's own size otherwise.")
     ] = None,
@@ -111,12 +112,12 @@ class _More:
         self.name = name
         self.suggestions = self.field = None
         if suggest:
-            net, own = _net(name, shape, classes, weights=_is_file(name))
+            net, own = net_of(name, shape, classes, weights=has_weights(name))
             self.suggestions = inspect_more.suggestions(net, shape or own)
         if field is not None:
             if not alone:
                 raise UsageError("--field draws one net; give one")
-            net, own = _net(name, shape, classes, weights=True)
+            net, own = net_of(name, shape, classes, weights=True)
             self.field, self.path = inspect_more.draw(net, shape or own, *field), field[1]
 
     def print(self) -> None:
@@ -157,40 +158,11 @@ def _inspected(
     from striate.arithmetic import parse_nbytes
     from striate.nets.inspect import cost, largest_batch, memory
 
-    net, own = _net(name, shape, classes)
+    net, own = net_of(name, shape, classes)
     found = cost(net, shape or own)
     if fits is not None:
         return found, largest_batch(net, shape or own, parse_nbytes(fits), **settings)
     return found, memory(net, shape or own, batch_size=batch_size, **settings)
-
-
-def _net(
-    name: str, shape: tuple[int, ...] | None, classes: int, *, weights: bool = False
-) -> tuple["nn.Module", tuple[int, ...]]:
-    """The net and the input it is made for; without its weights unless they are asked for."""
-    from striate.nets import create_model
-    from striate.nets.weightless import weightless
-    from striate.nets.weights import load_model, read_card
-
-    made = contextlib.nullcontext if weights else weightless
-    if _is_file(name):
-        card = read_card(name)
-        own = (card.in_chans, *card.input_size)
-        if weights:
-            return load_model(name)[0], own
-        with made():
-            return card.build(), own
-    channels, *sides = shape or (3,)
-    size = (sides[0], sides[1]) if len(sides) == 2 else None
-    with made():
-        net = create_model(name, num_classes=classes, in_chans=channels, input_size=size)
-    return net, (channels, *net.spec.input_size)
-
-
-def _is_file(name: str) -> bool:
-    from striate.nets import list_models
-
-    return name not in list_models() and (Path(name).exists() or bool(Path(name).suffix))
 
 
 def _shape(text: str) -> tuple[int, ...]:
