@@ -12,17 +12,12 @@ from typing import Any
 
 from striate.arithmetic import DoesNotFit
 from striate.errors import StriateError, unknown
-from striate.nets.caffe import CaffeNet
 from striate.nets.fit import misfit, smallest_side
 from striate.nets.net import Net, NetSpec
 from striate.nets.weightless import weightless
 from striate.nets.zoo import NETS, Entry
 
 __all__ = ["ModelInfo", "build", "list_models", "model_info"]
-
-
-# Nets that are made from a file which says what they are. They have no published form, so no list shows them.
-FROM_FILES = {"caffe": Entry(build=CaffeNet, input_size=(224, 224), source="a prototxt")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +105,10 @@ def _check(name: str, make: Callable[[tuple[int, int]], Net], size: tuple[int, i
 
 
 def _entry(name: str) -> Entry:
-    if name in FROM_FILES:
-        return FROM_FILES[name]
+    if name == "caffe":  # made from a file which says what it is: no published form, so no list shows it
+        from striate.nets.caffe import CaffeNet  # here, since few need it and protobuf with it
+
+        return Entry(build=CaffeNet, input_size=(224, 224), source="a prototxt")
     if name not in NETS:
         raise StriateError(unknown("net", name, NETS))
     return NETS[name]

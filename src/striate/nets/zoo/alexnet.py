@@ -21,9 +21,27 @@ from striate.nets.zoo.entry import Entry
 from striate.nets.zoo.initialise import he
 from striate.nets.zoo.settings import choose, probability
 
-__all__ = ["NETS", "AlexNet2012", "AlexNetOneWeirdTrick"]
+__all__ = ["NETS", "AlexNet2012", "AlexNetOneWeirdTrick", "three_layers"]
 
 INITIALISATIONS = {"he": True, "paper": False}
+
+
+def three_layers(seen: tuple[int, ...], classes: int, dropout: float) -> nn.Sequential:
+    """fc6, fc7 and fc8 on maps of the shape `seen`, dropout behind the first two: [N, *seen] → [N, classes]."""
+    p = probability("dropout", dropout)
+    output = nn.Linear(4096, classes)
+    return nn.Sequential(
+        OrderedDict(
+            flatten=FlattenExactly(seen),
+            fc6=nn.Linear(prod(seen), 4096),
+            relu6=nn.ReLU(),
+            drop6=nn.Dropout(p),
+            fc7=nn.Linear(4096, 4096),
+            relu7=nn.ReLU(),
+            drop7=nn.Dropout(p),
+            fc8=output,
+        )
+    )
 
 
 class AlexNet2012(Net):
@@ -60,22 +78,9 @@ class AlexNet2012(Net):
             )
         )
         seen = feature_shape(self.features, spec.in_chans, spec.input_size)
-        p = probability("dropout", dropout)
-        output = nn.Linear(4096, spec.num_classes)
-        self.classifier = nn.Sequential(
-            OrderedDict(
-                flatten=FlattenExactly(seen),
-                fc6=nn.Linear(prod(seen), 4096),
-                relu6=nn.ReLU(),
-                drop6=nn.Dropout(p),
-                fc7=nn.Linear(4096, 4096),
-                relu7=nn.ReLU(),
-                drop7=nn.Dropout(p),
-                fc8=output,
-            )
-        )
+        self.classifier = three_layers(seen, spec.num_classes, dropout)
         if choose("init", init, INITIALISATIONS):
-            he(self, convolutions="fan_in", output=output)
+            he(self, convolutions="fan_in", output=self.classifier.get_submodule("fc8"))
         else:
             self._initialise_as_published()
 

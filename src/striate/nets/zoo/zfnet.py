@@ -13,17 +13,15 @@ Krizhevsky's. conv1's padding of 1 and the first pool's are what gives the figur
 """
 
 from collections import OrderedDict
-from math import prod
 
 from torch import Tensor, nn
 
 from striate.nets.fit import feature_shape
-from striate.nets.flatten import FlattenExactly
 from striate.nets.layers import krizhevsky_norm
 from striate.nets.net import Net, NetSpec, Stage
+from striate.nets.zoo.alexnet import three_layers
 from striate.nets.zoo.entry import Entry
 from striate.nets.zoo.initialise import he
-from striate.nets.zoo.settings import probability
 
 __all__ = ["NETS", "ZFNet"]
 
@@ -63,21 +61,8 @@ class ZFNet(Net):
             )
         )
         seen = feature_shape(self.features, spec.in_chans, spec.input_size)
-        p = probability("dropout", dropout)
-        output = nn.Linear(4096, spec.num_classes)
-        self.classifier = nn.Sequential(
-            OrderedDict(
-                flatten=FlattenExactly(seen),
-                fc6=nn.Linear(prod(seen), 4096),
-                relu6=nn.ReLU(),
-                drop6=nn.Dropout(p),
-                fc7=nn.Linear(4096, 4096),
-                relu7=nn.ReLU(),
-                drop7=nn.Dropout(p),
-                fc8=output,
-            )
-        )
-        he(self, convolutions="fan_in", output=output)
+        self.classifier = three_layers(seen, spec.num_classes, dropout)
+        he(self, convolutions="fan_in", output=self.classifier.get_submodule("fc8"))
 
     def head(self, f: Tensor) -> Tensor:
         scores: Tensor = self.classifier(f)
