@@ -9,7 +9,7 @@ BUILT  := $(VENV)/.built
 NATIVE := $(wildcard CMakeLists.txt) $(shell find native -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check dev bench lock clean distclean
+.PHONY: help demo test check native sanitize dev bench lock clean distclean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
@@ -26,6 +26,18 @@ check: $(BUILT)  ## style, types, the arrows between the rooms, the book
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# The core and its programs alone, without Python, in build/native and build/sanitize.
+native: $(LOCKED)  ## build the core's own programs and run the conformance suite
+	$(BIN)/cmake -S . -B build/native -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" -DSTRIATE_NATIVE_TESTS=ON >/dev/null
+	$(BIN)/cmake --build build/native --parallel
+	build/native/striate_conformance
+
+sanitize: $(LOCKED)  ## the conformance suite under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" -DSTRIATE_NATIVE_TESTS=ON \
+	  -DSTRIATE_SANITIZE=address,undefined >/dev/null
+	$(BIN)/cmake --build build/sanitize --parallel
+	build/sanitize/striate_conformance --shapes 60
 
 dev: $(BUILT)  ## the same environment, with the hooks that run before a commit
 	$(BIN)/pre-commit install

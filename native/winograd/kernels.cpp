@@ -1,7 +1,7 @@
 // Tiles in, products, tiles out, compiled once per instruction set.
 #include "winograd/kernels.h"
 
-#include "simd/transpose.h"
+#include "simd/rows.h"
 #include "winograd/transform.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
@@ -16,75 +16,6 @@ constexpr int tile_rows = 6;  // 12 + 2 + 1 of 16
 
 constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
-
-// Pixels [begin, end) of one row of a block of maps, each a register of maps, to to[(x − begin) · lanes]. Up to a register
-// of pixels before and behind them is written too.
-void gather(const float* row, const Strides& strides, std::int64_t maps, std::int64_t width, std::int64_t begin,
-            std::int64_t end, float* to) {
-    if (strides.map == 1) {
-        for (std::int64_t x = begin; x < end; ++x) {
-            store(to + (x - begin) * lanes, load_first(row + x * strides.pixel, maps));
-        }
-        return;
-    }
-    if (strides.pixel == 1) {
-        for (std::int64_t x = begin; x < end; x += lanes) {
-            const std::int64_t count = smaller(lanes, width - x);
-            Floats block[lanes];
-#pragma GCC unroll 16
-            for (int c = 0; c < lanes; ++c) {
-                block[c] = c >= maps        ? zeros()
-                           : count == lanes ? load(row + c * strides.map + x)
-                                            : load_first(row + c * strides.map + x, count);
-            }
-            transpose(block);
-#pragma GCC unroll 16
-            for (int p = 0; p < lanes; ++p) store(to + (x - begin + p) * lanes, block[p]);
-        }
-        return;
-    }
-    for (std::int64_t x = begin; x < end; ++x) {
-        float* pixel = to + (x - begin) * lanes;
-        store(pixel, zeros());
-        for (std::int64_t c = 0; c < maps; ++c) pixel[c] = row[c * strides.map + x * strides.pixel];
-    }
-}
-
-// The inverse: `count` pixels of a row of the output.
-void scatter(const float* from, std::int64_t count, std::int64_t maps, const Strides& strides, float* row) {
-    if (strides.map == 1) {
-        for (std::int64_t x = 0; x < count; ++x) {
-            if (maps == lanes) {
-                store(row + x * strides.pixel, load(from + x * lanes));
-            } else {
-                store_first(row + x * strides.pixel, load(from + x * lanes), maps);
-            }
-        }
-        return;
-    }
-    if (strides.pixel == 1) {
-        for (std::int64_t x = 0; x < count; x += lanes) {
-            Floats block[lanes];
-#pragma GCC unroll 16
-            for (int p = 0; p < lanes; ++p) block[p] = load(from + (x + p) * lanes);
-            transpose(block);
-            const std::int64_t width = smaller(lanes, count - x);
-#pragma GCC unroll 16
-            for (int c = 0; c < lanes; ++c) {
-                if (c >= maps) break;
-                if (width == lanes) {
-                    store(row + c * strides.map + x, block[c]);
-                } else {
-                    store_first(row + c * strides.map + x, block[c], width);
-                }
-            }
-        }
-        return;
-    }
-    for (std::int64_t x = 0; x < count; ++x) {
-        for (std::int64_t c = 0; c < maps; ++c) row[c * strides.map + x * strides.pixel] = from[x * lanes + c];
-    }
-}
 
 // Room for one row of pixels in the scratch, a register of pixels before and behind it.
 template <int M>
@@ -104,7 +35,7 @@ void input(const WinogradInput& in) {
         rows[i] = nullptr;
         if (y < 0 || y >= in.height || begin == end) continue;
         float* to = gathered + i * line<M> + lanes * lanes;
-        gather(in.image + y * in.strides.row, in.strides, in.maps, in.width, begin, end, to + (begin - in.left) * lanes);
+        gather_row(in.image + y * in.strides.row, in.strides, in.maps, in.width, begin, end, to + (begin - in.left) * lanes);
         for (std::int64_t x = in.left; x < begin; ++x) store(to + (x - in.left) * lanes, zeros());
         for (std::int64_t x = end; x < in.left + pixels; ++x) store(to + (x - in.left) * lanes, zeros());
         rows[i] = to;
@@ -133,7 +64,6 @@ void input(const WinogradInput& in) {
 template <int M>
 void output(const WinogradOutput& out) {
     constexpr int size = M + 2;
-    const Floats bias = load(out.bias);
     for (std::int64_t t = 0; t < out.tiles; ++t) {
         Floats half[M][size];
 #pragma GCC unroll 8
@@ -153,16 +83,16 @@ void output(const WinogradOutput& out) {
             Transform<M>::output(half[i], along);
 #pragma GCC unroll 8
             for (int j = 0; j < M; ++j) {
-                Floats value = along[j] + bias;
-                if (out.relu) value = at_least_zero(value);
-                store(out.scratch + i * line<M> + (t * M + j) * lanes, value);
+                store(out.scratch + i * line<M> + (t * M + j) * lanes, along[j]);
             }
         }
     }
     const std::int64_t rows = smaller(M, out.height - out.top), columns = smaller(out.tiles * M, out.width - out.left);
+    const Floats bias = load(out.bias);
     for (std::int64_t i = 0; i < rows; ++i) {
-        float* row = out.image + (out.top + i) * out.strides.row + out.left * out.strides.pixel;
-        scatter(out.scratch + i * line<M>, columns, out.maps, out.strides, row);
+        const std::int64_t at = (out.top + i) * out.strides.row + out.left * out.strides.pixel;
+        const Finish finish{bias, out.residual == nullptr ? nullptr : out.residual + at, out.relu};
+        scatter_row(out.scratch + i * line<M>, columns, out.maps, out.strides, finish, out.image + at);
     }
 }
 

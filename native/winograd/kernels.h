@@ -6,12 +6,9 @@
 
 #include <cstdint>
 
-namespace striate {
+#include "conv/strides.h"
 
-// Pixel (y, x) of map c of an image is data[c · map + y · row + x · pixel].
-struct Strides {
-    std::int64_t map, row, pixel;
-};
+namespace striate {
 
 // A run of `tiles` neighbouring tiles of one row of tiles, for one block of maps.
 struct WinogradInput {
@@ -31,6 +28,7 @@ struct WinogradOutput {
     std::int64_t component;
     std::int64_t tiles;
     float* image;
+    const float* residual;  // added, if any; laid out as the image
     Strides strides;
     std::int64_t maps;
     std::int64_t height, width;  // of the image

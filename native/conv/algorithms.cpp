@@ -1,0 +1,18 @@
+// The table of algorithms, in the order in which a reader should meet them.
+#include "conv/plan.h"
+#include "ref/plan.h"
+#include "winograd/plan.h"
+
+namespace striate {
+
+const std::vector<const ConvAlgorithm*>& conv_algorithms() {
+    static const std::vector<const ConvAlgorithm*> all = {
+        &reference_algorithm,
+        &winograd2_algorithm,
+        &winograd4_algorithm,
+        &winograd6_algorithm,
+    };
+    return all;
+}
+
+}  // namespace striate

@@ -1,0 +1,108 @@
+// Rows of pixels into registers of maps and back: the edges of every kernel whose lanes are maps.
+//
+// A row of `lanes` maps becomes one register per pixel, lane c being map c. Maps that lie side by side (channels-last,
+// blocked) are plain loads; pixels that lie side by side (NCHW) are transposed in registers, `lanes` at a time.
+#pragma once
+
+#include "conv/strides.h"
+#include "simd/transpose.h"
+
+namespace striate::STRIATE_ISA_NAMESPACE {
+
+// Pixels [begin, end) of `row`, of which pixel x of map c is row[c · map + x · pixel], to to[(x − begin) · lanes]; lanes
+// from `maps` on get zeros. `width` pixels exist in all. Up to a register of pixels after the last may be written too.
+inline void gather_row(const float* row, const Strides& strides, std::int64_t maps, std::int64_t width,
+                       std::int64_t begin, std::int64_t end, float* to) {
+    if (strides.map == 1) {
+        if (maps == lanes) {
+            for (std::int64_t x = begin; x < end; ++x) store(to + (x - begin) * lanes, load(row + x * strides.pixel));
+            return;
+        }
+        for (std::int64_t x = begin; x < end; ++x) {
+            store(to + (x - begin) * lanes, load_first(row + x * strides.pixel, maps));
+        }
+        return;
+    }
+    if (strides.pixel == 1) {
+        for (std::int64_t x = begin; x < end; x += lanes) {
+            const std::int64_t count = width - x < lanes ? width - x : lanes;
+            Floats block[lanes];
+#pragma GCC unroll 16
+            for (int c = 0; c < lanes; ++c) {
+                block[c] = c >= maps        ? zeros()
+                           : count == lanes ? load(row + c * strides.map + x)
+                                            : load_first(row + c * strides.map + x, count);
+            }
+            transpose(block);
+#pragma GCC unroll 16
+            for (int p = 0; p < lanes; ++p) store(to + (x - begin + p) * lanes, block[p]);
+        }
+        return;
+    }
+    for (std::int64_t x = begin; x < end; ++x) {
+        float* pixel = to + (x - begin) * lanes;
+        store(pixel, zeros());
+        for (std::int64_t c = 0; c < maps; ++c) pixel[c] = row[c * strides.map + x * strides.pixel];
+    }
+}
+
+// What is done to sums on their way to the result.
+struct Finish {
+    Floats bias;
+    const float* residual;  // of the row that is written, laid out as it is; or none
+    bool relu;
+};
+
+// The inverse of gather_row, with bias, residual and ReLU: `count` pixels, each a register at from + x · lanes, to `row`.
+// Reads up to a register of pixels beyond the last.
+inline void scatter_row(const float* from, std::int64_t count, std::int64_t maps, const Strides& strides,
+                        const Finish& finish, float* row) {
+    if (strides.map == 1) {
+        for (std::int64_t x = 0; x < count; ++x) {
+            Floats value = load(from + x * lanes) + finish.bias;
+            if (finish.residual != nullptr) value = value + load_first(finish.residual + x * strides.pixel, maps);
+            if (finish.relu) value = at_least_zero(value);
+            if (maps == lanes) {
+                store(row + x * strides.pixel, value);
+            } else {
+                store_first(row + x * strides.pixel, value, maps);
+            }
+        }
+        return;
+    }
+    if (strides.pixel == 1) {
+        for (std::int64_t x = 0; x < count; x += lanes) {
+            Floats block[lanes];
+#pragma GCC unroll 16
+            for (int p = 0; p < lanes; ++p) block[p] = load(from + (x + p) * lanes) + finish.bias;
+            transpose(block);
+            const std::int64_t width = count - x < lanes ? count - x : lanes;
+#pragma GCC unroll 16
+            for (int c = 0; c < lanes; ++c) {
+                if (c >= maps) break;
+                const std::int64_t at = c * strides.map + x;
+                Floats value = block[c];
+                if (finish.residual != nullptr) value = value + load_first(finish.residual + at, width);
+                if (finish.relu) value = at_least_zero(value);
+                if (width == lanes) {
+                    store(row + at, value);
+                } else {
+                    store_first(row + at, value, width);
+                }
+            }
+        }
+        return;
+    }
+    for (std::int64_t x = 0; x < count; ++x) {
+        float pixel[lanes];
+        store(pixel, load(from + x * lanes) + finish.bias);
+        for (std::int64_t c = 0; c < maps; ++c) {
+            const std::int64_t at = c * strides.map + x * strides.pixel;
+            float value = pixel[c];
+            if (finish.residual != nullptr) value += finish.residual[at];
+            row[at] = finish.relu && value < 0.0f ? 0.0f : value;
+        }
+    }
+}
+
+}  // namespace striate::STRIATE_ISA_NAMESPACE
