@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from striate import _native
 from striate.conv.choose import MAX_RELATIVE_ERROR, WORKSPACE_LIMIT, measured
-from striate.conv.measure import SAMPLE, TORCH, Measurement
+from striate.conv.measure import SAMPLE, TORCH
 from striate.conv.passes import Passes
 from striate.conv.plan import Layout, Pass, layout_of
 from striate.conv.shape import ConvShape, WrongShape
@@ -65,6 +65,7 @@ class LayerChoice:
     torch_seconds: float
     seconds: float
     relative_error: float  # of the forward pass on the example, against float64; the largest of the three by noise
+    notes: tuple[str, ...] = ()  # faster candidates that were left out, and why
 
     @property
     def changed(self) -> bool:
@@ -106,6 +107,7 @@ class Acceleration:
                 f"{names:<24}  {passes.shape!s:<40}  {torch_ms:8.3f} → {ours_ms:7.3f} ms  error {error:.0e}  "
                 f"{passes.named()}"
             )
+        lines += [note for layer in self.layers for note in layer.notes]
         changed = sum(len(layers) for layers in kinds.values())
         lines.append(
             f"{changed} of {len(self.layers)} convolutions changed; the example takes "
@@ -219,6 +221,7 @@ def _choose(name: str, module: nn.Conv2d, call: _Call, max_rel_error: float, wor
     if module.training and call.needs_data:
         wanted.append(("backward_data", y_layout, x_layout))
     chosen: dict[Pass, str] = {}
+    notes: list[str] = []
     before = after = largest_error = 0.0
     for pass_, from_, to in wanted:
         known = measured(shape, pass_, from_layout=from_, to_layout=to, with_torch=True)
@@ -226,15 +229,21 @@ def _choose(name: str, module: nn.Conv2d, call: _Call, max_rel_error: float, wor
             continue
         seconds = {name: m.of(packed=not module.training) for name, m in known.items()}
         for candidate in sorted(known, key=lambda c: seconds[c]):
-            error = known[candidate].relative_error
+            m = known[candidate]
+            error = m.relative_error
             if candidate == TORCH:
                 break
-            if not _within(known[candidate], max_rel_error, workspace_limit):
+            if m.workspace_bytes > workspace_limit:
+                notes.append(
+                    f"{name}: {candidate} needs {m.workspace_bytes:,} bytes of workspace, over the limit of "
+                    f"{workspace_limit:,}"
+                )
                 continue
-            if pass_ == "forward":
+            if pass_ == "forward" and error <= max_rel_error:
                 error = max(error, _error_on_example(module, call.x, Passes(shape, from_, to, candidate)))
             if error <= max_rel_error:
                 break
+            notes.append(f"{name}: {candidate} errs by {error:.0e}, over the limit of {max_rel_error:g}")
         chosen[pass_] = candidate
         largest_error = max(largest_error, error)
         before += seconds[TORCH]
@@ -243,11 +252,7 @@ def _choose(name: str, module: nn.Conv2d, call: _Call, max_rel_error: float, wor
         shape, x_layout, y_layout, chosen.get("forward", TORCH),
         chosen.get("backward_data", TORCH), chosen.get("backward_weights", TORCH),
     )  # fmt: skip
-    return LayerChoice(name, passes, before, after, largest_error)
-
-
-def _within(m: Measurement, max_rel_error: float, workspace_limit: int) -> bool:
-    return m.relative_error <= max_rel_error and m.workspace_bytes <= workspace_limit
+    return LayerChoice(name, passes, before, after, largest_error, tuple(notes))
 
 
 def _error_on_example(module: nn.Conv2d, x: Tensor, passes: Passes) -> float:

@@ -26,8 +26,9 @@ def conv2d(
     """[N, K, P, Q]: x [N, C, H, W] (or [C, H, W]) filtered by weight [K, C / groups, h, w], plus bias [K].
 
     As `torch.nn.functional.conv2d`, with the algorithm of one's choice: a name of `striate.conv.algorithms()`, or
-    "auto", which measures those that can do this shape once and remembers the fastest. Padding may also be (top,
-    bottom, left, right). Derivatives of any order; torch.compile and torch.export see one operator.
+    "auto", which measures those that can do this shape once and remembers the fastest; so do derivatives that the
+    named one lacks. Padding may also be (top, bottom, left, right). Derivatives of any order; torch.compile and
+    torch.export see one operator.
     Raises WrongShape, with the numbers, for what does not fit, and for algorithms that cannot do it, with the reason.
 
     >>> x = torch.arange(16.0).view(1, 1, 4, 4)

@@ -7,8 +7,9 @@ derivatives of any order exist. With c the convolution, linear in both of its ar
     data(dy, w):    d/ddy = c(g, w)              d/dw = weights(g, dy)
     weights(x, dy): d/dx = data(dy, g)           d/ddy = c(x, g)
 
-float32 is computed by the algorithm that is named or chosen, float64 by the reference loops, bfloat16 and float16 in
-float32 and rounded once. Other devices get torch's own convolution: this room is about the CPU.
+float32 is computed by the algorithm that is named or chosen (a derivative that the named one lacks: chosen), float64
+by the reference loops, bfloat16 and float16 in float32 and rounded once. Other devices get torch's own convolution:
+this room is about the CPU.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from striate import _native
 from striate.conv.choose import best_algorithm
-from striate.conv.plan import Layout, Pass, Plan, layout_of, plan
+from striate.conv.plan import Layout, Pass, Plan, layout_of, plan, refusal
 from striate.conv.shape import ConvShape, WrongShape
 
 __all__ = ["backward_data", "backward_weights", "forward"]
@@ -52,7 +53,8 @@ def _shape(
 
 @lru_cache(maxsize=4096)
 def _plan(shape: ConvShape, pass_: Pass, algorithm: str, from_: Layout, to: Layout, threads: int) -> Plan:
-    if algorithm == "auto":
+    unable = pass_ != "forward" and algorithm != "auto" and refusal(algorithm, pass_, shape, from_, to)
+    if algorithm == "auto" or unable:
         algorithm = best_algorithm(shape, pass_, from_layout=from_, to_layout=to, threads=threads)
     return plan(shape, algorithm, pass_, from_layout=from_, to_layout=to, threads=threads)
 

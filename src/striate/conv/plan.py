@@ -40,10 +40,12 @@ Pass: TypeAlias = Literal["forward", "backward_data", "backward_weights"]
 BLOCK = 16  # channels of a block: native/conv/layout.h
 
 
-@lru_cache
+_NAMES = tuple(_native.conv_algorithms())
+
+
 def algorithms() -> tuple[str, ...]:
     """The names of the algorithms, the reference first."""
-    return tuple(_native.conv_algorithms())
+    return _NAMES
 
 
 def refusal(
