@@ -9,6 +9,7 @@ namespace striate {
 const std::vector<const ConvAlgorithm*>& conv_algorithms() {
     static const std::vector<const ConvAlgorithm*> all = {
         &reference_algorithm,
+        &im2col_algorithm,
         &im2col_packed_algorithm,
         &winograd2_algorithm,
         &winograd4_algorithm,
