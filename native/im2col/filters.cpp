@@ -89,9 +89,21 @@ private:
             for (std::int64_t panel = panel_begin; panel < panel_end; ++panel) {
                 read_x(w.x, group, panel, first, count, b);
                 for (std::int64_t tile = tile_begin; tile < tile_end; ++tile) {
-                    gemm_.tile(a + (tile - tile_begin) * pixel_block * gemm_.tile_rows, b, count,
-                               sums_of(w.sums, w.part, group, panel, tile), gemm_.tile_columns,
-                               first_out(tile + 1) - first_out(tile), gemm_.tile_columns, block > 0);
+                    gemm_.tile({.a = a + (tile - tile_begin) * pixel_block * gemm_.tile_rows,
+                                .b = b,
+                                .b_step = gemm_.tile_columns,
+                                .k = count,
+                                .c = sums_of(w.sums, w.part, group, panel, tile),
+                                .c_row = gemm_.tile_columns,
+                                .c_high = gemm_.lanes,
+                                .rows = first_out(tile + 1) - first_out(tile),
+                                .columns = gemm_.tile_columns,
+                                .accumulate = block > 0,
+                                .finish = false,
+                                .row_bias = nullptr,
+                                .column_bias = nullptr,
+                                .residual = nullptr,
+                                .relu = false});
                 }
             }
         }

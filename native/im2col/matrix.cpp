@@ -118,7 +118,7 @@ public:
 
     std::int64_t packed_floats() const override { return columns_.shape.out * columns_.depth(); }
     std::int64_t workspace_floats() const override {
-        return matrix_floats() + sums_floats() + gemm_workspace(columns_.shape.group_out(), columns_.pixels(), columns_.depth(), columns_.isa);
+        return matrix_floats() + sums_floats() + gemm_workspace(columns_.shape.group_out(), columns_.pixels(), columns_.depth(), columns_.isa, columns_.threads);
     }
     void pack(const Filters& filters, float* packed) const override { copy_filters(columns_.shape, filters, packed); }
 
@@ -159,7 +159,7 @@ public:
     std::int64_t packed_floats() const override { return columns_.shape.out * columns_.depth(); }
     std::int64_t workspace_floats() const override {
         return matrix_floats() + dy_floats() + dx_floats() +
-               gemm_workspace(columns_.depth(), columns_.pixels(), columns_.shape.group_out(), columns_.isa);
+               gemm_workspace(columns_.depth(), columns_.pixels(), columns_.shape.group_out(), columns_.isa, columns_.threads);
     }
     void pack(const Filters& filters, float* packed) const override { copy_filters(columns_.shape, filters, packed); }
 
@@ -221,7 +221,7 @@ public:
           dy_(strides_of(options.to, s.out, s.rows.out(), s.columns.out())) {}
 
     std::int64_t workspace_floats() const override {
-        return matrix_floats() + dy_floats() + gemm_workspace(columns_.shape.group_out(), columns_.depth(), columns_.pixels(), columns_.isa);
+        return matrix_floats() + dy_floats() + gemm_workspace(columns_.shape.group_out(), columns_.depth(), columns_.pixels(), columns_.isa, columns_.threads);
     }
 
     void run(const float* x, const float* dy, float* dw, float* workspace) const override {

@@ -106,8 +106,17 @@ private:
     // One panel of pixels, and where the sums of those pixels go.
     struct Places {
         std::int64_t count, run_count;
+        bool even;  // each a pixel's stride after the one before
         std::int64_t at[most_pixels];
         Run runs[most_pixels];
+    };
+
+    // What one tile is made of and where it goes.
+    struct TileWork {
+        const float* rows;     // its panel of A
+        std::int64_t map, maps;
+        const float* bias;     // of those maps
+        const Places* places;  // of its pixels
     };
 
     void plan(Grid grid, bool pixels_are_neighbours) {
@@ -135,7 +144,7 @@ private:
             }
         }
         chunk_parts_ = std::max(chunk_parts_, quotient_up(quotient_up(g.pixels, g.chunks), part_pixels));
-        panel_floats_ = std::max(panel_floats_, quotient_up(quotient_up(g.pixels, g.chunks), part_pixels) * part_pixels * g.depth);
+        panel_floats_ = std::max(panel_floats_, quotient_up(quotient_up(quotient_up(g.pixels, g.chunks), part_pixels) * part_pixels * g.depth, 16) * 16);
         packed_ += shape_.groups * g.map_parts * g.depth * (g.maps_down ? rows : columns);
         grids_.push_back(std::move(g));
     }
@@ -169,6 +178,8 @@ private:
             Places& place = places[part];
             place.count = last - first;
             g.grid.places(to_, w.first_pixel + first, place.count, place.at);
+            place.even = true;
+            for (std::int64_t t = 1; t < place.count; ++t) place.even &= place.at[t] == place.at[t - 1] + to_.pixel;
             place.run_count = runs_of(place.at, place.count, place.runs);
             const Pixels seen = g.grid.seen(from_, w.first_pixel + first, place.count);
             float* to = panels + part * width * g.depth;
@@ -184,26 +195,48 @@ private:
         }
     }
 
-    // The tiles of up to most_tiles panels of A against one panel of B, finish(tile) as soon as one is complete.
-    template <typename Tile, typename Finish>
-    void multiply(std::int64_t depth, std::int64_t tiles, const Tile& rows, std::int64_t columns, const float* b,
-                  float* sums, const Finish& finish) const {
-        const std::int64_t blocks = std::max<std::int64_t>(1, quotient_up(depth, depth_block));
+    // The tiles of up to most_tiles panels of A against one panel of B. A tile goes straight to the result where its
+    // pixels lie evenly there, and by way of `sums` where they do not.
+    template <typename Tile>
+    void multiply(const Work& w, std::int64_t tiles, const Tile& tile_at, const float* b, float* sums) const {
+        const std::int64_t depth = w.g.depth, blocks = std::max<std::int64_t>(1, quotient_up(depth, depth_block));
         for (std::int64_t block = 0; block < blocks; ++block) {
             const std::int64_t begin = part_of(depth, blocks, block), end = part_of(depth, blocks, block + 1);
-            for (std::int64_t tile = 0; tile < tiles; ++tile) {
-                const auto [a, count] = rows(tile);
-                gemm_.tile(a + begin * gemm_.tile_rows, b + begin * gemm_.tile_columns, end - begin,
-                           sums + tile * tile_floats(), gemm_.tile_columns, count, columns, block > 0);
-                if (block + 1 == blocks) finish(tile);
+            for (std::int64_t i = 0; i < tiles; ++i) {
+                const TileWork tile = tile_at(i);
+                const Places& places = *tile.places;
+                const bool last = block + 1 == blocks, straight = w.g.maps_down ? places.run_count == 1 : places.even && to_.map == 1;
+                const std::int64_t at = places.at[0] + to_.of_map(tile.map);
+                GemmTile t{.a = tile.rows + begin * gemm_.tile_rows,
+                           .b = b + begin * gemm_.tile_columns,
+                           .b_step = gemm_.tile_columns,
+                           .k = end - begin,
+                           .c = sums + i * tile_floats(),
+                           .c_row = gemm_.tile_columns,
+                           .c_high = gemm_.lanes,
+                           .rows = w.g.maps_down ? tile.maps : places.count,
+                           .columns = w.g.maps_down ? places.count : straight ? tile.maps : gemm_.tile_columns,
+                           .accumulate = block > 0,
+                           .finish = false,
+                           .row_bias = nullptr,
+                           .column_bias = nullptr,
+                           .residual = nullptr,
+                           .relu = false};
+                if (straight) {
+                    t.c = w.result + at;
+                    t.c_row = w.g.maps_down ? to_.map : to_.pixel;
+                    if (!w.g.maps_down) t.c_high = to_.of_map(tile.map + gemm_.lanes) - to_.of_map(tile.map);
+                    t.finish = last && (w.epilogue.bias != nullptr || w.epilogue.residual != nullptr || w.epilogue.relu);
+                    if (w.epilogue.bias != nullptr) (w.g.maps_down ? t.row_bias : t.column_bias) = tile.bias;
+                    if (w.epilogue.residual != nullptr) t.residual = w.epilogue.residual + at;
+                    t.relu = w.epilogue.relu;
+                }
+                gemm_.tile(t);
+                if (last && !straight) (w.g.maps_down ? kernels_.finish_maps : kernels_.finish_pixels)(finished(w, t.c, tile));
             }
         }
     }
 
-    struct RowPanel {
-        const float* panel;
-        std::int64_t rows;
-    };
 
     void maps_across(const Work& w, const float* panels, float* sums, float* bias, const Places* places, std::int64_t parts) const {
         const GridProduct& g = w.g;
@@ -214,11 +247,11 @@ private:
                 std::copy_n(w.epilogue.bias + map, std::min(gemm_.tile_columns, out_ - first), bias);
             }
             const float* weights = w.packed + g.packed + (w.group * g.map_parts + part) * g.depth * gemm_.tile_columns;
+            const std::int64_t maps = std::min(gemm_.tile_columns, stored_ - first);
             multiply(
-                g.depth, parts, [&](std::int64_t tile) { return RowPanel{panels + tile * gemm_.tile_rows * g.depth, places[tile].count}; },
-                gemm_.tile_columns, weights, sums, [&](std::int64_t tile) {
-                    kernels_.finish_pixels(finished(w, sums + tile * tile_floats(), map, std::min(gemm_.tile_columns, stored_ - first), bias, places[tile]));
-                });
+                w, parts,
+                [&](std::int64_t tile) { return TileWork{panels + tile * gemm_.tile_rows * g.depth, map, maps, bias, places + tile}; },
+                weights, sums);
         }
     }
 
@@ -231,33 +264,31 @@ private:
             const std::int64_t end = w.first_part + part_of(w.last_part - w.first_part, bunches, bunch + 1);
             for (std::int64_t part = 0; part < parts; ++part) {
                 multiply(
-                    g.depth, end - begin,
+                    w, end - begin,
                     [&](std::int64_t tile) {
-                        const float* weights = w.packed + g.packed + (w.group * g.map_parts + begin + tile) * g.depth * gemm_.tile_rows;
-                        return RowPanel{weights, first_map(g, begin + tile + 1) - first_map(g, begin + tile)};
-                    },
-                    places[part].count, panels + part * gemm_.tile_columns * g.depth, sums, [&](std::int64_t tile) {
                         const std::int64_t first = first_map(g, begin + tile), map = w.group * out_ + first;
-                        kernels_.finish_maps(finished(w, sums + tile * tile_floats(), map, first_map(g, begin + tile + 1) - first,
-                                                      w.epilogue.bias == nullptr ? none : w.epilogue.bias + map, places[part]));
-                    });
+                        return TileWork{w.packed + g.packed + (w.group * g.map_parts + begin + tile) * g.depth * gemm_.tile_rows, map,
+                                        first_map(g, begin + tile + 1) - first,
+                                        w.epilogue.bias == nullptr ? none : w.epilogue.bias + map, places + part};
+                    },
+                    panels + part * gemm_.tile_columns * g.depth, sums);
             }
         }
     }
 
-    Finished finished(const Work& w, const float* sums, std::int64_t map, std::int64_t maps, const float* bias, const Places& places) const {
-        const std::int64_t offset = to_.of_map(map);
+    Finished finished(const Work& w, const float* sums, const TileWork& tile) const {
+        const std::int64_t offset = to_.of_map(tile.map);
         return {.sums = sums,
                 .result = w.result + offset,
                 .residual = w.epilogue.residual == nullptr ? nullptr : w.epilogue.residual + offset,
                 .strides = to_,
-                .maps = maps,
-                .bias = bias,
+                .maps = tile.maps,
+                .bias = tile.bias,
                 .relu = w.epilogue.relu,
-                .at = places.at,
-                .pixels = places.count,
-                .runs = places.runs,
-                .run_count = places.run_count};
+                .at = tile.places->at,
+                .pixels = tile.places->count,
+                .runs = tile.places->runs,
+                .run_count = tile.places->run_count};
     }
 
     Pass pass_;
