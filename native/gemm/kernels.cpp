@@ -108,15 +108,9 @@ inline void put_all(const GemmTile& t, const Floats* low, const Floats* high) {
     }
 }
 
+// The sums of a tile whose A is a panel.
 template <int Rows>
-void tile_of(const GemmTile& t) {
-    Floats low[Rows], high[Rows];
-#pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i) {
-        low[i] = high[i] = zeros();
-        __builtin_prefetch(t.c + i * t.c_row, 1);  // C is not needed before the end, and is far away
-        __builtin_prefetch(t.c + i * t.c_row + t.c_high, 1);
-    }
+inline void sum_panel(const GemmTile& t, Floats* low, Floats* high) {
     const float *a = t.a, *b = t.b;
     const std::int64_t b_step = t.b_step;
     for (std::int64_t p = t.k; p > 0; --p) {
@@ -130,6 +124,47 @@ void tile_of(const GemmTile& t) {
         }
         a += tile_rows;
         b += b_step;
+    }
+}
+
+// The sums of a tile whose A is read where it lies. Rows are reached from every third one, which an address can express.
+template <int Rows>
+inline void sum_rows(const GemmTile& t, Floats* low, Floats* high) {
+    constexpr int triples = (Rows + 2) / 3;
+    const std::int64_t row = t.a_row, b_step = t.b_step;
+    const float* b = t.b;
+    for (std::int64_t first = 0; first < t.k; first += 16) {
+        const float* from[triples];
+#pragma GCC unroll 16
+        for (int i = 0; i < triples; ++i) from[i] = t.a + first / 16 * t.a_block + 3 * i * row;
+        const std::int64_t count = t.k - first < 16 ? t.k - first : 16;
+#pragma GCC unroll 4
+        for (std::int64_t p = 0; p < count; ++p) {
+            const Floats b_low = load(b), b_high = load(b + lanes);
+#pragma GCC unroll 16
+            for (int i = 0; i < Rows; ++i) {
+                const Floats spread = all(from[i / 3][i % 3 * row + p]);
+                low[i] = multiply_add(spread, b_low, low[i]);
+                high[i] = multiply_add(spread, b_high, high[i]);
+            }
+            b += b_step;
+        }
+    }
+}
+
+template <int Rows>
+void tile_of(const GemmTile& t) {
+    Floats low[Rows], high[Rows];
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i) {
+        low[i] = high[i] = zeros();
+        __builtin_prefetch(t.c + i * t.c_row, 1);  // C is not needed before the end, and is far away
+        __builtin_prefetch(t.c + i * t.c_row + t.c_high, 1);
+    }
+    if (t.a_row == 0) {
+        sum_panel<Rows>(t, low, high);
+    } else {
+        sum_rows<Rows>(t, low, high);
     }
     if (t.finish) {
         put_all<Rows, true>(t, low, high);

@@ -20,6 +20,9 @@ struct GemmTile {
     bool finish;
     const float *row_bias, *column_bias, *residual;
     bool relu;
+
+    // With a_row, A is read where it lies, and need not be packed: value (i, p) is a[i · a_row + p / 16 · a_block + p % 16].
+    std::int64_t a_row = 0, a_block = 16;
 };
 
 struct GemmKernels {

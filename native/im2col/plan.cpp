@@ -9,6 +9,14 @@ namespace {
 
 std::string refuses(Pass, const ConvShape&, const ConvOptions&) { return {}; }
 
+std::unique_ptr<ImagePlan> packed_forward(const ConvShape& shape, const ConvOptions& options) {
+    return product_forward(shape, options, false);
+}
+
+std::unique_ptr<ImagePlan> packed_backward_data(const ConvShape& shape, const ConvOptions& options) {
+    return product_backward_data(shape, options, false);
+}
+
 }  // namespace
 
 const ConvAlgorithm im2col_algorithm = {.name = "im2col",
@@ -20,8 +28,8 @@ const ConvAlgorithm im2col_algorithm = {.name = "im2col",
 
 const ConvAlgorithm im2col_packed_algorithm = {.name = "im2col_packed",
                                                .refuses = refuses,
-                                               .images = product_forward,
-                                               .strided_backward_data = product_backward_data,
+                                               .images = packed_forward,
+                                               .strided_backward_data = packed_backward_data,
                                                .filters = product_filters,
                                                .error_bound = plain_sum_error_bound};
 

@@ -34,8 +34,9 @@ struct GridProduct {
 
 class Product final : public ImagePlan {
 public:
-    Product(Pass pass, const ConvShape& s, const ConvOptions& options)
+    Product(Pass pass, const ConvShape& s, const ConvOptions& options, bool in_place)
         : pass_(pass),
+          in_place_(in_place),
           shape_(s),
           threads_(std::max(1, options.threads)),
           gemm_(STRIATE_KERNELS_OF(options.isa, gemm_kernels)),
@@ -106,14 +107,17 @@ private:
     // One panel of pixels, and where the sums of those pixels go.
     struct Places {
         std::int64_t count, run_count;
-        bool even;  // each a pixel's stride after the one before
+        bool even;            // each a pixel's stride after the one before
+        const float* source;  // where they are read, if they lie there as a panel or as rows of A; else null
+        std::int64_t source_row;
         std::int64_t at[most_pixels];
         Run runs[most_pixels];
     };
 
     // What one tile is made of and where it goes.
     struct TileWork {
-        const float* rows;     // its panel of A
+        const float* rows;     // its panel of A, or A itself with a_row
+        std::int64_t a_row;
         std::int64_t map, maps;
         const float* bias;     // of those maps
         const Places* places;  // of its pixels
@@ -151,6 +155,10 @@ private:
 
     static constexpr std::int64_t most_parts() { return most_tiles; }
 
+    static constexpr std::int64_t depth_part(std::int64_t depth, std::int64_t blocks, std::int64_t i) {
+        return std::min(depth, part_of(quotient_up(depth, maps_per_block), blocks, i) * maps_per_block);
+    }
+
     std::int64_t tile_floats() const { return gemm_.tile_rows * gemm_.tile_columns; }
     std::int64_t places_floats() const { return quotient_up(sizeof(Places), sizeof(float)); }
     std::int64_t thread_floats() const {
@@ -182,6 +190,12 @@ private:
             for (std::int64_t t = 1; t < place.count; ++t) place.even &= place.at[t] == place.at[t - 1] + to_.pixel;
             place.run_count = runs_of(place.at, place.count, place.runs);
             const Pixels seen = g.grid.seen(from_, w.first_pixel + first, place.count);
+            place.source = nullptr;
+            if (in_place_ && lies_ready(g, seen)) {
+                place.source = sight.images + seen.at[0];
+                place.source_row = g.maps_down ? from_.map : seen.count > 1 ? seen.at[1] - seen.at[0] : from_.pixel;
+                continue;
+            }
             float* to = panels + part * width * g.depth;
             for (const GridTap& tap : g.grid.taps) {
                 kernels_.pixels_across(sight, seen, tap.shift, to, width);
@@ -195,21 +209,35 @@ private:
         }
     }
 
+    // Whether these pixels, which one tap sees, are an operand of the product as they lie in memory.
+    bool lies_ready(const GridProduct& g, const Pixels& seen) const {
+        if (g.grid.taps.size() != 1) return false;
+        const Shift shift = g.grid.taps[0].shift;
+        if (shift.rows != 0 || shift.columns != 0) return false;
+        const std::int64_t step = g.maps_down ? 1 : seen.count > 1 ? seen.at[1] - seen.at[0] : from_.pixel;
+        if (g.maps_down ? seen.count < gemm_.tile_columns : from_.map != 1) return false;
+        for (std::int64_t t = 0; t < seen.count; ++t) {
+            if (seen.at[t] != seen.at[0] + t * step || seen.y[t] >= height_ || seen.x[t] >= width_) return false;
+        }
+        return true;
+    }
+
     // The tiles of up to most_tiles panels of A against one panel of B. A tile goes straight to the result where its
     // pixels lie evenly there, and by way of `sums` where they do not.
     template <typename Tile>
-    void multiply(const Work& w, std::int64_t tiles, const Tile& tile_at, const float* b, float* sums) const {
+    void multiply(const Work& w, std::int64_t tiles, const Tile& tile_at, const float* b, std::int64_t b_step, float* sums) const {
         const std::int64_t depth = w.g.depth, blocks = std::max<std::int64_t>(1, quotient_up(depth, depth_block));
         for (std::int64_t block = 0; block < blocks; ++block) {
-            const std::int64_t begin = part_of(depth, blocks, block), end = part_of(depth, blocks, block + 1);
+            // whole blocks of maps, where A is read in place
+            const std::int64_t begin = depth_part(depth, blocks, block), end = depth_part(depth, blocks, block + 1);
             for (std::int64_t i = 0; i < tiles; ++i) {
                 const TileWork tile = tile_at(i);
                 const Places& places = *tile.places;
                 const bool last = block + 1 == blocks, straight = w.g.maps_down ? places.run_count == 1 : places.even && to_.map == 1;
                 const std::int64_t at = places.at[0] + to_.of_map(tile.map);
-                GemmTile t{.a = tile.rows + begin * gemm_.tile_rows,
-                           .b = b + begin * gemm_.tile_columns,
-                           .b_step = gemm_.tile_columns,
+                GemmTile t{.a = tile.rows + (tile.a_row == 0 ? begin * gemm_.tile_rows : from_.of_map(begin)),
+                           .b = b + begin * b_step,
+                           .b_step = b_step,
                            .k = end - begin,
                            .c = sums + i * tile_floats(),
                            .c_row = gemm_.tile_columns,
@@ -221,7 +249,9 @@ private:
                            .row_bias = nullptr,
                            .column_bias = nullptr,
                            .residual = nullptr,
-                           .relu = false};
+                           .relu = false,
+                           .a_row = tile.a_row,
+                           .a_block = from_.block};
                 if (straight) {
                     t.c = w.result + at;
                     t.c_row = w.g.maps_down ? to_.map : to_.pixel;
@@ -250,8 +280,12 @@ private:
             const std::int64_t maps = std::min(gemm_.tile_columns, stored_ - first);
             multiply(
                 w, parts,
-                [&](std::int64_t tile) { return TileWork{panels + tile * gemm_.tile_rows * g.depth, map, maps, bias, places + tile}; },
-                weights, sums);
+                [&](std::int64_t tile) {
+                    const Places& place = places[tile];
+                    if (place.source != nullptr) return TileWork{place.source, place.source_row, map, maps, bias, &place};
+                    return TileWork{panels + tile * gemm_.tile_rows * g.depth, 0, map, maps, bias, &place};
+                },
+                weights, gemm_.tile_columns, sums);
         }
     }
 
@@ -263,15 +297,17 @@ private:
             const std::int64_t begin = w.first_part + part_of(w.last_part - w.first_part, bunches, bunch);
             const std::int64_t end = w.first_part + part_of(w.last_part - w.first_part, bunches, bunch + 1);
             for (std::int64_t part = 0; part < parts; ++part) {
+                const bool ready = places[part].source != nullptr;
                 multiply(
                     w, end - begin,
                     [&](std::int64_t tile) {
                         const std::int64_t first = first_map(g, begin + tile), map = w.group * out_ + first;
-                        return TileWork{w.packed + g.packed + (w.group * g.map_parts + begin + tile) * g.depth * gemm_.tile_rows, map,
+                        return TileWork{w.packed + g.packed + (w.group * g.map_parts + begin + tile) * g.depth * gemm_.tile_rows, 0, map,
                                         first_map(g, begin + tile + 1) - first,
                                         w.epilogue.bias == nullptr ? none : w.epilogue.bias + map, places + part};
                     },
-                    panels + part * gemm_.tile_columns * g.depth, sums);
+                    ready ? places[part].source : panels + part * gemm_.tile_columns * g.depth,
+                    ready ? places[part].source_row : gemm_.tile_columns, sums);
             }
         }
     }
@@ -292,6 +328,7 @@ private:
     }
 
     Pass pass_;
+    bool in_place_;
     ConvShape shape_;
     std::int64_t threads_;
     const GemmKernels& gemm_;
@@ -306,12 +343,12 @@ private:
 
 }  // namespace
 
-std::unique_ptr<ImagePlan> product_forward(const ConvShape& shape, const ConvOptions& options) {
-    return std::make_unique<Product>(Pass::forward, shape, options);
+std::unique_ptr<ImagePlan> product_forward(const ConvShape& shape, const ConvOptions& options, bool in_place) {
+    return std::make_unique<Product>(Pass::forward, shape, options, in_place);
 }
 
-std::unique_ptr<ImagePlan> product_backward_data(const ConvShape& shape, const ConvOptions& options) {
-    return std::make_unique<Product>(Pass::backward_data, shape, options);
+std::unique_ptr<ImagePlan> product_backward_data(const ConvShape& shape, const ConvOptions& options, bool in_place) {
+    return std::make_unique<Product>(Pass::backward_data, shape, options, in_place);
 }
 
 }  // namespace striate

@@ -10,9 +10,10 @@
 
 namespace striate {
 
-// Any shape, forward or (any stride) backward to data.
-std::unique_ptr<ImagePlan> product_forward(const ConvShape& shape, const ConvOptions& options);
-std::unique_ptr<ImagePlan> product_backward_data(const ConvShape& shape, const ConvOptions& options);
+// Any shape, forward or (any stride) backward to data. With `in_place`, pixels that one tap sees and that lie in the
+// images as the product reads them (1×1 filters) are read there and not copied.
+std::unique_ptr<ImagePlan> product_forward(const ConvShape& shape, const ConvOptions& options, bool in_place);
+std::unique_ptr<ImagePlan> product_backward_data(const ConvShape& shape, const ConvOptions& options, bool in_place);
 std::unique_ptr<FilterPlan> product_filters(const ConvShape& shape, const ConvOptions& options);
 
 }  // namespace striate
