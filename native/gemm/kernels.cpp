@@ -141,6 +141,8 @@ inline void sum_rows(const GemmTile& t, Floats* low, Floats* high) {
 #pragma GCC unroll 4
         for (std::int64_t p = 0; p < count; ++p) {
             const Floats b_low = load(b), b_high = load(b + lanes);
+            __builtin_prefetch(b + 16 * b_step);  // few rows: B comes from the second cache
+            __builtin_prefetch(b + 16 * b_step + lanes);
 #pragma GCC unroll 16
             for (int i = 0; i < Rows; ++i) {
                 const Floats spread = all(from[i / 3][i % 3 * row + p]);

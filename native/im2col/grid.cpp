@@ -23,7 +23,26 @@ AxisGrid backward_axis(const Axis& a, std::int64_t first) {
     return grid;
 }
 
+// Where pixel `begin` of images of `pixels` pixels in rows without gaps lies, if the others follow it evenly; else −1.
+std::int64_t even(const ImageStrides& s, std::int64_t pixels, std::int64_t begin, std::int64_t count) {
+    const std::int64_t image = begin / pixels, first = begin - image * pixels;
+    if (first + count > pixels && s.image != pixels * s.pixel) return -1;
+    return image * s.image + first * s.pixel;
+}
+
 }  // namespace
+
+std::int64_t Grid::even_places(const ImageStrides& to, std::int64_t begin, std::int64_t count) const {
+    if (row_step != 1 || column_step != 1) return -1;
+    return even(to, pixels(), begin, count);
+}
+
+std::int64_t Grid::even_sight(const ImageStrides& from, std::int64_t height, std::int64_t width, std::int64_t begin,
+                              std::int64_t count) const {
+    if (row_stride != 1 || column_stride != 1 || rows != height || columns != width) return -1;
+    if (taps.size() != 1 || taps[0].shift.rows != 0 || taps[0].shift.columns != 0) return -1;
+    return even(from, pixels(), begin, count);
+}
 
 Pixels Grid::seen(const ImageStrides& from, std::int64_t begin, std::int64_t count) const {
     Pixels seen;

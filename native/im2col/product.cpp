@@ -109,7 +109,6 @@ private:
         std::int64_t count, run_count;
         bool even;            // each a pixel's stride after the one before
         const float* source;  // where they are read, if they lie there as a panel or as rows of A; else null
-        std::int64_t source_row;
         std::int64_t at[most_pixels];
         Run runs[most_pixels];
     };
@@ -185,17 +184,19 @@ private:
             const std::int64_t last = g.maps_down ? std::min(pixels, first + width) : part_of(pixels, parts, part + 1);
             Places& place = places[part];
             place.count = last - first;
-            g.grid.places(to_, w.first_pixel + first, place.count, place.at);
-            place.even = true;
-            for (std::int64_t t = 1; t < place.count; ++t) place.even &= place.at[t] == place.at[t - 1] + to_.pixel;
-            place.run_count = runs_of(place.at, place.count, place.runs);
-            const Pixels seen = g.grid.seen(from_, w.first_pixel + first, place.count);
-            place.source = nullptr;
-            if (in_place_ && lies_ready(g, seen)) {
-                place.source = sight.images + seen.at[0];
-                place.source_row = g.maps_down ? from_.map : seen.count > 1 ? seen.at[1] - seen.at[0] : from_.pixel;
-                continue;
+            const std::int64_t pixel = w.first_pixel + first;
+            place.at[0] = g.grid.even_places(to_, pixel, place.count);
+            place.even = place.at[0] >= 0;
+            if (place.even) {
+                place.run_count = 1, place.runs[0] = {0, place.count, place.at[0]};  // of pixels that are neighbours
+            } else {
+                g.grid.places(to_, pixel, place.count, place.at);
+                place.run_count = runs_of(place.at, place.count, place.runs);
             }
+            const std::int64_t source = lies_ready(g, place.count) ? g.grid.even_sight(from_, height_, width_, pixel, place.count) : -1;
+            place.source = source < 0 ? nullptr : sight.images + source;
+            if (source >= 0) continue;
+            const Pixels seen = g.grid.seen(from_, pixel, place.count);
             float* to = panels + part * width * g.depth;
             for (const GridTap& tap : g.grid.taps) {
                 kernels_.pixels_across(sight, seen, tap.shift, to, width);
@@ -209,17 +210,9 @@ private:
         }
     }
 
-    // Whether these pixels, which one tap sees, are an operand of the product as they lie in memory.
-    bool lies_ready(const GridProduct& g, const Pixels& seen) const {
-        if (g.grid.taps.size() != 1) return false;
-        const Shift shift = g.grid.taps[0].shift;
-        if (shift.rows != 0 || shift.columns != 0) return false;
-        const std::int64_t step = g.maps_down ? 1 : seen.count > 1 ? seen.at[1] - seen.at[0] : from_.pixel;
-        if (g.maps_down ? seen.count < gemm_.tile_columns : from_.map != 1) return false;
-        for (std::int64_t t = 0; t < seen.count; ++t) {
-            if (seen.at[t] != seen.at[0] + t * step || seen.y[t] >= height_ || seen.x[t] >= width_) return false;
-        }
-        return true;
+    // Whether pixels that follow each other in the images are an operand of the product as they lie in memory.
+    bool lies_ready(const GridProduct& g, std::int64_t pixels) const {
+        return in_place_ && (g.maps_down ? from_.pixel == 1 && pixels == gemm_.tile_columns : from_.map == 1);
     }
 
     // The tiles of up to most_tiles panels of A against one panel of B. A tile goes straight to the result where its
@@ -282,7 +275,7 @@ private:
                 w, parts,
                 [&](std::int64_t tile) {
                     const Places& place = places[tile];
-                    if (place.source != nullptr) return TileWork{place.source, place.source_row, map, maps, bias, &place};
+                    if (place.source != nullptr) return TileWork{place.source, from_.pixel, map, maps, bias, &place};
                     return TileWork{panels + tile * gemm_.tile_rows * g.depth, 0, map, maps, bias, &place};
                 },
                 weights, gemm_.tile_columns, sums);
@@ -307,7 +300,7 @@ private:
                                         w.epilogue.bias == nullptr ? none : w.epilogue.bias + map, places + part};
                     },
                     ready ? places[part].source : panels + part * gemm_.tile_columns * g.depth,
-                    ready ? places[part].source_row : gemm_.tile_columns, sums);
+                    ready ? from_.map : gemm_.tile_columns, sums);
             }
         }
     }
