@@ -1,5 +1,7 @@
 // The table of algorithms, in the order in which a reader should meet them.
 #include "conv/plan.h"
+#include "im2col/plan.h"
+#include "pointwise/plan.h"
 #include "ref/plan.h"
 #include "winograd/plan.h"
 
@@ -8,6 +10,9 @@ namespace striate {
 const std::vector<const ConvAlgorithm*>& conv_algorithms() {
     static const std::vector<const ConvAlgorithm*> all = {
         &reference_algorithm,
+        &im2col_algorithm,
+        &im2col_packed_algorithm,
+        &pointwise_algorithm,
         &winograd2_algorithm,
         &winograd4_algorithm,
         &winograd6_algorithm,
