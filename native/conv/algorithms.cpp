@@ -1,5 +1,6 @@
 // The table of algorithms, in the order in which a reader should meet them.
 #include "conv/plan.h"
+#include "fft/plan.h"
 #include "ref/plan.h"
 #include "winograd/plan.h"
 
@@ -11,6 +12,7 @@ const std::vector<const ConvAlgorithm*>& conv_algorithms() {
         &winograd2_algorithm,
         &winograd4_algorithm,
         &winograd6_algorithm,
+        &fft_algorithm,
     };
     return all;
 }
