@@ -1,43 +1,23 @@
 #include "fft/plan.h"
 
 #include <algorithm>
-#include <cmath>
 
-#include "dispatch/kernels.h"
-#include "fft/kernels.h"
-#include "fft/tiling.h"
+#include "fft/bound.h"
+#include "fft/chunk.h"
+#include "fft/filters.h"
 #include "threads/phases.h"
 
 namespace striate {
 
 namespace {
 
-constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
-constexpr std::int64_t enough_tiles = 28;             // for each pass over the weights, which come from main memory
-constexpr std::int64_t cache_floats = 1 << 18;        // of components, for each thread: half of its second cache
-constexpr std::int64_t most_floats = 1 << 25;         // of components, all in all
-constexpr std::int64_t item_products = 1 << 18;       // complex ones: far more than it takes to get the next item
-
-// From one component to the next: components that lay a power of two apart would fall on the same lines of a cache.
-std::int64_t spaced(std::int64_t floats) { return quotient_up(floats, 1024) * 1024 + 112; }
-
-const FftKernels& kernels_of(const ConvOptions& options) { return STRIATE_KERNELS_OF(options.isa, fft_kernels); }
-
-// Tiles of a chunk, all chunks about equal.
-std::int64_t chunk_of(std::int64_t tiles, std::int64_t tile_floats, std::int64_t threads) {
-    std::int64_t chunk = std::max(threads * cache_floats / tile_floats, std::min(enough_tiles, most_floats / tile_floats));
-    chunk = std::clamp<std::int64_t>(chunk, 1, tiles);
-    return quotient_up(tiles, quotient_up(tiles, chunk));
-}
-
 class FftImagePlan final : public ImagePlan {
 public:
     FftImagePlan(const ConvShape& shape, const ConvOptions& options)
         : shape_(shape),
           threads_(options.threads),
-          kernels_(kernels_of(options)),
-          tiling_(*fft_tiling(shape, kernels_.lanes)),
+          kernels_(fft_kernels_of(options)),
+          tiling_(*fft_tiling(Pass::forward, shape, kernels_.lanes)),
           from_(strides_of(options.from, shape.in, shape.rows.size, shape.columns.size)),
           to_(strides_of(options.to, shape.out, shape.rows.out(), shape.columns.out())),
           padded_(options.to == Layout::blocked) {
@@ -45,30 +25,29 @@ public:
         in_blocks_ = quotient_up(shape.group_in(), lanes);
         out_blocks_ = quotient_up(padded_ ? stored_maps(Layout::blocked, out) : out, lanes);
         tiles_ = shape.batch * tiling_.per_image();
-        chunk_ = chunk_of(tiles_, tiling_.components() * 2 * lanes * (in_blocks_ + out_blocks_), threads_);
-        in_step_ = spaced(in_blocks_ * chunk_ * 2 * lanes);
-        out_step_ = spaced(out_blocks_ * chunk_ * 2 * lanes);
+        chunk_ = fft_chunk(tiles_, tiling_.components() * 2 * lanes * (in_blocks_ + out_blocks_), threads_);
+        in_step_ = fft_spaced(in_blocks_ * chunk_ * 2 * lanes);
+        out_step_ = fft_spaced(out_blocks_ * chunk_ * 2 * lanes);
         panel_ = shape.group_in() * 2 * lanes;
-        weights_step_ = spaced(out_blocks_ * panel_);
+        weights_step_ = fft_spaced(out_blocks_ * panel_);
     }
 
     std::int64_t packed_floats() const override {
-        return shape_.groups * tiling_.components() * weights_step_ + threads_ * thread_floats();
+        return shape_.groups * tiling_.components() * weights_step_ + threads_ * FftScratch::floats(tiling_, kernels_.lanes);
     }
 
     std::int64_t workspace_floats() const override {
-        return tiling_.components() * (in_step_ + out_step_) + threads_ * thread_floats();
+        return tiling_.components() * (in_step_ + out_step_) + threads_ * FftScratch::floats(tiling_, kernels_.lanes);
     }
 
     // The conjugates of the filters' transforms: a correlation, not a convolution.
     void pack(const Filters& f, float* packed) const override {
         const std::int64_t lanes = kernels_.lanes, components = tiling_.components(), maps = shape_.group_in();
-        const float scale = 0.25f / static_cast<float>(tiling_.rows * tiling_.columns);  // of rows as pairs, of inverses
         float* const weights_end = packed + shape_.groups * components * weights_step_;
         const bool mirrored = f.column < 0;
         parallel_items(shape_.groups * out_blocks_ * maps, threads_, [&](std::int64_t item, int member) {
             const std::int64_t map = item % maps, block = item / maps % out_blocks_, group = item / maps / out_blocks_;
-            const Scratch scratch = scratch_of(weights_end, member);
+            const FftScratch scratch = FftScratch::of(tiling_, lanes, weights_end, member);
             const float* filter = f.data + group * f.group + block * lanes * f.out + map * f.in;
             if (mirrored) filter += (shape_.columns.kernel - 1) * f.column;
             kernels_.rows_in[tiling_.column_place](
@@ -89,15 +68,15 @@ public:
                  .scratch = scratch.rows});
             kernels_.columns_in_conjugate[tiling_.row_place](
                 scratch.half, tiling_.columns,
-                packed + group * components * weights_step_ + block * panel_ + map * 2 * lanes, weights_step_, scale);
+                packed + group * components * weights_step_ + block * panel_ + map * 2 * lanes, weights_step_, tiling_.scale());
         });
     }
 
     void run(const float* images, const float* packed, const Epilogue& epilogue, float* result,
              float* workspace) const override {
         const std::int64_t chunks = quotient_up(tiles_, chunk_), components = tiling_.components();
-        const std::int64_t products = chunk_ * shape_.group_in() * out_blocks_ * kernels_.lanes;
-        const std::int64_t share = std::max<std::int64_t>(1, std::min(item_products / products, components / (8 * threads_)));
+        const std::int64_t share = fft_share(
+            components, chunk_ * shape_.group_in() * out_blocks_ * kernels_.lanes, threads_);
         const auto of_phase = [&](std::int64_t phase) {
             const std::int64_t chunk = phase / 3, begin = chunk % chunks * chunk_;
             return Chunk{chunk / chunks, begin, std::min(chunk_, tiles_ - begin)};
@@ -123,35 +102,15 @@ private:
     struct Chunk {
         std::int64_t group, begin, tiles;
     };
-    struct Scratch {
-        float *half, *rows, *bias;
-    };
-    struct Place {  // of a tile
-        std::int64_t image, row, column;
-    };
-
-    std::int64_t thread_floats() const {
-        const std::int64_t lanes = kernels_.lanes;
-        return quotient_up(tiling_.rows * tiling_.columns * lanes + fft_scratch(lanes) + lanes, 16) * 16;
-    }
-    Scratch scratch_of(float* all, int member) const {
-        float* const half = all + member * thread_floats();
-        float* const rows = half + tiling_.rows * tiling_.columns * kernels_.lanes;
-        return {half, rows, rows + fft_scratch(kernels_.lanes)};
-    }
-    Scratch run_scratch(float* workspace, int member) const {
-        return scratch_of(workspace + tiling_.components() * (in_step_ + out_step_), member);
-    }
-    Place place(std::int64_t tile) const {
-        return {tile / tiling_.per_image(), tile / tiling_.across % tiling_.down * tiling_.step_rows,
-                tile % tiling_.across * tiling_.step_columns};
+    FftScratch run_scratch(float* workspace, int member) const {
+        return FftScratch::of(tiling_, kernels_.lanes, workspace + tiling_.components() * (in_step_ + out_step_), member);
     }
 
     void tile_in(const Chunk& chunk, const float* images, std::int64_t item, float* workspace, int member) const {
         const std::int64_t lanes = kernels_.lanes, block = item / chunk.tiles, tile = item % chunk.tiles;
         const std::int64_t map = chunk.group * shape_.group_in() + block * lanes;
-        const Place at = place(chunk.begin + tile);
-        const Scratch scratch = run_scratch(workspace, member);
+        const FftPlace at = FftPlace::of(tiling_, chunk.begin + tile);
+        const FftScratch scratch = run_scratch(workspace, member);
         kernels_.rows_in[tiling_.column_place]({.image = images + at.image * from_.image + from_.of_map(map),
                                                 .strides = {from_.map, from_.row, from_.pixel},
                                                 .maps = std::min(lanes, shape_.group_in() - block * lanes),
@@ -197,8 +156,8 @@ private:
         const std::int64_t lanes = kernels_.lanes, block = item / chunk.tiles, tile = item % chunk.tiles;
         const std::int64_t map = chunk.group * shape_.group_out() + block * lanes;
         const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_out() - block * lanes, 0, lanes);
-        const Place at = place(chunk.begin + tile);
-        const Scratch scratch = run_scratch(workspace, member);
+        const FftPlace at = FftPlace::of(tiling_, chunk.begin + tile);
+        const FftScratch scratch = run_scratch(workspace, member);
         std::fill_n(scratch.bias, lanes, 0.0f);
         if (epilogue.bias != nullptr) std::copy_n(epilogue.bias + map, maps, scratch.bias);
         const float* const components = workspace + tiling_.components() * in_step_;
@@ -244,10 +203,12 @@ std::unique_ptr<ImagePlan> images(const ConvShape& shape, const ConvOptions& opt
     return std::make_unique<FftImagePlan>(shape, options);
 }
 
-double error_bound(Pass, const ConvShape&) { return 1000; }
-
 }  // namespace
 
-const ConvAlgorithm fft_algorithm = {.name = "fft", .refuses = refuses, .images = images, .error_bound = error_bound};
+const ConvAlgorithm fft_algorithm = {.name = "fft",
+                                     .refuses = refuses,
+                                     .images = images,
+                                     .filters = fft_filters,
+                                     .error_bound = fft_error_bound};
 
 }  // namespace striate

@@ -7,10 +7,8 @@ namespace striate {
 
 namespace {
 
-constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 // In floating-point operations of a product that runs at full speed, for one run.
-double cost(const ConvShape& s, const FftTiling& t, std::int64_t lanes) {
+double cost(Pass pass, const ConvShape& s, const FftTiling& t, std::int64_t lanes) {
     // a number in a transform takes about 2.5 log₂ operations, at a quarter of a product's speed: sums and products do
     // not pair, and every number is loaded and stored four times
     constexpr double slower = 4;
@@ -24,13 +22,16 @@ double cost(const ConvShape& s, const FftTiling& t, std::int64_t lanes) {
     const double transforms = maps * pixels * 2.5 * std::log2(pixels) * slower;
     const double products = 8 * components * tiles * in * out;
     const double moved = 8 * components * maps * 2 * operations_per_cached_byte;
-    const double weights = 8 * components * in * out * operations_per_byte;
+    double weights = 8 * components * in * out * operations_per_byte;
+    if (pass == Pass::backward_weights) {  // written and read, and transformed
+        weights = 2 * weights + in * out * pixels * 2.5 * std::log2(pixels) * slower;
+    }
     return groups * (transforms + products + moved + weights);
 }
 
 }  // namespace
 
-std::optional<FftTiling> fft_tiling(const ConvShape& shape, std::int64_t lanes) {
+std::optional<FftTiling> fft_tiling(Pass pass, const ConvShape& shape, std::int64_t lanes) {
     std::optional<FftTiling> best;
     double least = 0;
     for (int r = 0; r < fft_size_count; ++r) {
@@ -42,7 +43,7 @@ std::optional<FftTiling> fft_tiling(const ConvShape& shape, std::int64_t lanes) 
             if (t.step_rows < 1 || t.step_columns < 1) continue;
             t.down = quotient_up(shape.rows.out(), t.step_rows);
             t.across = quotient_up(shape.columns.out(), t.step_columns);
-            const double its = cost(shape, t, lanes);
+            const double its = cost(pass, shape, t, lanes);
             if (!best || its < least) best = t, least = its;
         }
     }
