@@ -1,6 +1,7 @@
 // The table of algorithms, in the order in which a reader should meet them.
 #include "conv/plan.h"
 #include "direct/plan.h"
+#include "fft/plan.h"
 #include "im2col/plan.h"
 #include "pointwise/plan.h"
 #include "ref/plan.h"
@@ -18,6 +19,7 @@ const std::vector<const ConvAlgorithm*>& conv_algorithms() {
         &winograd2_algorithm,
         &winograd4_algorithm,
         &winograd6_algorithm,
+        &fft_algorithm,
     };
     return all;
 }
