@@ -1,13 +1,15 @@
 """`conv2d` as people know it, and its relatives along one axis and three."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from striate.conv import operators
-from striate.conv.plan import algorithms
-from striate.conv.shape import Padding, Sizes, WrongShape, pair, sides
+from striate.conv.passes import Passes
+from striate.conv.plan import Layout, algorithms, layout_of
+from striate.conv.shape import ConvShape, Padding, Sizes, WrongShape, pair, sides
 from striate.errors import unknown
 
 __all__ = ["conv1d", "conv2d", "conv3d"]
@@ -49,7 +51,42 @@ def conv2d(
     padded = sides(padding, weight.shape[2:], strides, dilations)
     if x.device.type != "cpu":
         return _torch_conv2d(x, weight, bias, strides, padded, dilations, groups)
+    if _plainly_called(x, weight, bias):
+        passes = _passes(
+            tuple(x.shape), tuple(weight.shape), strides, padded, dilations, groups, algorithm,
+            layout_of(x), operators.result_layout(x, weight), torch.get_num_threads(),
+        )  # fmt: skip
+        return passes.apply(x, weight, bias)
     return operators.forward(x, weight, bias, strides, padded, dilations, groups, algorithm)
+
+
+def _plainly_called(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+    """Whether nobody is watching: plain float32 tensors, no tracing, no transformation, no autocast, no mode."""
+    return (
+        not torch.compiler.is_compiling()
+        and all(type(t) in (Tensor, nn.Parameter) and t.dtype == torch.float32 for t in (x, weight))
+        and (bias is None or (bias.dtype == torch.float32 and bias.shape == weight.shape[:1]))
+        and not torch.is_autocast_enabled("cpu")
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and torch._C._len_torch_dispatch_stack() == 0
+    )
+
+
+@lru_cache(maxsize=4096)
+def _passes(
+    images: tuple[int, ...],
+    filters: tuple[int, ...],
+    strides: tuple[int, int],
+    padded: tuple[int, ...],
+    dilations: tuple[int, int],
+    groups: int,
+    algorithm: str,
+    x_layout: Layout | None,
+    y_layout: Layout,
+    threads: int,
+) -> Passes:
+    shape = ConvShape.of(images, filters, stride=strides, padding=padded, dilation=dilations, groups=groups)
+    return Passes(shape, x_layout or y_layout, y_layout, algorithm, algorithm, algorithm, threads)
 
 
 def _torch_conv2d(

@@ -24,7 +24,7 @@ from striate.conv.choose import best_algorithm
 from striate.conv.plan import Layout, Pass, Plan, layout_of, plan, refusal
 from striate.conv.shape import ConvShape, WrongShape
 
-__all__ = ["backward_data", "backward_weights", "forward"]
+__all__ = ["backward_data", "backward_weights", "forward", "planned", "result_layout"]
 
 _SETTINGS = "int[] stride, int[] padding, int[] dilation, int groups, str algorithm"
 
@@ -52,7 +52,8 @@ def _shape(
 
 
 @lru_cache(maxsize=4096)
-def _plan(shape: ConvShape, pass_: Pass, algorithm: str, from_: Layout, to: Layout, threads: int) -> Plan:
+def planned(shape: ConvShape, pass_: Pass, algorithm: str, from_: Layout, to: Layout, threads: int) -> Plan:
+    """The plan of an algorithm; of the best one for "auto", and for a derivative that the named one lacks."""
     unable = pass_ != "forward" and algorithm != "auto" and refusal(algorithm, pass_, shape, from_, to)
     if algorithm == "auto" or unable:
         algorithm = best_algorithm(shape, pass_, from_layout=from_, to_layout=to, threads=threads)
@@ -60,10 +61,10 @@ def _plan(shape: ConvShape, pass_: Pass, algorithm: str, from_: Layout, to: Layo
 
 
 def _planned(shape: ConvShape, pass_: Pass, algorithm: str, from_: Layout, to: Layout) -> Plan:
-    return _plan(shape, pass_, algorithm, from_, to, torch.get_num_threads())
+    return planned(shape, pass_, algorithm, from_, to, torch.get_num_threads())
 
 
-def _result_layout(images: Tensor, weight: Tensor) -> Layout:
+def result_layout(images: Tensor, weight: Tensor) -> Layout:
     """As torch does: channels-last if images or weights are."""
     either = "channels_last" in (layout_of(images), layout_of(weight))
     return "channels_last" if either else "nchw"
@@ -118,7 +119,7 @@ def _forward(
     shape = _shape(tuple(x.shape), tuple(weight.shape), tuple(stride), tuple(padding), tuple(dilation), groups)
     if bias is not None and bias.shape != (shape.out_channels,):
         raise WrongShape(f"conv2d: bias is {list(bias.shape)} for {shape.out_channels} filters")
-    layout = _result_layout(x, weight)
+    layout = result_layout(x, weight)
     if x.dtype == torch.float64:
         return _double(_native.reference_conv2d, shape, x, weight, bias).contiguous(memory_format=_FORMATS[layout])
     prepared = _planned(shape, "forward", algorithm, layout_of(x) or layout, layout)
@@ -131,7 +132,7 @@ def _backward_data(
 ) -> Tensor:
     images = (gradient.shape[0], weight.shape[1] * groups, *size)
     shape = _shape(images, tuple(weight.shape), tuple(stride), tuple(padding), tuple(dilation), groups)
-    layout = _result_layout(gradient, weight)
+    layout = result_layout(gradient, weight)
     if gradient.dtype == torch.float64:
         dx = _double(_native.reference_conv2d_backward_data, shape, gradient, weight, tuple(size))
         return dx.contiguous(memory_format=_FORMATS[layout])

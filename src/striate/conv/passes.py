@@ -1,4 +1,7 @@
-"""The three passes of one layer, each by the algorithm chosen for it, or by torch; with first and second derivative."""
+"""The three passes of one layer, each by an algorithm, by the best ("auto") or by torch; derivatives of any order.
+
+What the operators compute (operators.py), without torch's dispatcher between, which layers of small images would feel.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +13,7 @@ from torch.nn import functional
 from striate import _native
 from striate.conv import operators
 from striate.conv.measure import TORCH, torch_derivative
-from striate.conv.plan import Layout, Plan, plan
+from striate.conv.plan import Layout, Plan
 from striate.conv.shape import ConvShape
 
 __all__ = ["Passes"]
@@ -53,10 +56,7 @@ class Passes:
 
     def forward_plan(self) -> Plan:
         """Of the algorithm for the forward pass, which must not be torch's."""
-        return plan(
-            self.shape, self.forward, "forward",
-            from_layout=self.x_layout, to_layout=self.y_layout, threads=self.threads,
-        )  # fmt: skip
+        return operators.planned(self.shape, "forward", self.forward, self.x_layout, self.y_layout, self.threads)
 
     def compute(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The forward pass, weights packed on the way."""
@@ -70,10 +70,9 @@ class Passes:
             return torch_derivative(gradient, x, weight, data=True, **self._torch_settings())
         if torch.is_grad_enabled():  # it will be differentiated itself
             return operators.backward_data(gradient, weight, x.shape[2:], *self._settings(), self.backward_data)
-        prepared = plan(
-            self.shape, self.backward_data, "backward_data",
-            from_layout=self.y_layout, to_layout=self.x_layout, threads=self.threads,
-        )  # fmt: skip
+        prepared = operators.planned(
+            self.shape, "backward_data", self.backward_data, self.y_layout, self.x_layout, self.threads
+        )
         return prepared.run(gradient, weight)
 
     def weights(self, gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
@@ -82,10 +81,9 @@ class Passes:
             return torch_derivative(gradient, x, weight, data=False, **self._torch_settings())
         if torch.is_grad_enabled():
             return operators.backward_weights(x, gradient, weight.shape[2:], *self._settings(), self.backward_weights)
-        prepared = plan(
-            self.shape, self.backward_weights, "backward_weights",
-            from_layout=self.x_layout, to_layout=self.y_layout, threads=self.threads,
-        )  # fmt: skip
+        prepared = operators.planned(
+            self.shape, "backward_weights", self.backward_weights, self.x_layout, self.y_layout, self.threads
+        )
         return prepared.gradient(x, gradient)
 
     def _settings(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]:
@@ -108,7 +106,7 @@ class Passes:
 
 
 class _Passes(torch.autograd.Function):
-    """The passes as one node of autograd: no dispatcher between them, which small layers would feel."""
+    """The passes as one node of autograd."""
 
     @staticmethod
     def forward(context: Any, x: Tensor, weight: Tensor, bias: Tensor | None, passes: Passes) -> Tensor:
