@@ -24,7 +24,16 @@ inline void gather_row(const float* row, const Strides& strides, std::int64_t ma
         return;
     }
     if (strides.pixel == 1) {
-        for (std::int64_t x = begin; x < end; x += lanes) {
+        std::int64_t x = begin;
+        for (; maps == lanes && x < end && x + lanes <= width; x += lanes) {
+            Floats block[lanes];
+#pragma GCC unroll 16
+            for (int c = 0; c < lanes; ++c) block[c] = load(row + c * strides.map + x);
+            transpose(block);
+#pragma GCC unroll 16
+            for (int p = 0; p < lanes; ++p) store(to + (x - begin + p) * lanes, block[p]);
+        }
+        for (; x < end; x += lanes) {
             const std::int64_t count = width - x < lanes ? width - x : lanes;
             Floats block[lanes];
 #pragma GCC unroll 16
@@ -51,7 +60,31 @@ struct Finish {
     Floats bias;
     const float* residual;  // of the row that is written, laid out as it is; or none
     bool relu;
+    bool stream = false;  // whole lines of the caches are written past them
 };
+
+constexpr bool register_is_line = lanes * sizeof(float) == 64;  // of the caches
+
+// A whole register; past the caches if that was asked for and it is a line.
+inline void put(float* to, Floats value, bool streamed) {
+    if (register_is_line && streamed && reinterpret_cast<std::uintptr_t>(to) % 64 == 0) {
+        stream(to, value);
+    } else {
+        store(to, value);
+    }
+}
+
+// Sums of the first `maps` maps at one pixel, map by map in memory, to `to`; `residual` is that pixel's, or null.
+inline void put_pixel(float* to, Floats sums, std::int64_t maps, const float* residual, const Finish& finish) {
+    Floats value = sums + finish.bias;
+    if (residual != nullptr) value = value + load_first(residual, maps);
+    if (finish.relu) value = at_least_zero(value);
+    if (maps == lanes) {
+        put(to, value, finish.stream);
+    } else {
+        store_first(to, value, maps);
+    }
+}
 
 // The inverse of gather_row, with bias, residual and ReLU: `count` pixels, each a register at from + x · lanes, to `row`.
 // Reads up to a register of pixels beyond the last.
@@ -59,14 +92,8 @@ inline void scatter_row(const float* from, std::int64_t count, std::int64_t maps
                         const Finish& finish, float* row) {
     if (strides.map == 1) {
         for (std::int64_t x = 0; x < count; ++x) {
-            Floats value = load(from + x * lanes) + finish.bias;
-            if (finish.residual != nullptr) value = value + load_first(finish.residual + x * strides.pixel, maps);
-            if (finish.relu) value = at_least_zero(value);
-            if (maps == lanes) {
-                store(row + x * strides.pixel, value);
-            } else {
-                store_first(row + x * strides.pixel, value, maps);
-            }
+            const float* residual = finish.residual == nullptr ? nullptr : finish.residual + x * strides.pixel;
+            put_pixel(row + x * strides.pixel, load(from + x * lanes), maps, residual, finish);
         }
         return;
     }
@@ -85,7 +112,7 @@ inline void scatter_row(const float* from, std::int64_t count, std::int64_t maps
                 if (finish.residual != nullptr) value = value + load_first(finish.residual + at, width);
                 if (finish.relu) value = at_least_zero(value);
                 if (width == lanes) {
-                    store(row + at, value);
+                    put(row + at, value, finish.stream);
                 } else {
                     store_first(row + at, value, width);
                 }

@@ -1,8 +1,7 @@
 // Tiles in, products, tiles out, compiled once per instruction set.
 #include "winograd/kernels.h"
 
-#include "simd/rows.h"
-#include "winograd/transform.h"
+#include "winograd/tiles.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
 
@@ -14,108 +13,53 @@ constexpr int tile_rows = 14;  // 28 sums, 2 registers of weights, 1 spread inpu
 constexpr int tile_rows = 6;  // 12 + 2 + 1 of 16
 #endif
 
-constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
-
-// Room for one row of pixels in the scratch, a register of pixels before and behind it.
 template <int M>
-constexpr std::int64_t line = (winograd_run * M + 2 + 2 * lanes) * lanes;
-
+using Three = Transform<M, 3>;
 template <int M>
-void input(const WinogradInput& in) {
-    constexpr int size = M + 2;
-    float* const transformed = in.scratch;
-    float* const gathered = in.scratch + size * line<M>;
-    const std::int64_t pixels = in.tiles * M + 2;
-    const std::int64_t begin = larger(in.left, 0), end = larger(begin, smaller(in.left + pixels, in.width));
+using Five = Transform<M, 5>;
+using One = Transform<1, 1>;
 
-    const float* rows[size];  // null: a row of zeros
-    for (int i = 0; i < size; ++i) {
-        const std::int64_t y = in.top + i;
-        rows[i] = nullptr;
-        if (y < 0 || y >= in.height || begin == end) continue;
-        float* to = gathered + i * line<M> + lanes * lanes;
-        gather_row(in.image + y * in.strides.row, in.strides, in.maps, in.width, begin, end, to + (begin - in.left) * lanes);
-        for (std::int64_t x = in.left; x < begin; ++x) store(to + (x - in.left) * lanes, zeros());
-        for (std::int64_t x = end; x < in.left + pixels; ++x) store(to + (x - in.left) * lanes, zeros());
-        rows[i] = to;
-    }
+constexpr WinogradTransforms transforms[] = {
+    Tiles<Three<2>, Three<2>>::table, Tiles<Three<4>, Three<4>>::table, Tiles<Three<6>, Three<6>>::table,
+    Tiles<One, Three<2>>::table,      Tiles<One, Three<4>>::table,      Tiles<One, Three<6>>::table,
+    Tiles<Three<2>, One>::table,      Tiles<Three<4>, One>::table,      Tiles<Three<6>, One>::table,
+    Tiles<Five<2>, Five<2>>::table,   Tiles<Five<4>, Five<4>>::table,   Tiles<One, Five<2>>::table,
+    Tiles<One, Five<4>>::table,       Tiles<Five<2>, One>::table,       Tiles<Five<4>, One>::table,
+};
 
-    for (std::int64_t x = 0; x < pixels; ++x) {  // down the columns
-        Floats column[size], out[size];
-#pragma GCC unroll 8
-        for (int i = 0; i < size; ++i) column[i] = rows[i] == nullptr ? zeros() : load(rows[i] + x * lanes);
-        Transform<M>::input(column, out);
-#pragma GCC unroll 8
-        for (int i = 0; i < size; ++i) store(transformed + i * line<M> + x * lanes, out[i]);
-    }
-    for (int i = 0; i < size; ++i) {  // along the rows
-        for (std::int64_t t = 0; t < in.tiles; ++t) {
-            Floats row[size], out[size];
-#pragma GCC unroll 8
-            for (int j = 0; j < size; ++j) row[j] = load(transformed + i * line<M> + (t * M + j) * lanes);
-            Transform<M>::input(row, out);
-#pragma GCC unroll 8
-            for (int j = 0; j < size; ++j) store(in.components + (i * size + j) * in.component + t * lanes, out[j]);
-        }
-    }
-}
-
-template <int M>
-void output(const WinogradOutput& out) {
-    constexpr int size = M + 2;
-    for (std::int64_t t = 0; t < out.tiles; ++t) {
-        Floats half[M][size];
-#pragma GCC unroll 8
-        for (int j = 0; j < size; ++j) {
-            Floats column[size], down[M];
-#pragma GCC unroll 8
-            for (int i = 0; i < size; ++i) {
-                column[i] = load(out.components + (i * size + j) * out.component + t * lanes);
-            }
-            Transform<M>::output(column, down);
-#pragma GCC unroll 8
-            for (int i = 0; i < M; ++i) half[i][j] = down[i];
-        }
-#pragma GCC unroll 8
-        for (int i = 0; i < M; ++i) {
-            Floats along[M];
-            Transform<M>::output(half[i], along);
-#pragma GCC unroll 8
-            for (int j = 0; j < M; ++j) {
-                store(out.scratch + i * line<M> + (t * M + j) * lanes, along[j]);
-            }
-        }
-    }
-    const std::int64_t rows = smaller(M, out.height - out.top), columns = smaller(out.tiles * M, out.width - out.left);
-    const Floats bias = load(out.bias);
-    for (std::int64_t i = 0; i < rows; ++i) {
-        const std::int64_t at = (out.top + i) * out.strides.row + out.left * out.strides.pixel;
-        const Finish finish{bias, out.residual == nullptr ? nullptr : out.residual + at, out.relu};
-        scatter_row(out.scratch + i * line<M>, columns, out.maps, out.strides, finish, out.image + at);
-    }
-}
-
+// One map of the input into all sums.
 template <int Rows>
-void multiply_of(const float* v, std::int64_t v_block, const float* u, std::int64_t blocks, float* out,
-                 std::int64_t out_block) {
+inline __attribute__((always_inline)) void add_map(const float* v, const float* u, Floats (&low)[Rows], Floats (&high)[Rows]) {
+    const Floats u_low = load(u), u_high = load(u + lanes);
+#pragma GCC unroll 16
+    for (int t = 0; t < Rows; ++t) {
+        const Floats spread = all(v[t * lanes]);
+        low[t] = multiply_add(spread, u_low, low[t]);
+        high[t] = multiply_add(spread, u_high, high[t]);
+    }
+}
+
+template <int Rows, bool Ahead>
+void multiply_of(const float* v, std::int64_t v_block, const float* u, std::int64_t maps, float* out,
+                 std::int64_t out_block, const float* next) {
     Floats low[Rows], high[Rows];
 #pragma GCC unroll 16
     for (int t = 0; t < Rows; ++t) low[t] = high[t] = zeros();
-    for (std::int64_t block = 0; block < blocks; ++block) {
+    for (; maps >= lanes; maps -= lanes) {
 #pragma GCC unroll 4
         for (int c = 0; c < lanes; ++c) {
-            const Floats u_low = load(u), u_high = load(u + lanes);
-#pragma GCC unroll 16
-            for (int t = 0; t < Rows; ++t) {
-                const Floats spread = all(v[t * lanes + c]);
-                low[t] = multiply_add(spread, u_low, low[t]);
-                high[t] = multiply_add(spread, u_high, high[t]);
+            if constexpr (Ahead) {
+                for (std::size_t byte = 0; byte < 2 * lanes * sizeof(float); byte += 64) {
+                    __builtin_prefetch(reinterpret_cast<const char*>(next) + byte, 0, 2);
+                }
+                next += 2 * lanes;
             }
+            add_map<Rows>(v + c, u, low, high);
             u += 2 * lanes;
         }
         v += v_block;
     }
+    for (std::int64_t c = 0; c < maps; ++c, u += 2 * lanes) add_map<Rows>(v + c, u, low, high);
 #pragma GCC unroll 16
     for (int t = 0; t < Rows; ++t) {
         store(out + t * lanes, low[t]);
@@ -124,15 +68,18 @@ void multiply_of(const float* v, std::int64_t v_block, const float* u, std::int6
 }
 
 template <int Rows = tile_rows>
-void multiply(const float* v, std::int64_t v_block, const float* u, std::int64_t blocks, float* out,
-              std::int64_t out_block, std::int64_t rows) {
-    if (rows == Rows) return multiply_of<Rows>(v, v_block, u, blocks, out, out_block);
-    if constexpr (Rows > 1) multiply<Rows - 1>(v, v_block, u, blocks, out, out_block, rows);
+void multiply(const float* v, std::int64_t v_block, const float* u, std::int64_t maps, float* out, std::int64_t out_block,
+              std::int64_t rows, const float* next) {
+    if (rows == Rows) {
+        if (next == nullptr) return multiply_of<Rows, false>(v, v_block, u, maps, out, out_block, next);
+        return multiply_of<Rows, true>(v, v_block, u, maps, out, out_block, next);
+    }
+    if constexpr (Rows > 1) multiply<Rows - 1>(v, v_block, u, maps, out, out_block, rows, next);
 }
 
 }  // namespace
 
-const WinogradKernels winograd_kernels = {
-    lanes, tile_rows, {input<2>, input<4>, input<6>}, {output<2>, output<4>, output<6>}, multiply<>};
+const WinogradKernels winograd_kernels = {lanes,      tile_rows,       transforms, sizeof transforms / sizeof transforms[0],
+                                          multiply<>, settle_streams};
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -1,7 +1,7 @@
-// The inner parts of Winograd's convolution: tiles in, products, tiles out.
+// The inner parts of Winograd's convolution: tiles in, products, tiles out, and the filters' transform.
 //
-// Maps come in blocks of `lanes`, one lane a map. A tile of (m + 2)² pixels becomes (m + 2)² components; component k of
-// all tiles and maps is a matrix, and the convolution is one matrix product per component.
+// Maps come in blocks of `lanes`, one lane a map. A tile of pixels becomes as many components; component k of all tiles
+// and maps is a matrix, and the convolution is one matrix product per component.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,10 @@ struct WinogradInput {
     std::int64_t maps;           // that exist, ≤ lanes; the other lanes get zeros
     std::int64_t height, width;  // of the image
     std::int64_t top, left;      // of the first tile; pixels outside the image are zero
-    std::int64_t tiles;          // ≤ winograd_run
-    float* components;           // [(m + 2)²] steps of `component`, each [tiles, lanes]
+    std::int64_t tiles;          // ≤ run
+    float* components;           // steps of `component`, each [tiles, lanes]
     std::int64_t component;
-    float* scratch;  // winograd_scratch(m, lanes) floats
+    float* scratch;  // scratch_floats
 };
 
 struct WinogradOutput {
@@ -35,27 +35,48 @@ struct WinogradOutput {
     std::int64_t top, left;      // of the first tile's output
     const float* bias;           // [lanes]
     bool relu;
+    bool stream;  // past the caches, where whole lines are written
     float* scratch;
 };
 
-constexpr std::int64_t winograd_run = 16;  // tiles
+// Filters of `lanes` output maps (of which `maps` exist) for `channels` ≤ lanes maps of the input.
+struct WinogradFilters {
+    const float* data;  // tap (i, j) of map c of filter k is data[k · out + c · in + i · row + j · column]
+    std::int64_t out, in, row, column;
+    std::int64_t maps, channels;
+    float* components;        // of map c of the input: steps of `component`, each [lanes], from components + c · channel on
+    std::int64_t component, channel;
+    float* scratch;  // filter_floats
+};
 
-// Rows of pixels, whole and transformed, with room for a register beyond either end of each.
-constexpr std::int64_t winograd_scratch(std::int64_t m, std::int64_t lanes) {
-    return 2 * (m + 2) * (winograd_run * m + 2 + 2 * lanes) * lanes;
-}
+// F(rows.m × columns.m, rows.r × columns.r).
+struct WinogradTransforms {
+    struct Size {
+        int m, r;
+        constexpr int components() const { return m + r - 1; }
+    };
+    Size rows, columns;
+    std::int64_t run;  // tiles of a run, at most
+    std::int64_t scratch_floats, filter_floats;
+    void (*input)(const WinogradInput&);
+    void (*output)(const WinogradOutput&);
+    void (*filters)(const WinogradFilters&);
+};
 
 struct WinogradKernels {
     std::int64_t lanes;
     std::int64_t tile_rows;  // tiles whose sums fit the registers beside two registers of weights
+    const WinogradTransforms* transforms;
+    std::int64_t transforms_count;
 
-    // For m = 2, 4, 6.
-    void (*input[3])(const WinogradInput&);
-    void (*output[3])(const WinogradOutput&);
-    // out[o][t] = Σ over `blocks` blocks of maps of v[block][t] · u, for 2 · lanes output maps and rows ≤ tile_rows tiles.
-    // v steps by v_block from one block of maps to the next, out by out_block from one block of output maps to the next.
-    void (*multiply)(const float* v, std::int64_t v_block, const float* u, std::int64_t blocks, float* out,
-                     std::int64_t out_block, std::int64_t rows);
+    // out[o][t] = Σ over `maps` maps of v[block][t] · u, for 2 · lanes output maps and rows ≤ tile_rows tiles. v steps by
+    // v_block from one block of maps to the next, out by out_block from one block of output maps to the next. What lies
+    // as far from `next` as u reaches is fetched into the second cache, if `next` is not null.
+    void (*multiply)(const float* v, std::int64_t v_block, const float* u, std::int64_t maps, float* out,
+                     std::int64_t out_block, std::int64_t rows, const float* next);
+
+    // Streamed stores are seen by other threads from here on.
+    void (*settle)();
 };
 
 namespace portable {

@@ -1,216 +1,362 @@
 #include "winograd/plan.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "dispatch/caches.h"
 #include "dispatch/kernels.h"
 #include "threads/phases.h"
+#include "winograd/error.h"
 #include "winograd/filters_plan.h"
 #include "winograd/kernels.h"
-#include "winograd/points.h"
+#include "winograd/schedule.h"
 
 namespace striate {
 
 namespace {
 
-constexpr std::int64_t cache_floats = 1 << 18;  // of components a thread works on at a time: its second cache
-constexpr std::int64_t enough_tiles = 56;       // for each pass over the weights, which may come from main memory
+constexpr std::int64_t items_per_thread = 4;      // of a phase that all threads share: enough to even out, few to fetch
+constexpr std::int64_t stream_bytes = 32 << 20;  // results larger than this are gone from the caches before they are read
 
 constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // From one component to the next: components that lay a power of two apart would fall on the same lines of a cache.
 std::int64_t spaced(std::int64_t floats) { return quotient_up(floats, 1024) * 1024 + 112; }
 
-// G g Gᵀ of one 3×3 filter, in double, to [(M + 2)²].
-template <int M>
-void transform_filter(const Filters& f, std::int64_t group, std::int64_t out, std::int64_t in, double* components) {
-    constexpr int size = M + 2;
-    const float* filter = f.data + group * f.group + out * f.out + in * f.in;
-    const auto& g = Points<M>::matrices.g;
-    double half[size][3];
-    for (int i = 0; i < size; ++i) {
-        for (int x = 0; x < 3; ++x) {
-            half[i][x] = 0;
-            for (int y = 0; y < 3; ++y) half[i][x] += g[i][y].value() * filter[y * f.row + x * f.column];
-        }
-    }
-    for (int i = 0; i < size; ++i) {
-        for (int j = 0; j < size; ++j) {
-            components[i * size + j] = 0;
-            for (int x = 0; x < 3; ++x) components[i * size + j] += g[j][x].value() * half[i][x];
-        }
-    }
+// The part of [0, count) that is item `item` of `items`.
+struct Range {
+    std::int64_t begin, end;
+};
+Range part(std::int64_t count, std::int64_t items, std::int64_t item) {
+    return {count * item / items, count * (item + 1) / items};
 }
 
-void transform_filter(int m, const Filters& f, std::int64_t group, std::int64_t out, std::int64_t in,
-                      double* components) {
-    if (m == 2) return transform_filter<2>(f, group, out, in, components);
-    if (m == 4) return transform_filter<4>(f, group, out, in, components);
-    transform_filter<6>(f, group, out, in, components);
-}
+// Outputs of a tile along an axis, in F(m, ·): none where the filter has one tap.
+constexpr int outputs_of(int m, std::int64_t kernel) { return kernel == 1 ? 1 : m; }
+
+// Lines of the image that a later chunk reads, fetched into the second cache a few at a time between products.
+class Ahead {
+public:
+    Ahead() = default;
+    // `count` stretches of `bytes`, `step` bytes apart, in about `calls` calls of fetch().
+    Ahead(const float* first, std::int64_t count, std::int64_t step, std::int64_t bytes, std::int64_t calls)
+        : at_(reinterpret_cast<const char*>(first)), left_(count), step_(step), bytes_(bytes) {
+        lines_ = std::max<std::int64_t>(1, quotient_up(count * quotient_up(bytes, line), std::max<std::int64_t>(1, calls)));
+    }
+    void fetch() {
+        for (std::int64_t i = 0; i < lines_ && left_ > 0; ++i) {
+            __builtin_prefetch(at_ + offset_, 0, 2);
+            offset_ += line;
+            if (offset_ >= bytes_) offset_ = 0, at_ += step_, --left_;
+        }
+    }
+
+private:
+    static constexpr std::int64_t line = 64;
+    const char* at_ = nullptr;
+    std::int64_t left_ = 0, step_ = 0, bytes_ = 0, lines_ = 0, offset_ = 0;
+};
 
 class WinogradPlan final : public ImagePlan {
 public:
     WinogradPlan(const ConvShape& shape, const ConvOptions& options, int m)
         : shape_(shape),
-          m_(m),
           threads_(options.threads),
           kernels_(STRIATE_KERNELS_OF(options.isa, winograd_kernels)),
+          transforms_(transforms_of(kernels_, shape, m)),
+          from_layout_(options.from),
           from_(strides_of(options.from, shape.in, shape.rows.size, shape.columns.size)),
           to_(strides_of(options.to, shape.out, shape.rows.out(), shape.columns.out())),
           padded_(options.to == Layout::blocked) {
-        const std::int64_t lanes = kernels_.lanes, components = (m + 2) * (m + 2);
+        const std::int64_t lanes = kernels_.lanes;
+        components_ = transforms_.rows.components() * transforms_.columns.components();
         in_blocks_ = quotient_up(shape.group_in(), lanes);
-        out_pairs_ = quotient_up(padded_ ? stored_maps(Layout::blocked, shape.group_out()) : shape.group_out(), 2 * lanes);
-        tile_rows_ = quotient_up(shape.rows.out(), m);
-        tile_columns_ = quotient_up(shape.columns.out(), m);
-        const std::int64_t row_floats = components * tile_columns_ * (in_blocks_ + 2 * out_pairs_) * lanes;
-        const std::int64_t rows = shape.batch * tile_rows_;
-        chunk_ = std::max(quotient_up(enough_tiles, tile_columns_), cache_floats / row_floats);
-        chunk_ = std::clamp<std::int64_t>(chunk_, 1, quotient_up(rows, threads_));
+        out_blocks_ = quotient_up(padded_ ? stored_maps(Layout::blocked, shape.group_out()) : shape.group_out(), lanes);
+        out_pairs_ = quotient_up(out_blocks_, 2);
+        tile_rows_ = quotient_up(shape.rows.out(), transforms_.rows.m);
+        tile_columns_ = quotient_up(shape.columns.out(), transforms_.columns.m);
+        runs_of_row_ = quotient_up(tile_columns_, transforms_.run);
+        runs_ = shape.batch * tile_rows_ * runs_of_row_;
+        schedule_ = winograd_schedule({.runs = runs_,
+                                       .tiles_of_run = static_cast<double>(tile_columns_) / static_cast<double>(runs_of_row_),
+                                       .components = components_,
+                                       .in_maps = in_blocks_ * lanes,
+                                       .out_maps = out_pairs_ * 2 * lanes,
+                                       .lanes = lanes,
+                                       .tile_rows = kernels_.tile_rows,
+                                       .threads = threads_,
+                                       .cache_bytes = second_cache_bytes()});
+        std::int64_t most = 0;  // tiles of a chunk
+        for (std::int64_t begin = 0; begin < runs_; begin += schedule_.runs) {
+            most = std::max(most, tiles_before(std::min(begin + schedule_.runs, runs_)) - tiles_before(begin));
+        }
+        in_floats_ = components_ * spaced(in_blocks_ * most * lanes);
+        out_floats_ = components_ * spaced(2 * out_pairs_ * most * lanes);
+        stream_ = 4 * shape.batch * shape.out * shape.out_pixels() > stream_bytes;
     }
 
-    std::int64_t packed_floats() const override {
-        return shape_.groups * (m_ + 2) * (m_ + 2) * out_pairs_ * in_blocks_ * 2 * kernels_.lanes * kernels_.lanes;
-    }
+    std::int64_t packed_floats() const override { return shape_.groups * components_ * out_pairs_ * panel(); }
 
-    std::int64_t workspace_floats() const override { return threads_ * thread_floats(); }
+    std::int64_t workspace_floats() const override {
+        const std::int64_t teams = schedule_.together ? 1 : threads_;
+        return std::max(teams * (in_floats_ + out_floats_) + threads_ * scratch_floats(), std::int64_t{0});
+    }
 
     void pack(const Filters& filters, float* packed) const override {
-        const std::int64_t lanes = kernels_.lanes, components = (m_ + 2) * (m_ + 2), panel = in_blocks_ * lanes * 2 * lanes;
-        parallel_items(shape_.groups * out_pairs_, threads_, [&](std::int64_t item, int) {
-            const std::int64_t group = item / out_pairs_, pair = item % out_pairs_;
-            float* const panels = packed + (group * components * out_pairs_ + pair) * panel;
-            double component[64];
-            for (std::int64_t c = 0; c < in_blocks_ * lanes; ++c) {
-                for (std::int64_t lane = 0; lane < 2 * lanes; ++lane) {
-                    const std::int64_t map = pair * 2 * lanes + lane;
-                    float* to = panels + c * 2 * lanes + lane;
-                    if (c < shape_.group_in() && map < shape_.group_out()) {
-                        transform_filter(m_, filters, group, map, c, component);
-                    } else {
-                        std::fill_n(component, components, 0.0);
-                    }
-                    for (std::int64_t i = 0; i < components; ++i) to[i * out_pairs_ * panel] = static_cast<float>(component[i]);
-                }
+        const std::int64_t lanes = kernels_.lanes;
+        parallel_items(shape_.groups * out_pairs_ * in_blocks_, threads_, [&](std::int64_t item, int) {
+            const std::int64_t block = item % in_blocks_, pair = item / in_blocks_ % out_pairs_, group = item / in_blocks_ / out_pairs_;
+            alignas(64) float scratch[filter_floats];
+            const std::int64_t channels = std::min(lanes, shape_.group_in() - block * lanes);
+            float* const to = packed + (group * components_ * out_pairs_ + pair) * panel() + block * lanes * 2 * lanes;
+            for (std::int64_t half = 0; half < 2; ++half) {
+                const std::int64_t map = (2 * pair + half) * lanes;
+                transforms_.filters({.data = filters.data + group * filters.group + std::min(map, shape_.group_out() - 1) * filters.out +
+                                             block * lanes * filters.in,
+                                     .out = filters.out,
+                                     .in = filters.in,
+                                     .row = filters.row,
+                                     .column = filters.column,
+                                     .maps = std::clamp<std::int64_t>(shape_.group_out() - map, 0, lanes),
+                                     .channels = channels,
+                                     .components = to + half * lanes,
+                                     .component = out_pairs_ * panel(),
+                                     .channel = 2 * lanes,
+                                     .scratch = scratch});
             }
         });
     }
 
     void run(const float* images, const float* packed, const Epilogue& epilogue, float* result,
              float* workspace) const override {
-        const std::int64_t rows = shape_.batch * tile_rows_, chunks = quotient_up(rows, chunk_);
+        const std::int64_t chunks = quotient_up(runs_, schedule_.runs);
+        const auto chunk_of = [&](std::int64_t index) {
+            const std::int64_t begin = index % chunks * schedule_.runs;
+            return Chunk{index / chunks, {begin, std::min(begin + schedule_.runs, runs_)}};
+        };
+        const Work work{images, packed, epilogue, result};
+        if (schedule_.together) return run_together(work, shape_.groups * chunks, chunk_of, workspace);
         parallel_items(shape_.groups * chunks, threads_, [&](std::int64_t item, int member) {
-            const std::int64_t first = item % chunks * chunk_;
-            rows_of_tiles({item / chunks, images, packed, epilogue, result}, first, std::min(first + chunk_, rows),
-                          workspace + member * thread_floats());
+            float* const in = workspace + member * (in_floats_ + out_floats_ + scratch_floats());
+            float* const out = in + in_floats_;
+            float* const scratch = out + out_floats_;
+            const Chunk chunk = chunk_of(item);
+            const std::int64_t runs = chunk.runs.end - chunk.runs.begin, products = components_ * out_pairs_;
+            Ahead ahead;
+            if (item + threads_ < shape_.groups * chunks) {
+                ahead = ahead_of(work, chunk_of(item + threads_), {0, 1}, products);
+            }
+            transform_in(work, chunk, {0, in_blocks_ * runs}, in, scratch);
+            multiply(work, chunk, {0, products}, in, out, ahead);
+            transform_out(work, chunk, {0, out_blocks_ * runs}, out, scratch);
         });
     }
 
 private:
-    // What one group is computed from and to.
+    static constexpr std::int64_t filter_floats = (16 * 25 + 16) * 16;  // of the largest filters and registers
+
     struct Work {
-        std::int64_t group;
         const float *images, *packed;
         const Epilogue& epilogue;
         float* result;
     };
 
-    std::int64_t thread_floats() const {
-        const std::int64_t lanes = kernels_.lanes, components = (m_ + 2) * (m_ + 2), tiles = chunk_ * tile_columns_;
-        return components * (spaced(in_blocks_ * tiles * lanes) + spaced(2 * out_pairs_ * tiles * lanes)) +
-               winograd_scratch(m_, lanes) + 2 * lanes;
+    // Some runs of tiles of one group.
+    struct Chunk {
+        std::int64_t group;
+        Range runs;
+    };
+
+    // Where a run of tiles lies.
+    struct Place {
+        std::int64_t image, row, column, tiles;
+    };
+
+    static const WinogradTransforms& transforms_of(const WinogradKernels& kernels, const ConvShape& shape, int m) {
+        const int rows = outputs_of(m, shape.rows.kernel), columns = outputs_of(m, shape.columns.kernel);
+        const WinogradTransforms* each = kernels.transforms;
+        while (each->rows.m != rows || each->rows.r != shape.rows.kernel || each->columns.m != columns ||
+               each->columns.r != shape.columns.kernel) {
+            ++each;
+        }
+        return *each;
     }
 
-    void rows_of_tiles(const Work& work, std::int64_t begin, std::int64_t end, float* workspace) const {
-        const std::int64_t lanes = kernels_.lanes, size = m_ + 2, components = size * size, kind = m_ / 2 - 1;
-        const std::int64_t tiles = (end - begin) * tile_columns_;
-        const std::int64_t in_step = spaced(in_blocks_ * tiles * lanes), out_step = spaced(2 * out_pairs_ * tiles * lanes);
+    std::int64_t panel() const { return shape_.group_in() * 2 * kernels_.lanes; }  // weights of one component and pair
+    std::int64_t scratch_floats() const { return transforms_.scratch_floats + kernels_.lanes; }
+
+    std::int64_t tiles_before(std::int64_t run) const {
+        return run / runs_of_row_ * tile_columns_ + run % runs_of_row_ * transforms_.run;
+    }
+
+    Place place_of(std::int64_t run) const {
+        const std::int64_t row = run / runs_of_row_, column = run % runs_of_row_ * transforms_.run;
+        return {row / tile_rows_, row % tile_rows_, column, std::min(transforms_.run, tile_columns_ - column)};
+    }
+
+    template <typename ChunkOf>
+    void run_together(const Work& work, std::int64_t chunks, const ChunkOf& chunk_of, float* workspace) const {
         float* const in = workspace;
-        float* const out = in + components * in_step;
-        float* const bias = out + components * out_step;
-        float* const scratch = bias + 2 * lanes;
-
-        // visit(first tile of the run in the chunk, image, its row of tiles, its column, tiles): every run of tiles.
-        const auto for_each_run = [&](auto visit) {
-            for (std::int64_t row = begin; row < end; ++row) {
-                for (std::int64_t column = 0; column < tile_columns_; column += winograd_run) {
-                    visit((row - begin) * tile_columns_ + column, row / tile_rows_, row % tile_rows_, column,
-                          std::min(winograd_run, tile_columns_ - column));
-                }
-            }
+        float* const out = in + in_floats_;
+        float* const scratches = out + out_floats_;
+        enum { in_phase, products_phase, out_phase, phases };
+        const auto units = [&](std::int64_t phase) {
+            const Range runs = chunk_of(phase / phases).runs;
+            return phase % phases == in_phase         ? in_blocks_ * (runs.end - runs.begin)
+                   : phase % phases == products_phase ? components_ * out_pairs_
+                                                      : out_blocks_ * (runs.end - runs.begin);
         };
-
-        for (std::int64_t block = 0; block < in_blocks_; ++block) {
-            const std::int64_t map = work.group * shape_.group_in() + block * lanes;
-            for_each_run([&](std::int64_t first, std::int64_t image, std::int64_t row, std::int64_t column, std::int64_t run) {
-                kernels_.input[kind]({.image = work.images + image * from_.image + from_.of_map(map),
-                                      .strides = {from_.map, from_.row, from_.pixel},
-                                      .maps = std::min(lanes, shape_.group_in() - block * lanes),
-                                      .height = shape_.rows.size,
-                                      .width = shape_.columns.size,
-                                      .top = row * m_ - shape_.rows.low,
-                                      .left = column * m_ - shape_.columns.low,
-                                      .tiles = run,
-                                      .components = in + (block * tiles + first) * lanes,
-                                      .component = in_step,
-                                      .scratch = scratch});
-            });
-        }
-
-        const std::int64_t panel = in_blocks_ * lanes * 2 * lanes;
-        const float* weights = work.packed + work.group * components * out_pairs_ * panel;
-        const std::int64_t parts = quotient_up(tiles, kernels_.tile_rows);
-        for (std::int64_t i = 0; i < components; ++i) {
-            for (std::int64_t pair = 0; pair < out_pairs_; ++pair) {
-                for (std::int64_t part = 0, t = 0; part < parts; ++part) {
-                    const std::int64_t count = quotient_up(tiles - t, parts - part);  // parts as equal as can be
-                    kernels_.multiply(in + i * in_step + t * lanes, tiles * lanes, weights + (i * out_pairs_ + pair) * panel,
-                                      in_blocks_, out + i * out_step + (2 * pair * tiles + t) * lanes, tiles * lanes, count);
-                    t += count;
+        const auto items = [&](std::int64_t phase) { return std::min(units(phase), threads_ * items_per_thread); };
+        parallel_phases(phases * chunks, threads_, items, [&](std::int64_t phase, std::int64_t item, int member) {
+            const Chunk chunk = chunk_of(phase / phases);
+            const Range range = part(units(phase), items(phase), item);
+            float* const scratch = scratches + member * scratch_floats();
+            if (phase % phases == in_phase) {
+                transform_in(work, chunk, range, in, scratch);
+            } else if (phase % phases == products_phase) {
+                Ahead ahead;
+                if (phase / phases + 1 < chunks) {
+                    ahead = ahead_of(work, chunk_of(phase / phases + 1), {item, items(phase)}, range.end - range.begin);
                 }
+                multiply(work, chunk, range, in, out, ahead);
+            } else {
+                transform_out(work, chunk, range, out, scratch);
+            }
+        });
+    }
+
+    // Fetches part `share.begin` of `share.end` of what `chunk` will read (of its first image), in `calls` calls.
+    Ahead ahead_of(const Work& work, const Chunk& chunk, Range share, std::int64_t calls) const {
+        const Place first = place_of(chunk.runs.begin), last = place_of(chunk.runs.end - 1);
+        const std::int64_t end = last.image == first.image ? last.row + 1 : tile_rows_;
+        const std::int64_t top = std::max<std::int64_t>(0, first.row * transforms_.rows.m - shape_.rows.low);
+        const std::int64_t bottom = std::min(
+            shape_.rows.size, end * transforms_.rows.m + transforms_.rows.r - 1 - shape_.rows.low);
+        if (bottom <= top) return {};
+        const std::int64_t map = chunk.group * shape_.group_in();
+        const float* const at = work.images + first.image * from_.image + from_.of_map(map) + top * from_.row;
+        const std::int64_t bytes = 4 * (bottom - top) * from_.row;
+        switch (from_layout_) {
+            case Layout::nchw: {
+                const Range maps = part(shape_.group_in(), share.end, share.begin);
+                return {at + maps.begin * from_.map, maps.end - maps.begin, 4 * from_.map, bytes, calls};
+            }
+            case Layout::blocked: {
+                const Range blocks = part(quotient_up(shape_.group_in(), maps_per_block), share.end, share.begin);
+                return {at + blocks.begin * from_.block, blocks.end - blocks.begin, 4 * from_.block, bytes, calls};
+            }
+            case Layout::channels_last: break;
+        }
+        const Range lines = part(bytes / 64, share.end, share.begin);
+        return {at + 16 * lines.begin, 1, 0, 64 * (lines.end - lines.begin), calls};
+    }
+
+    // Units are (block of maps, run), runs of a block side by side.
+    void transform_in(const Work& work, const Chunk& chunk, Range units, float* in, float* scratch) const {
+        const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.end - chunk.runs.begin;
+        const std::int64_t tiles = tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin);
+        for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
+            const std::int64_t block = unit / runs, run = chunk.runs.begin + unit % runs;
+            const std::int64_t first = tiles_before(run) - tiles_before(chunk.runs.begin);
+            const std::int64_t map = chunk.group * shape_.group_in() + block * lanes;
+            const Place place = place_of(run);
+            transforms_.input({.image = work.images + place.image * from_.image + from_.of_map(map),
+                               .strides = {from_.map, from_.row, from_.pixel},
+                               .maps = std::min(lanes, shape_.group_in() - block * lanes),
+                               .height = shape_.rows.size,
+                               .width = shape_.columns.size,
+                               .top = place.row * transforms_.rows.m - shape_.rows.low,
+                               .left = place.column * transforms_.columns.m - shape_.columns.low,
+                               .tiles = place.tiles,
+                               .components = in + (block * tiles + first) * lanes,
+                               .component = spaced(in_blocks_ * tiles * lanes),
+                               .scratch = scratch});
+        }
+    }
+
+    // Units are (component, pair of blocks of the result), in the order in which their weights lie.
+    void multiply(const Work& work, const Chunk& chunk, Range units, const float* in, float* out, Ahead& ahead) const {
+        const std::int64_t lanes = kernels_.lanes;
+        const std::int64_t tiles = tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin);
+        const std::int64_t in_step = spaced(in_blocks_ * tiles * lanes), out_step = spaced(2 * out_pairs_ * tiles * lanes);
+        const std::int64_t parts = quotient_up(tiles, kernels_.tile_rows);
+        const float* weights = work.packed + (chunk.group * components_ * out_pairs_ + units.begin) * panel();
+        for (std::int64_t unit = units.begin; unit < units.end; ++unit, weights += panel()) {
+            const std::int64_t component = unit / out_pairs_, pair = unit % out_pairs_;
+            ahead.fetch();
+            for (std::int64_t each = 0, t = 0; each < parts; ++each) {
+                const std::int64_t count = quotient_up(tiles - t, parts - each);  // parts as equal as can be
+                const float* const next = each == 0 && unit + 1 < units.end ? weights + panel() : nullptr;
+                kernels_.multiply(in + component * in_step + t * lanes, tiles * lanes, weights, shape_.group_in(),
+                                  out + component * out_step + (2 * pair * tiles + t) * lanes, tiles * lanes, count, next);
+                t += count;
             }
         }
+    }
 
-        // a blocked result has lanes beyond the last map, whose weights are zero
-        const std::int64_t out_blocks = quotient_up(padded_ ? stored_maps(Layout::blocked, shape_.group_out()) : shape_.group_out(), lanes);
-        const float* const residual = work.epilogue.residual;
-        for (std::int64_t block = 0; block < out_blocks; ++block) {
-            const std::int64_t map = work.group * shape_.group_out() + block * lanes;
-            const std::int64_t left = shape_.group_out() - block * lanes;
-            const std::int64_t maps = std::clamp<std::int64_t>(left, 0, lanes);
-            std::fill_n(bias, lanes, 0.0f);
-            if (work.epilogue.bias != nullptr) std::copy_n(work.epilogue.bias + map, maps, bias);
-            for_each_run([&](std::int64_t first, std::int64_t image, std::int64_t row, std::int64_t column, std::int64_t run) {
-                kernels_.output[kind]({.components = out + (block * tiles + first) * lanes,
-                                       .component = out_step,
-                                       .tiles = run,
-                                       .image = work.result + image * to_.image + to_.of_map(map),
-                                       .residual = residual == nullptr ? nullptr : residual + image * to_.image + to_.of_map(map),
-                                       .strides = {to_.map, to_.row, to_.pixel},
-                                       .maps = padded_ ? lanes : maps,
-                                       .height = shape_.rows.out(),
-                                       .width = shape_.columns.out(),
-                                       .top = row * m_,
-                                       .left = column * m_,
-                                       .bias = bias,
-                                       .relu = work.epilogue.relu,
-                                       .scratch = scratch});
-            });
+    // Units are (block of maps, run), runs of a block side by side.
+    void transform_out(const Work& work, const Chunk& chunk, Range units, const float* out, float* scratch) const {
+        const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.end - chunk.runs.begin;
+        const std::int64_t tiles = tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin);
+        float* const bias = scratch + transforms_.scratch_floats;
+        for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
+            const std::int64_t block = unit / runs, run = chunk.runs.begin + unit % runs;
+            const std::int64_t first = tiles_before(run) - tiles_before(chunk.runs.begin);
+            const std::int64_t map = chunk.group * shape_.group_out() + block * lanes;
+            // a blocked result has lanes beyond the last map, whose weights are zero
+            const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_out() - block * lanes, 0, lanes);
+            if (unit == units.begin || unit % runs == 0) {
+                std::fill_n(bias, lanes, 0.0f);
+                if (work.epilogue.bias != nullptr) std::copy_n(work.epilogue.bias + map, maps, bias);
+            }
+            const Place place = place_of(run);
+            const std::int64_t image = place.image * to_.image + to_.of_map(map);
+            transforms_.output({.components = out + (block * tiles + first) * lanes,
+                                .component = spaced(2 * out_pairs_ * tiles * lanes),
+                                .tiles = place.tiles,
+                                .image = work.result + image,
+                                .residual = work.epilogue.residual == nullptr ? nullptr : work.epilogue.residual + image,
+                                .strides = {to_.map, to_.row, to_.pixel},
+                                .maps = padded_ ? lanes : maps,
+                                .height = shape_.rows.out(),
+                                .width = shape_.columns.out(),
+                                .top = place.row * transforms_.rows.m,
+                                .left = place.column * transforms_.columns.m,
+                                .bias = bias,
+                                .relu = work.epilogue.relu,
+                                .stream = stream_,
+                                .scratch = scratch});
         }
+        if (stream_) kernels_.settle();
     }
 
     ConvShape shape_;
-    int m_, threads_;
+    std::int64_t threads_;
     const WinogradKernels& kernels_;
+    const WinogradTransforms& transforms_;
+    Layout from_layout_;
     ImageStrides from_, to_;
-    bool padded_;                                    // the result's maps come in whole blocks
-    std::int64_t in_blocks_, out_pairs_;             // blocks of `lanes` maps; pairs of such blocks
-    std::int64_t tile_rows_, tile_columns_, chunk_;  // tiles of an image; rows of tiles a thread takes at a time
+    bool padded_;                                                // the result's maps come in whole blocks
+    bool stream_;                                                // the result goes past the caches
+    std::int64_t components_;                                    // of a tile
+    std::int64_t in_blocks_, out_blocks_, out_pairs_;            // blocks of `lanes` maps of a group; pairs of such blocks
+    std::int64_t tile_rows_, tile_columns_, runs_of_row_, runs_;  // tiles of an image; runs of tiles, of all images
+    WinogradSchedule schedule_;
+    std::int64_t in_floats_, out_floats_;  // components of a chunk, before and after the products
 };
 
-std::string refuses(Pass, const ConvShape& shape, const ConvOptions&) {
+template <int M>
+std::string refuses(Pass pass, const ConvShape& shape, const ConvOptions&) {
+    const std::int64_t rows = shape.rows.kernel, columns = shape.columns.kernel;
+    if (pass == Pass::backward_weights && (rows != 3 || columns != 3)) {
+        return "has the gradient of 3×3 weights only, not of " + std::to_string(rows) + "×" + std::to_string(columns);
+    }
+    const auto is_taken = [](std::int64_t kernel) { return kernel == 1 || kernel == 3 || (kernel == 5 && M + 5 - 1 <= 8); };
+    if (!is_taken(rows) || !is_taken(columns) || std::max(rows, columns) == 1 || (rows != columns && std::min(rows, columns) != 1)) {
+        return std::string("takes 3×3, 1×3 and 3×1") + (M + 5 - 1 <= 8 ? ", 5×5, 1×5 and 5×1 filters" : " filters") + ", not " +
+               std::to_string(rows) + "×" + std::to_string(columns);
+    }
     for (const Axis& axis : {shape.rows, shape.columns}) {
-        if (axis.kernel != 3) return "takes 3×3 filters, not " + std::to_string(shape.rows.kernel) + "×" + std::to_string(shape.columns.kernel);
         if (axis.stride != 1) return "takes stride 1, not " + std::to_string(axis.stride);
         if (axis.dilation != 1) return "takes dilation 1, not " + std::to_string(axis.dilation);
     }
@@ -227,20 +373,33 @@ std::unique_ptr<FilterPlan> filters(const ConvShape& shape, const ConvOptions& o
     return winograd_filters(shape, options, M);
 }
 
-// As measured over many shapes, times three; the derivation is still to come.
+// Of the outputs of an axis with `kernel` taps, squared; one tap is not transformed.
+template <int M>
+double growth_squared(std::int64_t kernel) {
+    if (kernel == 1) return 1;
+    if constexpr (M + 5 - 1 <= 8) {
+        if (kernel == 5) return winograd_growth_squared<M, 5>();
+    }
+    return winograd_growth_squared<M, 3>();
+}
+
+// docs/algorithms/winograd.md derives it: the growth of one rounding, times the root of how many there are.
 template <int M>
 double error_bound(Pass pass, const ConvShape& shape) {
     if (pass == Pass::backward_weights) return winograd_filters_error_bound(shape, M);
-    return M == 2 ? 8 : 150;
+    const std::int64_t rows = shape.rows.kernel, columns = shape.columns.kernel;
+    const std::int64_t maps = shape.groups > 0 ? std::max(shape.group_in(), shape.group_out()) : 0;  // forward or adjoint
+    const std::int64_t transforms = 3 * (outputs_of(M, rows) + rows + outputs_of(M, columns) + columns);
+    return std::sqrt(growth_squared<M>(rows) * growth_squared<M>(columns) * static_cast<double>(maps + transforms));
 }
 
 }  // namespace
 
 const ConvAlgorithm winograd2_algorithm = {
-    .name = "winograd2", .refuses = refuses, .images = images<2>, .filters = filters<2>, .error_bound = error_bound<2>};
+    .name = "winograd2", .refuses = refuses<2>, .images = images<2>, .filters = filters<2>, .error_bound = error_bound<2>};
 const ConvAlgorithm winograd4_algorithm = {
-    .name = "winograd4", .refuses = refuses, .images = images<4>, .filters = filters<4>, .error_bound = error_bound<4>};
+    .name = "winograd4", .refuses = refuses<4>, .images = images<4>, .filters = filters<4>, .error_bound = error_bound<4>};
 const ConvAlgorithm winograd6_algorithm = {
-    .name = "winograd6", .refuses = refuses, .images = images<6>, .filters = filters<6>, .error_bound = error_bound<6>};
+    .name = "winograd6", .refuses = refuses<6>, .images = images<6>, .filters = filters<6>, .error_bound = error_bound<6>};
 
 }  // namespace striate

@@ -1,0 +1,17 @@
+#include "dispatch/caches.h"
+
+#if defined(__linux__)
+#include <unistd.h>
+#endif
+
+namespace striate {
+
+std::int64_t second_cache_bytes() {
+    std::int64_t bytes = 0;
+#if defined(__linux__) && defined(_SC_LEVEL2_CACHE_SIZE)
+    bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+    return bytes > 0 ? bytes : std::int64_t{1} << 20;
+}
+
+}  // namespace striate

@@ -1,0 +1,250 @@
+// Tiles of an image to components, components to tiles of the result, filters to components: F(Down, Along), where Down
+// transforms columns of a tile and Along its rows.
+#pragma once
+
+#include "simd/rows.h"
+#include "winograd/kernels.h"
+#include "winograd/transform.h"
+
+namespace striate::STRIATE_ISA_NAMESPACE {
+
+constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
+
+template <typename Down, typename Along>
+struct Tiles {
+    // Of a run, whose half transformed rows are to stay in the first cache; its pixels fill lines of it.
+    static constexpr std::int64_t run = Down::size * Along::outputs > 24 ? 8 : 16;
+    static constexpr std::int64_t pixels = run * Along::outputs + Along::taps - 1;
+    static constexpr std::int64_t line = pixels * lanes;
+
+    static constexpr std::int64_t input_floats = Down::size * (line + lanes * lanes);
+    static constexpr std::int64_t out_line = (run * Along::outputs + lanes) * lanes;  // scatter_row reads that far
+    static constexpr std::int64_t output_floats = Down::outputs * out_line;
+    static constexpr std::int64_t taps = Down::taps * Along::taps;
+    static constexpr std::int64_t filter_floats = (lanes * taps + lanes) * lanes;  // gather_row writes that far
+
+    // One pixel of every row of tiles, transformed down its column. A row outside the image is a register of zeros that
+    // does not move with x: its step is 0.
+    struct Rows {
+        const float* first[Down::size];
+        std::int64_t step[Down::size];
+    };
+
+    static void down(const Rows& rows, std::int64_t count, float* to) {
+        for (std::int64_t x = 0; x < count; ++x) {
+            Floats column[Down::size], out[Down::size];
+#pragma GCC unroll 8
+            for (int i = 0; i < Down::size; ++i) column[i] = load(rows.first[i] + x * rows.step[i]);
+            Down::input(column, out);
+#pragma GCC unroll 8
+            for (int i = 0; i < Down::size; ++i) store(to + i * line + x * lanes, out[i]);
+        }
+    }
+
+    // The same where all rows exist, `row` apart.
+    static void down(const float* first, std::int64_t row, std::int64_t step, std::int64_t count, float* to) {
+        for (std::int64_t x = 0; x < count; ++x, first += step, to += lanes) {
+            Floats column[Down::size], out[Down::size];
+#pragma GCC unroll 8
+            for (int i = 0; i < Down::size; ++i) column[i] = load(first + i * row);
+            Down::input(column, out);
+#pragma GCC unroll 8
+            for (int i = 0; i < Down::size; ++i) store(to + i * line, out[i]);
+        }
+    }
+
+    static void input(const WinogradInput& in) {
+        float* const transformed = in.scratch;
+        float* const gathered = in.scratch + Down::size * line;
+        const std::int64_t count = (in.tiles - 1) * Along::outputs + Along::size;
+        const std::int64_t begin = smaller(larger(in.left, 0), in.left + count);
+        const std::int64_t end = larger(begin, smaller(in.left + count, in.width));
+        const bool whole = in.top >= 0 && in.top + Down::size <= in.height;
+        const bool adjacent = in.strides.map == 1 && in.maps == lanes;
+        const float* const first_row = in.image + in.top * in.strides.row;
+
+        for (int i = 0; i < Down::size; ++i) {  // columns beside the image
+            float* const row = transformed + i * line;
+            for (std::int64_t x = 0; x < begin - in.left; ++x) store(row + x * lanes, zeros());
+            for (std::int64_t x = end - in.left; x < count; ++x) store(row + x * lanes, zeros());
+        }
+        if (whole && adjacent) {
+            down(first_row + begin * in.strides.pixel, in.strides.row, in.strides.pixel, end - begin,
+                 transformed + (begin - in.left) * lanes);
+        } else {
+            alignas(64) static constexpr float nothing[lanes] = {};
+            // pixels are gathered as many at a time as transpose into each other, from whole lines where rows are lines
+            for (std::int64_t x = begin, next; x < end; x = next) {
+                next = adjacent ? end : smaller(end, (x / lanes + 1) * lanes);
+                Rows rows;
+                for (int i = 0; i < Down::size; ++i) {
+                    const std::int64_t y = in.top + i;
+                    const float* const row = first_row + i * in.strides.row;
+                    if (y < 0 || y >= in.height) {
+                        rows.first[i] = nothing, rows.step[i] = 0;
+                    } else if (adjacent) {
+                        rows.first[i] = row + x * in.strides.pixel, rows.step[i] = in.strides.pixel;
+                    } else {
+                        rows.first[i] = gathered + i * lanes * lanes, rows.step[i] = lanes;
+                        gather_row(row, in.strides, in.maps, in.width, x, next, gathered + i * lanes * lanes);
+                    }
+                }
+                float* const to = transformed + (x - in.left) * lanes;
+                if (whole) {
+                    down(gathered, lanes * lanes, lanes, next - x, to);
+                } else {
+                    down(rows, next - x, to);
+                }
+            }
+        }
+        for (int i = 0; i < Down::size; ++i) {
+            const float* row = transformed + i * line;
+            float* to = in.components + i * Along::size * in.component;
+            for (std::int64_t t = 0; t < in.tiles; ++t, row += Along::outputs * lanes, to += lanes) {
+                Floats along[Along::size], out[Along::size];
+#pragma GCC unroll 8
+                for (int j = 0; j < Along::size; ++j) along[j] = load(row + j * lanes);
+                Along::input(along, out);
+#pragma GCC unroll 8
+                for (int j = 0; j < Along::size; ++j) store(to + j * in.component, out[j]);
+            }
+        }
+    }
+
+    // One tile, its rows handed to visit(row, registers of its pixels).
+    template <typename Visit>
+    static inline __attribute__((always_inline)) void tile(const float* from, std::int64_t component, Visit&& visit) {
+        Floats half[Down::outputs][Along::size];
+#pragma GCC unroll 8
+        for (int j = 0; j < Along::size; ++j) {
+            Floats column[Down::size], out[Down::outputs];
+#pragma GCC unroll 8
+            for (int i = 0; i < Down::size; ++i) column[i] = load(from + (i * Along::size + j) * component);
+            Down::output(column, out);
+#pragma GCC unroll 8
+            for (int i = 0; i < Down::outputs; ++i) half[i][j] = out[i];
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < Down::outputs; ++i) {
+            Floats along[Along::outputs];
+            Along::output(half[i], along);
+            visit(i, along);
+        }
+    }
+
+    static void output(const WinogradOutput& out) {
+        const std::int64_t rows = smaller(Down::outputs, out.height - out.top);
+        const std::int64_t columns = smaller(out.tiles * Along::outputs, out.width - out.left);
+        const std::int64_t corner = out.top * out.strides.row + out.left * out.strides.pixel;
+        float* const image = out.image + corner;
+        const float* const residual = out.residual == nullptr ? nullptr : out.residual + corner;
+        Finish finish{load(out.bias), nullptr, out.relu, out.stream};
+        if (out.strides.map == 1) {  // pixels are written as they come
+            for (std::int64_t t = 0; t < out.tiles; ++t) {
+                const std::int64_t left = t * Along::outputs;
+                tile(out.components + t * lanes, out.component, [&](int i, const Floats (&pixels_of_row)[Along::outputs]) {
+                    if (i >= rows) return;
+                    const std::int64_t at = i * out.strides.row + left * out.strides.pixel;
+#pragma GCC unroll 8
+                    for (int j = 0; j < Along::outputs; ++j) {
+                        if (left + j >= columns) return;
+                        const std::int64_t pixel = at + j * out.strides.pixel;
+                        put_pixel(image + pixel, pixels_of_row[j], out.maps, residual == nullptr ? nullptr : residual + pixel,
+                                  finish);
+                    }
+                });
+            }
+            return;
+        }
+        for (std::int64_t t = 0; t < out.tiles; ++t) {
+            float* const to = out.scratch + t * Along::outputs * lanes;
+            tile(out.components + t * lanes, out.component, [&](int i, const Floats (&pixels_of_row)[Along::outputs]) {
+#pragma GCC unroll 8
+                for (int j = 0; j < Along::outputs; ++j) store(to + i * out_line + j * lanes, pixels_of_row[j]);
+            });
+        }
+        for (std::int64_t i = 0; i < rows; ++i) {
+            finish.residual = residual == nullptr ? nullptr : residual + i * out.strides.row;
+            scatter_row(out.scratch + i * out_line, columns, out.maps, out.strides, finish, image + i * out.strides.row);
+        }
+    }
+
+    // x / d. Correctly rounded (Markstein 1990) where sums are fused, one rounding off elsewhere.
+    static inline __attribute__((always_inline)) Floats divided(Floats x, float d, bool is_exact) {
+        const Floats reciprocal = all(1.0f / d), quotient = x * reciprocal;
+        return is_exact ? quotient : multiply_add(multiply_add(quotient, all(-d), x), reciprocal, quotient);
+    }
+
+    static constexpr bool is_power_of_two(float d) {
+        const float size = d < 0 ? -d : d;
+        for (float power = 0x1p-20f; power < 0x1p20f; power *= 2) {
+            if (size == power) return true;
+        }
+        return false;
+    }
+
+    template <int I, int J = 0>
+    static inline __attribute__((always_inline)) void put_components(const Floats (&row)[Along::size],
+                                                                     const WinogradFilters& f, float* to) {
+        if constexpr (J < Along::size) {
+            constexpr float divisor = Down::tables.divisor[I] * Along::tables.divisor[J];
+            constexpr bool is_exact = is_power_of_two(divisor);
+            store(to + (I * Along::size + J) * f.component, divided(row[J], divisor, is_exact));
+            put_components<I, J + 1>(row, f, to);
+        }
+    }
+
+    template <int I = 0>
+    static inline __attribute__((always_inline)) void along_filter(const Floats (&half)[Down::size][Along::taps],
+                                                                   const WinogradFilters& f, float* to) {
+        if constexpr (I < Down::size) {
+            Floats row[Along::size];
+            Along::filter(half[I], row);
+            put_components<I>(row, f, to);
+            along_filter<I + 1>(half, f, to);
+        }
+    }
+
+    static void filters(const WinogradFilters& f) {
+        // taps of each map, one register a tap, one lane a filter
+        if (f.in == taps && f.column == 1 && f.row == Along::taps) {
+            const std::int64_t floats = f.channels * taps;
+            gather_row(f.data, {.map = f.out, .row = 0, .pixel = 1}, f.maps, floats, 0, floats, f.scratch);
+        } else {
+            for (std::int64_t c = 0; c < f.channels; ++c) {
+                for (int i = 0; i < Down::taps; ++i) {
+                    gather_row(f.data + c * f.in + i * f.row, {.map = f.out, .row = 0, .pixel = f.column}, f.maps,
+                               Along::taps, 0, Along::taps, f.scratch + (c * taps + i * Along::taps) * lanes);
+                }
+            }
+        }
+        for (std::int64_t c = 0; c < f.channels; ++c) {
+            const float* from = f.scratch + c * taps * lanes;
+            Floats half[Down::size][Along::taps];
+#pragma GCC unroll 8
+            for (int j = 0; j < Along::taps; ++j) {
+                Floats column[Down::taps], out[Down::size];
+#pragma GCC unroll 8
+                for (int i = 0; i < Down::taps; ++i) column[i] = load(from + (i * Along::taps + j) * lanes);
+                Down::filter(column, out);
+#pragma GCC unroll 8
+                for (int i = 0; i < Down::size; ++i) half[i][j] = out[i];
+            }
+            along_filter(half, f, f.components + c * f.channel);
+        }
+    }
+
+    static constexpr WinogradTransforms table = {
+        {Down::outputs, Down::taps},
+        {Along::outputs, Along::taps},
+        run,
+        input_floats > output_floats ? input_floats : output_floats,
+        filter_floats,
+        input,
+        output,
+        filters,
+    };
+};
+
+}  // namespace striate::STRIATE_ISA_NAMESPACE
