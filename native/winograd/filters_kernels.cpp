@@ -96,7 +96,7 @@ void multiply(const WinogradSums& of) {
 #pragma GCC unroll 2
         for (int j = 0; j < Columns; ++j) sums[r][j] = zeros();
     }
-    const float *rows = of.rows, *columns = of.columns;
+    const float *rows = of.rows, *columns = of.columns, *ahead = of.ahead;
     for (std::int64_t t = 0; t < of.tiles; ++t) {
         Floats column[Columns];
 #pragma GCC unroll 2
@@ -107,8 +107,10 @@ void multiply(const WinogradSums& of) {
 #pragma GCC unroll 2
             for (int j = 0; j < Columns; ++j) sums[r][j] = multiply_add(spread, column[j], sums[r][j]);
         }
+        __builtin_prefetch(ahead, 0, 2);
         rows += lanes;
         columns += lanes;
+        ahead += lanes;
     }
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {

@@ -36,7 +36,8 @@ struct WinogradSums {
     const float* columns;  // register j at tile t: columns + j · column_block + t · lanes
     std::int64_t column_block;
     std::int64_t tiles;
-    float* sums;  // [rows, 2 · lanes]
+    const float* ahead;  // [tiles, lanes] that will be wanted soon
+    float* sums;         // [rows, 2 · lanes]
     bool accumulate;
 };
 

@@ -14,7 +14,10 @@ namespace {
 
 constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-constexpr std::int64_t chunk_tiles = 192;  // whose components are summed before they are added to the sums of others
+// Floats that a thread works on at a time, so that they stay in its second cache.
+constexpr std::int64_t cache_floats = 440'000;
+constexpr std::int64_t least_tiles = 20;    // a chunk that pays for reading and writing the sums
+constexpr std::int64_t shared_tiles = 192;  // of a chunk that all threads share, where the second cache holds too few
 
 // One side of the products: x or dy.
 struct Side {
@@ -60,84 +63,150 @@ public:
 
         tile_rows_ = quotient_up(rows.out(), m);
         tile_columns_ = quotient_up(columns.out(), m);
+        unit_component_ = 2 * lanes * lanes + 16;
         const std::int64_t all_rows = shape.batch * tile_rows_;
-        chunks_ = std::max<std::int64_t>(1, all_rows * tile_columns_ / chunk_tiles);
-        chunk_rows_ = quotient_up(all_rows, chunks_);
+        const std::int64_t tile_floats = components_ * (rows_.blocks + columns_.blocks) * lanes;
+        const std::int64_t cached_tiles = (cache_floats - units() * unit_floats()) / tile_floats;
+        const std::int64_t tiles = all_rows * tile_columns_;
+        own_chunks_ = cached_tiles >= std::max(least_tiles, tile_columns_) && tiles > cached_tiles;
+        chunk_rows_ = std::min(all_rows, std::max<std::int64_t>(1, (own_chunks_ ? cached_tiles : shared_tiles) / tile_columns_));
+        if (own_chunks_) chunk_rows_ = std::min(chunk_rows_, quotient_up(all_rows, threads_));
+        chunk_rows_ = quotient_up(all_rows, quotient_up(all_rows, chunk_rows_));  // chunks as equal as can be
         chunks_ = quotient_up(all_rows, chunk_rows_);
+        slots_ = own_chunks_ ? std::min<std::int64_t>(threads_, chunks_) : 1;
         strip_rows_ = std::max<std::int64_t>(1, 28 / tile_columns_);
 
-        unit_component_ = 2 * lanes * lanes + 16;
         item_rows_ = std::min<std::int64_t>(rows_.blocks, chunks_ == 1 ? 1 : 4);
         item_pairs_ = std::min<std::int64_t>(column_pairs_, chunks_ == 1 ? 1 : 2);
+        while (!own_chunks_ && item_rows_ * item_pairs_ > 1 && row_items() * pair_items() < 4 * threads_) {
+            (item_rows_ > item_pairs_ ? item_rows_ : item_pairs_) /= 2;
+        }
     }
 
     std::int64_t workspace_floats() const override {
-        const std::int64_t units = chunks_ == 1 ? threads_ * item_rows_ * item_pairs_ : rows_.blocks * column_pairs_;
-        return (rows_.blocks + columns_.blocks) * block_floats() + units * unit_floats() + threads_ * scratch_floats();
+        return slots_ * slot_floats() + threads_ * scratch_floats();
     }
 
     void run(const float* x, const float* dy, float* dw, float* workspace) const override {
-        const Work work = work_of(x, dy, dw, workspace);
-        const std::int64_t row_items = quotient_up(rows_.blocks, item_rows_);
-        const std::int64_t items = row_items * quotient_up(column_pairs_, item_pairs_);
+        const Images images{x_is_rows_ ? x : dy, x_is_rows_ ? dy : x};
+        float* const scratches = workspace + slots_ * slot_floats();
+        if (own_chunks_) return run_own_chunks(images, dw, workspace, scratches);
+        const Chunk chunk = chunk_at(workspace);
         parallel_phases(
             2 * chunks_ * shape_.groups, threads_,
             [&](std::int64_t phase) {
-                return phase % 2 == 0 ? (rows_.blocks + columns_.blocks) * quotient_up(rows_of_chunk(phase / 2 % chunks_), strip_rows_)
-                                      : items;
+                return phase % 2 == 0 ? strips(phase / 2 % chunks_) : row_items() * pair_items();
             },
             [&](std::int64_t phase, std::int64_t item, int member) {
-                const std::int64_t group = phase / 2 / chunks_, chunk = phase / 2 % chunks_;
+                const std::int64_t group = phase / 2 / chunks_, index = phase / 2 % chunks_;
                 if (phase % 2 == 0) {
-                    transform(work, group, chunk, item, member);
-                } else {
-                    multiply(work, group, chunk, item % row_items * item_rows_, item / row_items * item_pairs_, member);
+                    return transform(images, chunk, group, index, item, scratches + member * scratch_floats());
                 }
+                const std::int64_t row = item % row_items() * item_rows_, pair = item / row_items() * item_pairs_;
+                const Block block{.row = row,
+                                  .pair = pair,
+                                  .rows = std::min(item_rows_, rows_.blocks - row),
+                                  .pairs = std::min(item_pairs_, column_pairs_ - pair),
+                                  .units = chunk.units + (chunks_ == 1 ? member * held_units() : pair * rows_.blocks + row) * unit_floats(),
+                                  .pair_units = chunks_ == 1 ? item_rows_ : rows_.blocks};
+                multiply(chunk, block, index, index > 0);
+                if (index == chunks_ - 1) filters(block, group, dw);
             });
     }
 
 private:
-    // What a run reads and writes.
-    struct Work {
-        const float *row_images, *column_images;
-        float* dw;
-        float *rows, *columns, *units, *scratch;
+    // The images of the two sides.
+    struct Images {
+        const float *rows, *columns;
     };
 
-    Work work_of(const float* x, const float* dy, float* dw, float* workspace) const {
-        float* const rows = workspace;
-        float* const columns = rows + rows_.blocks * block_floats();
-        float* const units = columns + columns_.blocks * block_floats();
-        const std::int64_t held = chunks_ == 1 ? threads_ * item_rows_ * item_pairs_ : rows_.blocks * column_pairs_;
-        return {x_is_rows_ ? x : dy, x_is_rows_ ? dy : x, dw, rows, columns, units, units + held * unit_floats()};
+    // The components of some rows of tiles, and the sums of their products.
+    struct Chunk {
+        float *rows, *columns, *units;
+    };
+
+    // Some blocks of rows and pairs of blocks of columns, a unit of sums for each of one and one.
+    struct Block {
+        std::int64_t row, pair;    // the first
+        std::int64_t rows, pairs;  // how many
+        float* units;
+        std::int64_t pair_units;  // units from one pair to the next
+
+        float* unit(std::int64_t r, std::int64_t p, std::int64_t floats) const { return units + (p * pair_units + r) * floats; }
+    };
+
+    // Every thread takes chunks of its own and has sums of its own; in the end these are summed.
+    void run_own_chunks(const Images& images, float* dw, float* workspace, float* scratches) const {
+        parallel_phases(
+            2 * shape_.groups, threads_, [&](std::int64_t phase) { return phase % 2 == 0 ? slots_ : units(); },
+            [&](std::int64_t phase, std::int64_t item, int member) {
+                const std::int64_t group = phase / 2;
+                if (phase % 2 == 0) {
+                    const Chunk chunk = chunk_at(workspace + item * slot_floats());
+                    const std::int64_t first = item * chunks_ / slots_;
+                    for (std::int64_t index = first; index < (item + 1) * chunks_ / slots_; ++index) {
+                        for (std::int64_t strip = 0; strip < strips(index); ++strip) {
+                            transform(images, chunk, group, index, strip, scratches + member * scratch_floats());
+                        }
+                        const Block block{.row = 0, .pair = 0, .rows = rows_.blocks, .pairs = column_pairs_, .units = chunk.units, .pair_units = rows_.blocks};
+                        multiply(chunk, block, index, index > first);
+                    }
+                    return;
+                }
+                float* const sums = chunk_at(workspace).units + item * unit_floats();
+                for (std::int64_t slot = 1; slot < slots_; ++slot) {
+                    const float* const other = sums + slot * slot_floats();
+                    for (std::int64_t i = 0; i < unit_floats(); ++i) sums[i] += other[i];
+                }
+                filters({.row = item % rows_.blocks, .pair = item / rows_.blocks, .rows = 1, .pairs = 1, .units = sums, .pair_units = 1}, group, dw);
+            });
+    }
+
+    Chunk chunk_at(float* workspace) const {
+        float* const columns = workspace + rows_.blocks * block_floats();
+        return {workspace, columns, columns + columns_.blocks * block_floats()};
     }
 
     std::int64_t rows_of_chunk(std::int64_t chunk) const {
         return std::min(chunk_rows_, shape_.batch * tile_rows_ - chunk * chunk_rows_);
     }
+    // What is transformed at a time: some rows of tiles of one block of maps.
+    std::int64_t strips(std::int64_t chunk) const {
+        return (rows_.blocks + columns_.blocks) * quotient_up(rows_of_chunk(chunk), strip_rows_);
+    }
+    std::int64_t units() const { return rows_.blocks * column_pairs_; }
+    std::int64_t row_items() const { return quotient_up(rows_.blocks, item_rows_); }
+    std::int64_t pair_items() const { return quotient_up(column_pairs_, item_pairs_); }
 
     // Of one component of one block: an odd number of registers, lest components fall on the same lines of a cache.
     std::int64_t component_floats() const { return (chunk_rows_ * tile_columns_ | 1) * kernels_.lanes; }
     std::int64_t block_floats() const { return components_ * component_floats(); }
     std::int64_t unit_floats() const { return components_ * unit_component_; }
     std::int64_t scratch_floats() const { return winograd_filter_scratch(m_, kernels_.lanes); }
+    // Units that one thread holds, where one chunk is all.
+    std::int64_t held_units() const { return item_rows_ * item_pairs_; }
+    std::int64_t slot_floats() const {
+        const std::int64_t held = chunks_ == 1 ? threads_ * held_units() : units();
+        return (rows_.blocks + columns_.blocks) * block_floats() + held * unit_floats();
+    }
 
     // Tiles of some rows of tiles of one block of maps to components.
-    void transform(const Work& work, std::int64_t group, std::int64_t chunk, std::int64_t item, int member) const {
-        const std::int64_t strips = quotient_up(rows_of_chunk(chunk), strip_rows_);
+    void transform(const Images& images, const Chunk& chunk, std::int64_t group, std::int64_t index, std::int64_t item,
+                   float* scratch) const {
+        const std::int64_t strips = quotient_up(rows_of_chunk(index), strip_rows_);
         const bool is_row = item / strips < rows_.blocks;
         const Side& side = is_row ? rows_ : columns_;
         const std::int64_t block = is_row ? item / strips : item / strips - rows_.blocks;
         const std::int64_t lanes = kernels_.lanes, map = block * lanes;
-        const float* const images = (is_row ? work.row_images : work.column_images) + side.strides.of_map(group * side.maps + map);
-        float* const components = (is_row ? work.rows : work.columns) + block * block_floats();
+        const float* const first_map = (is_row ? images.rows : images.columns) + side.strides.of_map(group * side.maps + map);
+        float* const components = (is_row ? chunk.rows : chunk.columns) + block * block_floats();
         const std::int64_t first = item % strips * strip_rows_;
         const std::int64_t runs = quotient_up(tile_columns_, winograd_filter_run(m_));
-        for (std::int64_t row = first; row < std::min(first + strip_rows_, rows_of_chunk(chunk)); ++row) {
-            const std::int64_t tile_row = chunk * chunk_rows_ + row;
+        for (std::int64_t row = first; row < std::min(first + strip_rows_, rows_of_chunk(index)); ++row) {
+            const std::int64_t tile_row = index * chunk_rows_ + row;
             for (std::int64_t run = 0; run < runs; ++run) {
                 const std::int64_t column = run * tile_columns_ / runs;
-                side.tiles({.image = images + tile_row / tile_rows_ * side.strides.image,
+                side.tiles({.image = first_map + tile_row / tile_rows_ * side.strides.image,
                             .strides = {side.strides.map, side.strides.row, side.strides.pixel},
                             .maps = std::min(lanes, side.maps - map),
                             .height = side.height,
@@ -147,53 +216,56 @@ private:
                             .tiles = (run + 1) * tile_columns_ / runs - column,
                             .components = components + (row * tile_columns_ + column) * lanes,
                             .component = component_floats(),
-                            .scratch = work.scratch + member * scratch_floats()});
+                            .scratch = scratch});
             }
         }
     }
 
-    // The products of some blocks of rows with some pairs of blocks of columns; after the last chunk, their filters.
-    void multiply(const Work& work, std::int64_t group, std::int64_t chunk, std::int64_t first_row, std::int64_t first_pair,
-                  int member) const {
-        const std::int64_t lanes = kernels_.lanes;
-        const std::int64_t end_row = std::min(first_row + item_rows_, rows_.blocks);
-        const std::int64_t end_pair = std::min(first_pair + item_pairs_, column_pairs_);
-        const auto unit = [&](std::int64_t row, std::int64_t pair) {
-            const std::int64_t index = chunks_ == 1 ? (member * item_pairs_ + pair - first_pair) * item_rows_ + row - first_row
-                                                    : pair * rows_.blocks + row;
-            return work.units + index * unit_floats();
-        };
+    // The products of a chunk, of one component after the other. Meanwhile the next component's numbers are fetched.
+    void multiply(const Chunk& chunk, const Block& block, std::int64_t index, bool accumulate) const {
+        const std::int64_t lanes = kernels_.lanes, tiles = rows_of_chunk(index) * tile_columns_;
+        const std::int64_t first_column = 2 * block.pair, end_column = std::min(2 * (block.pair + block.pairs), columns_.blocks);
         for (std::int64_t i = 0; i < components_; ++i) {
-            for (std::int64_t pair = first_pair; pair < end_pair; ++pair) {
-                const std::int64_t registers = std::min<std::int64_t>(2, columns_.blocks - 2 * pair);
-                for (std::int64_t row = first_row; row < end_row; ++row) {
-                    const std::int64_t maps = std::min(lanes, rows_.maps - row * lanes);
-                    for (std::int64_t r = 0; r < maps; r += kernels_.sum_rows) {
+            const float* const rows = chunk.rows + block.row * block_floats() + i * component_floats();
+            const float* const columns = chunk.columns + first_column * block_floats() + i * component_floats();
+            std::int64_t products = 0;
+            for (std::int64_t pair = 0; pair < block.pairs; ++pair) {
+                const std::int64_t registers = std::min<std::int64_t>(2, end_column - first_column - 2 * pair);
+                for (std::int64_t row = 0; row < block.rows; ++row) {
+                    const std::int64_t maps = std::min(lanes, rows_.maps - (block.row + row) * lanes);
+                    float* const sums = block.unit(row, pair, unit_floats()) + i * unit_component_;
+                    for (std::int64_t r = 0; r < maps; r += kernels_.sum_rows, ++products) {
+                        const std::int64_t next = std::min(products, block.rows + end_column - first_column - 1);
+                        const float* const ahead = next < block.rows ? rows + next * block_floats() : columns + (next - block.rows) * block_floats();
                         kernels_.multiply[std::min(kernels_.sum_rows, maps - r) - 1][registers - 1](
-                            {.rows = work.rows + row * block_floats() + i * component_floats() + r,
-                             .columns = work.columns + 2 * pair * block_floats() + i * component_floats(),
+                            {.rows = rows + row * block_floats() + r,
+                             .columns = columns + 2 * pair * block_floats(),
                              .column_block = block_floats(),
-                             .tiles = rows_of_chunk(chunk) * tile_columns_,
-                             .sums = unit(row, pair) + i * unit_component_ + r * 2 * lanes,
-                             .accumulate = chunk > 0});
+                             .tiles = tiles,
+                             .ahead = ahead + (i + 1 < components_ ? component_floats() : 0),
+                             .sums = sums + r * 2 * lanes,
+                             .accumulate = accumulate});
                     }
                 }
             }
         }
-        if (chunk < chunks_ - 1) return;
-        const std::int64_t of_in = 9, of_out = 9 * shape_.group_in();
+    }
+
+    void filters(const Block& block, std::int64_t group, float* dw) const {
+        const std::int64_t lanes = kernels_.lanes, of_in = 9, of_out = 9 * shape_.group_in();
         const std::int64_t of_row = x_is_rows_ ? of_in : of_out, of_column = x_is_rows_ ? of_out : of_in;
-        float* const filters = work.dw + group * shape_.group_out() * of_out;
-        for (std::int64_t pair = first_pair; pair < end_pair; ++pair) {
-            for (std::int64_t row = first_row; row < end_row; ++row) {
-                kernels_.filters[m_ / 2 - 1](
-                    {.sums = unit(row, pair),
-                     .component = unit_component_,
-                     .rows = std::min(lanes, rows_.maps - row * lanes),
-                     .columns = std::min(2 * lanes, columns_.maps - pair * 2 * lanes),
-                     .filters = filters + row * lanes * of_row + pair * 2 * lanes * of_column,
-                     .row = of_row,
-                     .column = of_column});
+        float* const group_filters = dw + group * shape_.group_out() * of_out;
+        for (std::int64_t pair = 0; pair < block.pairs; ++pair) {
+            const std::int64_t column = 2 * (block.pair + pair) * lanes;
+            for (std::int64_t r = 0; r < block.rows; ++r) {
+                const std::int64_t row = (block.row + r) * lanes;
+                kernels_.filters[m_ / 2 - 1]({.sums = block.unit(r, pair, unit_floats()),
+                                              .component = unit_component_,
+                                              .rows = std::min(lanes, rows_.maps - row),
+                                              .columns = std::min(2 * lanes, columns_.maps - column),
+                                              .filters = group_filters + row * of_row + column * of_column,
+                                              .row = of_row,
+                                              .column = of_column});
             }
         }
     }
@@ -207,6 +279,8 @@ private:
     std::int64_t column_pairs_;              // pairs of blocks
     std::int64_t tile_rows_, tile_columns_;  // of an image
     std::int64_t chunks_, chunk_rows_;       // rows of tiles that are transformed, then multiplied
+    bool own_chunks_;                        // by one thread, beside others
+    std::int64_t slots_;                     // chunks in work at a time
     std::int64_t strip_rows_;                // rows of tiles of one block that a thread transforms at a time
     std::int64_t item_rows_, item_pairs_;    // blocks and pairs of blocks that a thread multiplies at a time
     std::int64_t unit_component_;            // floats from one component of a unit to the next
