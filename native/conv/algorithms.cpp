@@ -1,5 +1,6 @@
 // The table of algorithms, in the order in which a reader should meet them.
 #include "conv/plan.h"
+#include "depthwise/plan.h"
 #include "direct/plan.h"
 #include "ref/plan.h"
 #include "winograd/plan.h"
@@ -10,6 +11,7 @@ const std::vector<const ConvAlgorithm*>& conv_algorithms() {
     static const std::vector<const ConvAlgorithm*> all = {
         &reference_algorithm,
         &direct_algorithm,
+        &depthwise_algorithm,
         &winograd2_algorithm,
         &winograd4_algorithm,
         &winograd6_algorithm,
