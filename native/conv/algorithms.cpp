@@ -1,5 +1,6 @@
 // The table of algorithms, in the order in which a reader should meet them.
 #include "conv/plan.h"
+#include "depthwise/plan.h"
 #include "direct/plan.h"
 #include "fft/plan.h"
 #include "im2col/plan.h"
@@ -16,6 +17,7 @@ const std::vector<const ConvAlgorithm*>& conv_algorithms() {
         &im2col_algorithm,
         &im2col_packed_algorithm,
         &pointwise_algorithm,
+        &depthwise_algorithm,
         &winograd2_algorithm,
         &winograd4_algorithm,
         &winograd6_algorithm,

@@ -1,7 +1,6 @@
 #include "direct/convolution.h"
 
 #include "dispatch/kernels.h"
-#include "threads/phases.h"
 
 namespace striate {
 
@@ -13,7 +12,7 @@ constexpr std::int64_t weights_of_a_thread = 1 << 18;   // that may be read agai
 
 }  // namespace
 
-DirectConvolution::DirectConvolution(const ConvShape& shape, const ImageStrides& from, const DirectPlace& to, Isa isa,
+DirectConvolution::DirectConvolution(const ConvShape& shape, const ImageStrides& from, const Place& to, Isa isa,
                                      int threads)
     : shape_(shape),
       from_(from),
@@ -98,7 +97,7 @@ std::int64_t DirectConvolution::items(std::int64_t phase) const {
     return phase % 2 == 0 ? from_blocks_.count() * part.images : to_blocks_.count() * parts(part);
 }
 
-void DirectConvolution::run(const DirectCall& call, std::int64_t phase, std::int64_t item, int member) const {
+void DirectConvolution::run(const ConvCall& call, std::int64_t phase, std::int64_t item, int member) const {
     if (own_) {
         const Chunk part = chunk(item);
         float* const buffer = call.workspace + member * (buffer_floats() + sums_floats());
@@ -115,7 +114,7 @@ void DirectConvolution::run(const DirectCall& call, std::int64_t phase, std::int
             call.workspace + buffer_floats() + member * sums_floats());
 }
 
-void DirectConvolution::copy_rows(const DirectCall& call, const Chunk& chunk, std::int64_t block, std::int64_t image,
+void DirectConvolution::copy_rows(const ConvCall& call, const Chunk& chunk, std::int64_t block, std::int64_t image,
                                   float* buffer) const {
     if (shape_.taps() == 0) return;
     const std::int64_t map = chunk.group * shape_.group_in() + block * from_blocks_.block;
@@ -133,7 +132,7 @@ void DirectConvolution::copy_rows(const DirectCall& call, const Chunk& chunk, st
 }
 
 // One pair of blocks of output maps, rows [begin, end) of the chunk's, counted through its images.
-void DirectConvolution::compute(const DirectCall& call, const Chunk& chunk, std::int64_t pair, std::int64_t begin,
+void DirectConvolution::compute(const ConvCall& call, const Chunk& chunk, std::int64_t pair, std::int64_t begin,
                                 std::int64_t end, const float* buffer, float* sums) const {
     const std::int64_t lanes = kernels_.lanes, columns = shape_.columns.out(), taps = shape_.taps();
     const int registers = to_blocks_.registers(pair);

@@ -5,31 +5,16 @@
 // some pairs of blocks of output maps, so that every weight is read by one thread, once a chunk.
 #pragma once
 
-#include "conv/layout.h"
-#include "conv/plan.h"
+#include "conv/parts.h"
 #include "direct/blocks.h"
 #include "direct/kernels.h"
 
 namespace striate {
 
-// Where results go. With strides of their own, so that they may be every second pixel of a larger image.
-struct DirectPlace {
-    std::int64_t offset;
-    ImageStrides strides;
-    bool whole_blocks;  // of 16 maps; those that do not exist get zeros
-};
-
-// What one run is about.
-struct DirectCall {
-    const float *images, *packed;
-    const Epilogue& epilogue;
-    float *result, *workspace;
-};
-
 class DirectConvolution {
 public:
     // A shape may have no taps at all: its sums are zero.
-    DirectConvolution(const ConvShape& shape, const ImageStrides& from, const DirectPlace& to, Isa isa, int threads);
+    DirectConvolution(const ConvShape& shape, const ImageStrides& from, const Place& to, Isa isa, int threads);
 
     std::int64_t packed_floats() const { return shape_.groups * group_floats(); }
     std::int64_t workspace_floats() const;
@@ -37,7 +22,7 @@ public:
 
     std::int64_t phases() const;
     std::int64_t items(std::int64_t phase) const;
-    void run(const DirectCall& call, std::int64_t phase, std::int64_t item, int member) const;
+    void run(const ConvCall& call, std::int64_t phase, std::int64_t item, int member) const;
 
 private:
     // Some rows of some images: one image's, or all rows of several.
@@ -54,13 +39,13 @@ private:
     std::int64_t parts(const Chunk& chunk) const { return std::min(parts_, chunk.images * chunk.rows); }
     Chunk chunk(std::int64_t index) const;
 
-    void copy_rows(const DirectCall& call, const Chunk& chunk, std::int64_t block, std::int64_t image, float* buffer) const;
-    void compute(const DirectCall& call, const Chunk& chunk, std::int64_t pair, std::int64_t begin, std::int64_t end,
+    void copy_rows(const ConvCall& call, const Chunk& chunk, std::int64_t block, std::int64_t image, float* buffer) const;
+    void compute(const ConvCall& call, const Chunk& chunk, std::int64_t pair, std::int64_t begin, std::int64_t end,
                  const float* buffer, float* sums) const;
 
     ConvShape shape_;
     ImageStrides from_;
-    DirectPlace to_;
+    Place to_;
     int threads_;
     const DirectKernels& kernels_;
     InputBlocks from_blocks_;
