@@ -84,8 +84,8 @@ private:
                                                 .width = shape_.columns.size,
                                                 .top = at.row - shape_.rows.low,
                                                 .left = at.column - shape_.columns.low,
-                                                .rows = tiling_.rows,
-                                                .columns = tiling_.columns,
+                                                .rows = tiling_.seen_rows(shape_.rows.out() - at.row),
+                                                .columns = tiling_.seen_columns(shape_.columns.out() - at.column),
                                                 .size = tiling_.rows,
                                                 .half = scratch.half,
                                                 .scratch = scratch.rows});
@@ -93,19 +93,21 @@ private:
                                                workspace + (block * chunk.tiles + tile) * 2 * lanes, x_step_);
     }
 
-    // Only as many pixels as their windows fit the tile of x.
+    // Only as many pixels as their windows fit the tile of x, and none whose window sees padding alone.
     void dy_in(const Chunk& chunk, const float* dy, std::int64_t item, float* workspace,
                const FftScratch& scratch) const {
         const std::int64_t lanes = kernels_.lanes, block = item / chunk.tiles, tile = item % chunk.tiles;
         const std::int64_t map = chunk.group * shape_.group_out() + block * lanes;
         const FftPlace at = FftPlace::of(tiling_, chunk.begin + tile);
-        kernels_.rows_in[tiling_.column_place]({.image = dy + at.image * dy_.image + dy_.of_map(map),
+        const FftSeen rows = FftSeen::of(shape_.rows), columns = FftSeen::of(shape_.columns);
+        const float* const image = dy + at.image * dy_.image + dy_.of_map(map);
+        kernels_.rows_in[tiling_.column_place]({.image = image + rows.begin * dy_.row + columns.begin * dy_.pixel,
                                                 .strides = {dy_.map, dy_.row, dy_.pixel},
                                                 .maps = std::min(lanes, shape_.group_out() - block * lanes),
-                                                .height = shape_.rows.out(),
-                                                .width = shape_.columns.out(),
-                                                .top = at.row,
-                                                .left = at.column,
+                                                .height = rows.end - rows.begin,
+                                                .width = columns.end - columns.begin,
+                                                .top = at.row - rows.begin,
+                                                .left = at.column - columns.begin,
                                                 .rows = tiling_.step_rows,
                                                 .columns = tiling_.step_columns,
                                                 .size = tiling_.rows,

@@ -118,8 +118,8 @@ private:
                                                 .width = shape_.columns.size,
                                                 .top = at.row - shape_.rows.low,
                                                 .left = at.column - shape_.columns.low,
-                                                .rows = tiling_.rows,
-                                                .columns = tiling_.columns,
+                                                .rows = tiling_.seen_rows(shape_.rows.out() - at.row),
+                                                .columns = tiling_.seen_columns(shape_.columns.out() - at.column),
                                                 .size = tiling_.rows,
                                                 .half = scratch.half,
                                                 .scratch = scratch.rows});

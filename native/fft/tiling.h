@@ -1,6 +1,7 @@
 // How images are cut into tiles, and which size of tile costs least.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -21,8 +22,22 @@ struct FftTiling {
     std::int64_t components() const { return fft_components(rows, columns); }
     std::int64_t per_image() const { return down * across; }
 
+    // Pixels that the windows of `left` results in a row of them see: what lies beyond would only add to the error.
+    std::int64_t seen_rows(std::int64_t left) const { return std::min(rows, left + rows - step_rows); }
+    std::int64_t seen_columns(std::int64_t left) const { return std::min(columns, left + columns - step_columns); }
+
     // Of one factor of every product: undoes the two inverses, and the doubling of the rows of both factors.
     float scale() const { return 0.25f / static_cast<float>(rows * columns); }
+};
+
+// Pixels [begin, end) of the results along an axis whose windows see any pixel at all: not those of padding alone.
+struct FftSeen {
+    std::int64_t begin, end;
+
+    static FftSeen of(const Axis& a) {
+        const std::int64_t begin = std::clamp<std::int64_t>(a.low - a.extent() + 1, 0, a.out());
+        return {begin, std::clamp<std::int64_t>(a.low + a.size, begin, a.out())};
+    }
 };
 
 // The cheapest for this shape, in pass forward or backward_weights; none if the filters are larger than the largest tile.
