@@ -1,4 +1,5 @@
-// The speed of the matrix product, as a share of the multiply-add peak measured just before and just after.
+// The speed of the matrix product, as a share of the multiply-add peak. Peak and product take turns of some 10 ms, and
+// each turn is compared with its neighbours, so that what else the machine does weighs on both.
 //
 //     striate_gemm_speed M N K [--threads T] [--isa NAME] [--packed a|b|both] [--seconds S]
 #include <algorithm>
@@ -64,22 +65,32 @@ int main(int count, char** words) {
         gemm_pack_b(g.b, n, k, packed_b.get(), isa, threads);
         g.packed_b = packed_b.get();
     }
-    double peak = peak_flops(isa, threads, 0.2);
-    gemm(g, workspace.get(), isa, threads);
-    std::vector<double> times;
-    for (const double begin = now(); times.size() < 3 || now() - begin < seconds;) {
-        const double start = now();
-        gemm(g, workspace.get(), isa, threads);
-        times.push_back(now() - start);
-    }
-    peak = std::max(peak, peak_flops(isa, threads, 0.2));
-    std::sort(times.begin(), times.end());
     const double flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+    gemm(g, workspace.get(), isa, threads);
+    std::vector<double> times, shares;
+    double best_peak = 0, before = peak_flops(isa, threads, 0.01);
+    for (const double begin = now(); shares.size() < 5 || now() - begin < seconds;) {
+        const std::size_t first = times.size();
+        for (const double start = now(); times.size() == first || now() - start < 0.02;) {
+            const double run = now();
+            gemm(g, workspace.get(), isa, threads);
+            times.push_back(now() - run);
+        }
+        const double after = peak_flops(isa, threads, 0.01);
+        std::vector<double> group(times.begin() + static_cast<std::ptrdiff_t>(first), times.end());
+        std::sort(group.begin(), group.end());
+        shares.push_back(flops / group[group.size() / 2] / (0.5 * (before + after)));
+        best_peak = std::max({best_peak, before, after});
+        before = after;
+    }
+    std::sort(shares.begin(), shares.end());
+    std::sort(times.begin(), times.end());
     const double median = times[times.size() / 2];
     std::printf("%ld x %ld x %ld %s, %d threads%s%s: median %.3f ms, smallest %.3f ms; %.0f GFLOP/s at the median, %.0f at the "
-                "smallest: %.3f and %.3f of the peak of %.0f\n",
+                "smallest; of the peak beside it %.3f (quartiles %.3f, %.3f), of the best peak of %.0f GFLOP/s %.3f\n",
                 static_cast<long>(m), static_cast<long>(n), static_cast<long>(k), name(isa), threads,
                 packed.empty() ? "" : ", packed ", packed.c_str(), 1e3 * median, 1e3 * times[0], 1e-9 * flops / median,
-                1e-9 * flops / times[0], flops / median / peak, flops / times[0] / peak, 1e-9 * peak);
+                1e-9 * flops / times[0], shares[shares.size() / 2], shares[shares.size() / 4],
+                shares[shares.size() * 3 / 4], 1e-9 * best_peak, flops / times[0] / best_peak);
     return 0;
 }
