@@ -20,7 +20,7 @@ template <int M>
 inline constexpr auto bt_matrix = [] {
     Matrix<M + 2, M + 2> matrix{};
     for (int j = 0; j < M + 2; ++j) {
-        for (int i = 0; i < M + 2; ++i) matrix.at[j][i] = static_cast<float>(Points<M>::matrices.bt[j][i].value());
+        for (int i = 0; i < M + 2; ++i) matrix.at[j][i] = static_cast<float>(cook_toom<M, 3>.bt[j][i].value());
     }
     return matrix;
 }();
@@ -29,7 +29,7 @@ template <int M>
 inline constexpr auto a_matrix = [] {
     Matrix<M + 2, M> matrix{};
     for (int j = 0; j < M + 2; ++j) {
-        for (int i = 0; i < M; ++i) matrix.at[j][i] = static_cast<float>(Points<M>::matrices.at[i][j].value());
+        for (int i = 0; i < M; ++i) matrix.at[j][i] = static_cast<float>(cook_toom<M, 3>.at[i][j].value());
     }
     return matrix;
 }();
@@ -38,7 +38,7 @@ template <int M>
 inline constexpr auto gt_matrix = [] {
     Matrix<3, M + 2> matrix{};
     for (int j = 0; j < M + 2; ++j) {
-        for (int i = 0; i < 3; ++i) matrix.at[i][j] = static_cast<float>(Points<M>::matrices.g[j][i].value());
+        for (int i = 0; i < 3; ++i) matrix.at[i][j] = static_cast<float>(cook_toom<M, 3>.g[j][i].value());
     }
     return matrix;
 }();
