@@ -41,11 +41,11 @@ Isa isa_of(nb::handle given, const std::string& where);
 int threads_of(nb::handle given, const std::string& where);
 
 void define_conv(nb::module_& module);
+void define_conv_plan(nb::module_& module);
 void define_convert(nb::module_& module);
 void define_gemm(nb::module_& module);
 void define_random(nb::module_& module);
 void define_resize(nb::module_& module);
 void define_system(nb::module_& module);
-void define_winograd(nb::module_& module);
 
 }  // namespace striate::bindings

@@ -48,7 +48,7 @@ nb::ndarray<nb::numpy, float> matmul(nb::handle a, nb::handle b, nb::handle thre
     auto c = std::make_unique_for_overwrite<float[]>(left.rows * right.columns);
     {
         const nb::gil_scoped_release released;
-        const std::int64_t floats = gemm_workspace(left.rows, right.columns, left.columns, with);
+        const std::int64_t floats = gemm_workspace(left.rows, right.columns, left.columns, with, count);
         const auto workspace = std::make_unique_for_overwrite<float[]>(floats);
         gemm({.m = left.rows,
               .n = right.columns,

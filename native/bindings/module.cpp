@@ -4,6 +4,7 @@
 NB_MODULE(_native, module) {
     using namespace striate::bindings;
     module.doc() = "The native core of striate: pixels to tensors, resizing, counter-based random numbers, convolutions.";
+    nanobind::set_leak_warnings(false);  // striate.conv caches plans until the process ends
     nanobind::register_exception_translator([](const std::exception_ptr& thrown, void*) {
         try {
             std::rethrow_exception(thrown);
@@ -17,5 +18,5 @@ NB_MODULE(_native, module) {
     define_resize(module);
     define_gemm(module);
     define_conv(module);
-    define_winograd(module);
+    define_conv_plan(module);
 }

@@ -1,5 +1,9 @@
 // The table of algorithms, in the order in which a reader should meet them.
 #include "conv/plan.h"
+#include "direct/plan.h"
+#include "fft/plan.h"
+#include "im2col/plan.h"
+#include "pointwise/plan.h"
 #include "ref/plan.h"
 #include "winograd/plan.h"
 
@@ -8,9 +12,14 @@ namespace striate {
 const std::vector<const ConvAlgorithm*>& conv_algorithms() {
     static const std::vector<const ConvAlgorithm*> all = {
         &reference_algorithm,
+        &direct_algorithm,
+        &im2col_algorithm,
+        &im2col_packed_algorithm,
+        &pointwise_algorithm,
         &winograd2_algorithm,
         &winograd4_algorithm,
         &winograd6_algorithm,
+        &fft_algorithm,
     };
     return all;
 }

@@ -1,105 +1,303 @@
+// How a product is cut up and shared out: the part that knows caches, threads and shapes.
+//
+// An operand's panels are ready (packed before), shared (packed in a phase of its own, for all threads), or a thread's
+// own (packed just before they are used, and still in its second cache then). Of a large product the longer operand is
+// packed by its owners and the shorter one shared; a small one, with too few pieces of the longer to keep all threads
+// busy, shares both and is cut both ways. A whole product is one run of the team:
+//
+//     for each chunk of columns, each span of the sum, each chunk of rows    as large as the shared panels may be
+//       phase: shared panels of this chunk
+//       phase: for each item (some rows × some columns), each block of the sum
+//         for each panel of B (in the first cache), for each panel of A (in the second): one tile, in registers
 #include "gemm/gemm.h"
 
 #include <algorithm>
 
 #include "dispatch/kernels.h"
+#include "gemm/blocks.h"
 #include "gemm/kernels.h"
-#include "threads/pool.h"
+#include "threads/phases.h"
 
 namespace striate {
 
 namespace {
 
-// Values along each side of a block. A panel of B (k_block × 32 floats) fills two thirds of a first cache of 48 KiB;
-// A's block (m_block × k_block) half of a second cache of 1 MiB; B's block (k_block × n_block) stays in the third.
-constexpr std::int64_t k_block = 256;
-constexpr std::int64_t m_block = 504;   // a multiple of every tile_rows: 14 and 6
-constexpr std::int64_t n_block = 4096;  // a multiple of every tile_columns: 32, 16 and 8
-constexpr std::int64_t m_packed = 8 * m_block;  // rows of A packed at a time, for all threads
-constexpr std::int64_t task_panels = 16;        // panels of B that a task takes against one block of A
-constexpr std::int64_t thread_macs = 1 << 18;   // per thread: some 10 µs, several times what waking it takes
+constexpr std::int64_t shared_floats = 1 << 21;  // of one operand's shared panels: 8 MiB, of a third cache
+constexpr std::int64_t longest_chunk = 4032;     // rows or columns; a multiple of every tile's sides: 14, 6, 32, 16, 8
+constexpr std::int64_t item_rows = 504;          // of A, at 256 of K: half a megabyte of a second cache
+constexpr std::int64_t item_panels = 8;          // of B: as much again
+constexpr std::int64_t items_each = 4;           // per thread and phase, so that none waits long for the others
+constexpr std::int64_t thread_macs = 1 << 18;    // per thread: some 10 µs, several times what waking it takes
+constexpr std::int64_t largest_tile = 14 * 32;
 
-constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-constexpr std::int64_t rounded_up(std::int64_t a, std::int64_t to) { return quotient_up(a, to) * to; }
+enum class Panels { ready, shared, own };
 
-// The blocks of A and B that are in their panels: rows [row, row + rows) of C, columns [column, column + columns).
-struct Block {
-    std::int64_t row, rows, column, columns, depth, k;
-    float *a, *b;
+// The part [begin, end) of `count` things that falls to item `item` of `items`.
+struct Part {
+    std::int64_t begin, end;
+    constexpr Part(std::int64_t count, std::int64_t item, std::int64_t items)
+        : begin(count * item / items), end(count * (item + 1) / items) {}
 };
 
-void pack(const Gemm& g, const GemmKernels& kernels, const Block& block, bool with_b, int threads) {
-    const std::int64_t a_panels = quotient_up(block.rows, kernels.tile_rows);
-    const std::int64_t b_panels = with_b ? quotient_up(block.columns, kernels.tile_columns) : 0;
-    parallel_for(a_panels + b_panels, 8, threads, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t panel = begin; panel < end; ++panel) {
-            if (panel < a_panels) {
-                const std::int64_t first = panel * kernels.tile_rows;
-                const float* from = g.a.data + (block.row + first) * g.a.row + block.depth * g.a.column;
-                kernels.pack_a(from, g.a.row, g.a.column, std::min(kernels.tile_rows, block.rows - first), block.k,
-                               block.a + first * block.k);
+class Product {
+public:
+    Product(const Gemm& gemm, float* workspace, Isa isa, int threads)
+        : g_(gemm),
+          kernels_(STRIATE_KERNELS_OF(isa, gemm_kernels)),
+          depth_(gemm.k),
+          tiles_(quotient_up(gemm.m, kernels_.tile_rows)),
+          panels_(quotient_up(gemm.n, kernels_.tile_columns)),
+          threads_(static_cast<int>(std::min<std::int64_t>(threads, 1 + gemm.m * gemm.n * gemm.k / thread_macs))) {
+        choose_panels();
+        chunk_tiles_ = a_ == Panels::shared ? std::min(tiles_, longest_chunk / kernels_.tile_rows) : tiles_;
+        chunk_panels_ = b_ == Panels::shared ? std::min(panels_, longest_chunk / kernels_.tile_columns) : panels_;
+        span_ = depth_.count;
+        if (a_ == Panels::shared) span_ = std::min(span_, span(chunk_tiles_ * kernels_.tile_rows));
+        if (b_ == Panels::shared) span_ = std::min(span_, span(chunk_panels_ * kernels_.tile_columns));
+        shared_a_ = workspace;
+        shared_b_ = shared_a_ + (a_ == Panels::shared ? chunk_tiles_ * kernels_.tile_rows * span_ * depth_.length : 0);
+        own_ = shared_b_ + (b_ == Panels::shared ? chunk_panels_ * kernels_.tile_columns * span_ * depth_.length : 0);
+    }
+
+    static std::int64_t workspace(std::int64_t m, std::int64_t n, std::int64_t k, Isa isa, int threads) {
+        const GemmKernels& kernels = STRIATE_KERNELS_OF(isa, gemm_kernels);
+        const DepthBlocks depth(k);
+        const std::int64_t rows = std::min(rounded_up(m, kernels.tile_rows), longest_chunk);
+        const std::int64_t columns = std::min(rounded_up(n, kernels.tile_columns), longest_chunk);
+        const std::int64_t spans = std::max(std::min(depth.count, span(depth, rows)) * rows, std::int64_t{0}) +
+                                   std::min(depth.count, span(depth, columns)) * columns;
+        return depth.length * (spans + threads * own_floats(kernels));
+    }
+
+    void run() const {
+        const std::int64_t row_chunks = quotient_up(tiles_, chunk_tiles_), spans = quotient_up(depth_.count, span_);
+        const std::int64_t chunks = quotient_up(panels_, chunk_panels_) * spans * row_chunks;
+        const auto chunk = [&](std::int64_t phase) {
+            const std::int64_t step = phase / 2;
+            return chunk_at(step % row_chunks, step / row_chunks % spans, step / row_chunks / spans);
+        };
+        parallel_phases(
+            2 * chunks, threads_,
+            [&](std::int64_t phase) {
+                const Chunk c = chunk(phase);
+                return phase % 2 == 0 ? a_items(c) + b_items(c) : c.row_items * c.column_items;
+            },
+            [&](std::int64_t phase, std::int64_t item, int member) {
+                const Chunk c = chunk(phase);
+                if (phase % 2 == 0) {
+                    share(c, item);
+                } else {
+                    multiply(c, item, member);
+                }
+            });
+    }
+
+private:
+    // Tiles of rows, panels of columns and blocks of the sum that are worked on between two meetings of all threads.
+    struct Chunk {
+        std::int64_t tile, tiles, panel, panels, block, blocks;
+        std::int64_t row_items, column_items;
+    };
+
+    static constexpr std::int64_t span(const DepthBlocks& depth, std::int64_t width) {
+        return std::max<std::int64_t>(shared_floats / (width * depth.length), 1);
+    }
+    std::int64_t span(std::int64_t width) const { return span(depth_, width); }
+
+    static std::int64_t own_floats(const GemmKernels& kernels) {  // times the length of a block
+        return std::max(item_rows, item_panels * kernels.tile_columns);
+    }
+
+    void choose_panels() {
+        const bool ready_a = g_.packed_a != nullptr, ready_b = g_.packed_b != nullptr;
+        const std::int64_t enough = threads_ == 1 ? 1 : items_each * threads_;
+        const bool by_columns = panels_ >= enough && !ready_b && (ready_a || g_.n >= g_.m);
+        const bool by_rows = tiles_ >= enough && !ready_a && !by_columns;
+        a_ = ready_a ? Panels::ready : by_rows ? Panels::own : Panels::shared;
+        b_ = ready_b ? Panels::ready : by_columns ? Panels::own : Panels::shared;
+    }
+
+    Chunk chunk_at(std::int64_t row, std::int64_t span, std::int64_t column) const {
+        Chunk c{};
+        c.tile = row * chunk_tiles_, c.tiles = std::min(chunk_tiles_, tiles_ - c.tile);
+        c.panel = column * chunk_panels_, c.panels = std::min(chunk_panels_, panels_ - c.panel);
+        c.block = span * span_, c.blocks = std::min(span_, depth_.count - c.block);
+        const std::int64_t wanted = threads_ == 1 ? 1 : items_each * threads_;
+        c.row_items = b_ == Panels::own ? 1 : quotient_up(c.tiles, item_rows / kernels_.tile_rows);
+        c.column_items = a_ == Panels::own ? 1 : quotient_up(c.panels, item_panels);
+        if (a_ == Panels::own) {
+            c.row_items = std::min(c.tiles, rounded_up(std::max(c.row_items, wanted), threads_));
+        } else if (b_ == Panels::own) {
+            c.column_items = std::min(c.panels, rounded_up(std::max(c.column_items, wanted), threads_));
+        } else if (c.row_items * c.column_items < wanted) {
+            c.column_items = std::min(c.panels, quotient_up(wanted, c.row_items));
+            c.row_items = std::min(c.tiles, quotient_up(wanted, c.column_items));
+        }
+        return c;
+    }
+
+    std::int64_t a_items(const Chunk& c) const { return a_ == Panels::shared ? c.tiles : 0; }
+    std::int64_t b_items(const Chunk& c) const { return b_ == Panels::shared && c.tile == 0 ? c.panels : 0; }
+
+    void share(const Chunk& c, std::int64_t item) const {
+        const std::int64_t a_count = a_items(c);
+        for (std::int64_t block = c.block; block < c.block + c.blocks; ++block) {
+            if (item < a_count) {
+                pack_a(block, c.tile + item, shared_a(c, block, item));
             } else {
-                const std::int64_t first = (panel - a_panels) * kernels.tile_columns;
-                const float* from = g.b.data + block.depth * g.b.row + (block.column + first) * g.b.column;
-                kernels.pack_b(from, g.b.row, g.b.column, std::min(kernels.tile_columns, block.columns - first),
-                               block.k, block.b + first * block.k);
+                pack_b(block, c.panel + item - a_count, shared_b(c, block, item - a_count));
             }
         }
-    });
-}
+    }
 
-void multiply(const Gemm& g, const GemmKernels& kernels, const Block& block, int threads) {
-    const bool accumulate = g.accumulate || block.depth > 0;
-    const std::int64_t b_panels = quotient_up(block.columns, kernels.tile_columns);
-    const std::int64_t across = quotient_up(b_panels, task_panels), down = quotient_up(block.rows, m_block);
-    parallel_for(across * down, 1, threads, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t task = begin; task < end; ++task) {
-            const std::int64_t top = task % down * m_block, bottom = std::min(block.rows, top + m_block);
-            const std::int64_t first = task / down * task_panels, last = std::min(b_panels, first + task_panels);
-            for (std::int64_t panel = first; panel < last; ++panel) {
-                const std::int64_t left = panel * kernels.tile_columns;
-                const std::int64_t columns = std::min(kernels.tile_columns, block.columns - left);
-                for (std::int64_t i = top; i < bottom; i += kernels.tile_rows) {
-                    float* c = g.c + (block.row + i) * g.c_row + block.column + left;
-                    kernels.tile(block.a + i * block.k, block.b + left * block.k, block.k, c, g.c_row,
-                                 std::min(kernels.tile_rows, bottom - i), columns, accumulate);
+    // The chunk's own panel `item`, counted from its first.
+    float* shared_a(const Chunk& c, std::int64_t block, std::int64_t item) const {
+        const std::int64_t before = depth_.begin(block) - depth_.begin(c.block);
+        return shared_a_ + kernels_.tile_rows * (c.tiles * before + item * depth_.size(block));
+    }
+    float* shared_b(const Chunk& c, std::int64_t block, std::int64_t item) const {
+        const std::int64_t before = depth_.begin(block) - depth_.begin(c.block);
+        return shared_b_ + kernels_.tile_columns * (c.panels * before + item * depth_.size(block));
+    }
+
+    void pack_a(std::int64_t block, std::int64_t tile, float* panel) const {
+        const std::int64_t first = tile * kernels_.tile_rows, rows = std::min(kernels_.tile_rows, g_.m - first);
+        const std::int64_t k = depth_.begin(block), count = depth_.size(block);
+        if (g_.a_panels.pack != nullptr) return g_.a_panels.pack(g_.a_panels.context, k, count, first, rows, panel);
+        kernels_.pack_a(g_.a.data + first * g_.a.row + k * g_.a.column, g_.a.row, g_.a.column, rows, count, panel);
+    }
+    void pack_b(std::int64_t block, std::int64_t panel_number, float* panel) const {
+        const std::int64_t first = panel_number * kernels_.tile_columns;
+        const std::int64_t columns = std::min(kernels_.tile_columns, g_.n - first);
+        const std::int64_t k = depth_.begin(block), count = depth_.size(block);
+        if (g_.b_panels.pack != nullptr) return g_.b_panels.pack(g_.b_panels.context, k, count, first, columns, panel);
+        kernels_.pack_b(g_.b.data + k * g_.b.row + first * g_.b.column, g_.b.row, g_.b.column, columns, count, panel);
+    }
+
+    void multiply(const Chunk& c, std::int64_t item, int member) const {
+        const Part rows(c.tiles, item / c.column_items, c.row_items);
+        const Part columns(c.panels, item % c.column_items, c.column_items);
+        float* const own = own_ + member * own_floats(kernels_) * depth_.length;
+        const std::int64_t at_once = item_rows / kernels_.tile_rows;
+        // panels of B used once each are packed one by one, for the first cache; else all that the item has
+        const std::int64_t group = b_ == Panels::own && rows.end - rows.begin > at_once ? columns.end - columns.begin : 1;
+        for (std::int64_t block = c.block; block < c.block + c.blocks; ++block) {
+            const std::int64_t a_size = kernels_.tile_rows * depth_.size(block);
+            const std::int64_t b_size = kernels_.tile_columns * depth_.size(block);
+            if (a_ == Panels::own) {
+                for (std::int64_t t = rows.begin; t < rows.end; ++t) {
+                    pack_a(block, c.tile + t, own + (t - rows.begin) * a_size);
+                }
+            }
+            for (std::int64_t first = columns.begin; first < columns.end; first += group) {
+                const std::int64_t last = std::min(first + group, columns.end);
+                if (b_ == Panels::own) {
+                    for (std::int64_t p = first; p < last; ++p) pack_b(block, c.panel + p, own + (p - first) * b_size);
+                }
+                for (std::int64_t top = rows.begin; top < rows.end; top += at_once) {
+                    const std::int64_t bottom = std::min(top + at_once, rows.end);
+                    for (std::int64_t p = first; p < last; ++p) {
+                        const float* b = b_ == Panels::own      ? own + (p - first) * b_size
+                                         : b_ == Panels::shared ? shared_b(c, block, p)
+                                                                : ready_b(block, c.panel + p);
+                        for (std::int64_t t = top; t < bottom; ++t) {
+                            const float* a = a_ == Panels::own      ? own + (t - rows.begin) * a_size
+                                             : a_ == Panels::shared ? shared_a(c, block, t)
+                                                                    : ready_a(block, c.tile + t);
+                            tile(a, b, block, c.tile + t, c.panel + p);
+                        }
+                    }
                 }
             }
         }
-    });
-}
+    }
+
+    const float* ready_a(std::int64_t block, std::int64_t tile) const {
+        return g_.packed_a + packed_panel(depth_, block, tiles_, kernels_.tile_rows, tile);
+    }
+    const float* ready_b(std::int64_t block, std::int64_t panel) const {
+        return g_.packed_b + packed_panel(depth_, block, panels_, kernels_.tile_columns, panel);
+    }
+
+    std::int64_t row_offset(std::int64_t i) const {
+        return i < g_.c_rows.length ? i * g_.c_row : i / g_.c_rows.length * g_.c_rows.jump + i % g_.c_rows.length * g_.c_row;
+    }
+    std::int64_t column_offset(std::int64_t j) const {
+        return j < g_.c_columns.length ? j : j / g_.c_columns.length * g_.c_columns.jump + j % g_.c_columns.length;
+    }
+    static bool in_one_run(const Runs& runs, std::int64_t first, std::int64_t count) {
+        return count <= 1 || runs.length - first % runs.length >= count;
+    }
+
+    void tile(const float* a, const float* b, std::int64_t block, std::int64_t tile_row, std::int64_t panel) const {
+        const std::int64_t i = tile_row * kernels_.tile_rows, j = panel * kernels_.tile_columns;
+        const std::int64_t rows = std::min(kernels_.tile_rows, g_.m - i), columns = std::min(kernels_.tile_columns, g_.n - j);
+        const std::int64_t left = std::min(columns, kernels_.lanes), right = columns - left;
+        const GemmEpilogue& e = g_.epilogue;
+        const bool accumulate = g_.accumulate || block > 0, last = block + 1 == depth_.count;
+        GemmTile t{};
+        t.a = a, t.b = b, t.b_step = kernels_.tile_columns, t.k = depth_.size(block);
+        t.rows = rows, t.columns = columns;
+        if (!in_one_run(g_.c_rows, i, rows) || !in_one_run(g_.c_columns, j, left) ||
+            !in_one_run(g_.c_columns, j + left, right)) {
+            alignas(64) float sums[largest_tile];
+            t.c = sums, t.c_row = kernels_.tile_columns, t.c_high = kernels_.lanes;
+            kernels_.tile(t);
+            for (std::int64_t y = 0; y < rows; ++y) {
+                for (std::int64_t x = 0; x < columns; ++x) put(i + y, j + x, sums[y * t.c_row + x], accumulate, last);
+            }
+            return;
+        }
+        const std::int64_t at = row_offset(i) + column_offset(j);
+        t.c = g_.c + at, t.c_row = g_.c_row;
+        t.c_high = right > 0 ? column_offset(j + left) - column_offset(j) : 0;
+        t.accumulate = accumulate;
+        t.finish = last && (e.row_bias != nullptr || e.column_bias != nullptr || e.residual != nullptr || e.relu);
+        t.row_bias = e.row_bias == nullptr ? nullptr : e.row_bias + i;
+        t.column_bias = e.column_bias == nullptr ? nullptr : e.column_bias + j;
+        t.residual = e.residual == nullptr ? nullptr : e.residual + at;
+        t.relu = e.relu;
+        kernels_.tile(t);
+    }
+
+public:
+    // One value of C, as the kernels write it.
+    void put(std::int64_t i, std::int64_t j, float sum, bool accumulate, bool last) const {
+        const std::int64_t at = row_offset(i) + column_offset(j);
+        if (accumulate) sum = g_.c[at] + sum;
+        if (last) {
+            const GemmEpilogue& e = g_.epilogue;
+            if (e.row_bias != nullptr) sum += e.row_bias[i];
+            if (e.column_bias != nullptr) sum += e.column_bias[j];
+            if (e.residual != nullptr) sum += e.residual[at];
+            if (e.relu && sum < 0.0f) sum = 0.0f;
+        }
+        g_.c[at] = sum;
+    }
+
+private:
+    const Gemm& g_;
+    const GemmKernels& kernels_;
+    DepthBlocks depth_;
+    std::int64_t tiles_, panels_;  // of C's rows and columns
+    int threads_;
+    Panels a_{}, b_{};
+    std::int64_t chunk_tiles_, chunk_panels_, span_;  // of a chunk, the last counted in blocks of the sum
+    float *shared_a_, *shared_b_, *own_;
+};
 
 }  // namespace
 
-std::int64_t gemm_workspace(std::int64_t m, std::int64_t n, std::int64_t k, Isa isa) {
-    const GemmKernels& kernels = STRIATE_KERNELS_OF(isa, gemm_kernels);
-    const std::int64_t depth = std::min(k, k_block);
-    return depth * (rounded_up(std::min(m, m_packed), kernels.tile_rows) +
-                    rounded_up(std::min(n, n_block), kernels.tile_columns));
+std::int64_t gemm_workspace(std::int64_t m, std::int64_t n, std::int64_t k, Isa isa, int threads) {
+    return m == 0 || n == 0 || k == 0 ? 0 : Product::workspace(m, n, k, isa, threads);
 }
 
 void gemm(const Gemm& g, float* workspace, Isa isa, int threads) {
     if (g.m == 0 || g.n == 0) return;
-    if (g.k == 0) {
-        if (g.accumulate) return;
-        for (std::int64_t i = 0; i < g.m; ++i) std::fill_n(g.c + i * g.c_row, g.n, 0.0f);
-        return;
-    }
-    const GemmKernels& kernels = STRIATE_KERNELS_OF(isa, gemm_kernels);
-    threads = static_cast<int>(std::min<std::int64_t>(threads, 1 + g.m * g.n * g.k / thread_macs));
-    Block block{};
-    block.a = workspace;
-    block.b = workspace + std::min(g.k, k_block) * rounded_up(std::min(g.m, m_packed), kernels.tile_rows);
-    for (block.column = 0; block.column < g.n; block.column += n_block) {
-        block.columns = std::min(n_block, g.n - block.column);
-        for (block.depth = 0; block.depth < g.k; block.depth += k_block) {
-            block.k = std::min(k_block, g.k - block.depth);
-            for (block.row = 0; block.row < g.m; block.row += m_packed) {
-                block.rows = std::min(m_packed, g.m - block.row);
-                pack(g, kernels, block, block.row == 0, threads);
-                multiply(g, kernels, block, threads);
-            }
-        }
+    const Product product(g, workspace, isa, threads);
+    if (g.k > 0) return product.run();
+    for (std::int64_t i = 0; i < g.m; ++i) {
+        for (std::int64_t j = 0; j < g.n; ++j) product.put(i, j, 0.0f, g.accumulate, true);
     }
 }
 

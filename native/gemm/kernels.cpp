@@ -6,6 +6,7 @@
 #include "gemm/kernels.h"
 
 #include "simd/floats.h"
+#include "simd/transpose.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
 
@@ -19,52 +20,100 @@ constexpr int tile_rows = 6;
 constexpr int tile_columns = 2 * lanes;
 constexpr int ahead = 16 * tile_rows;  // floats of A's panel that are fetched before their turn
 
-void pack_a(const float* from, std::int64_t row, std::int64_t column, std::int64_t rows, std::int64_t k, float* panel) {
-    if (rows < tile_rows) std::memset(panel, 0, static_cast<std::size_t>(k * tile_rows) * sizeof(float));
-    for (std::int64_t p = 0; p < k; ++p) {
-        const float* source = from + p * column;
-        float* to = panel + p * tile_rows;
-        for (std::int64_t i = 0; i < rows; ++i) to[i] = source[i * row];
+// Both panels are k × Width, with value (p, i) = from[i · across + p · along] for i < count and zero beyond.
+// A register stored may reach into the next p's values, which are stored after it; the last p's may not.
+template <int Width>
+void pack(const float* from, std::int64_t across, std::int64_t along, std::int64_t count, std::int64_t k, float* panel) {
+    if (across == 1 && count == Width && Width % lanes == 0) {
+        for (std::int64_t p = 0; p < k; ++p) {
+            for (int i = 0; i < Width; i += lanes) store(panel + p * Width + i, load(from + p * along + i));
+        }
+        return;
     }
+    constexpr int groups = (Width + lanes - 1) / lanes;
+    if (across == 1 || along == 1) {
+        for (int group = 0; group < groups; ++group) {
+            const int first = group * lanes, room = Width - first < lanes ? Width - first : lanes;
+            const std::int64_t left = count - first, held = left < 0 ? 0 : left < room ? left : room;
+            for (std::int64_t p = 0; p < k; p += lanes) {
+                const std::int64_t steps = k - p < lanes ? k - p : lanes;
+                Floats block[lanes];
+                if (across == 1) {
+                    for (int i = 0; i < steps; ++i) block[i] = load_first(from + first + (p + i) * along, held);
+                } else {
+#pragma GCC unroll 16
+                    for (int i = 0; i < lanes; ++i) {
+                        const float* row = from + (first + i) * across + p;
+                        block[i] = i >= held ? zeros() : steps == lanes ? load(row) : load_first(row, steps);
+                    }
+                    transpose(block);
+                }
+                float* to = panel + p * Width + first;
+                for (int i = 0; i < steps; ++i, to += Width) {
+                    if (room == lanes || (groups == 1 && p + i + 1 < k)) {
+                        store(to, block[i]);
+                    } else {
+                        store_first(to, block[i], room);
+                    }
+                }
+            }
+        }
+        return;
+    }
+    if (count < Width) std::memset(panel, 0, static_cast<std::size_t>(k * Width) * sizeof(float));
+    for (std::int64_t p = 0; p < k; ++p) {
+        for (std::int64_t i = 0; i < count; ++i) panel[p * Width + i] = from[i * across + p * along];
+    }
+}
+
+void pack_a(const float* from, std::int64_t row, std::int64_t column, std::int64_t rows, std::int64_t k, float* panel) {
+    pack<tile_rows>(from, row, column, rows, k, panel);
 }
 
 void pack_b(const float* from, std::int64_t row, std::int64_t column, std::int64_t columns, std::int64_t k,
             float* panel) {
-    if (column == 1 && columns == tile_columns) {
-        for (std::int64_t p = 0; p < k; ++p) {
-            store(panel + p * tile_columns, load(from + p * row));
-            store(panel + p * tile_columns + lanes, load(from + p * row + lanes));
+    pack<tile_columns>(from, column, row, columns, k, panel);
+}
+
+// The register of row i that holds columns [first, first + count) goes to its place in C, `offset` values from t.c.
+template <bool Finish>
+inline void put(const GemmTile& t, std::int64_t i, std::int64_t first, std::int64_t offset, std::int64_t count, Floats sum) {
+    float* const to = t.c + offset;
+    if (t.accumulate) sum = load_first(to, count) + sum;
+    if constexpr (Finish) {
+        if (t.row_bias != nullptr) sum = sum + all(t.row_bias[i]);
+        if (t.column_bias != nullptr) sum = sum + load_first(t.column_bias + first, count);
+        if (t.residual != nullptr) sum = sum + load_first(t.residual + offset, count);
+        if (t.relu) sum = at_least_zero(sum);
+    }
+    store_first(to, sum, count);
+}
+
+template <int Rows, bool Finish>
+inline void put_all(const GemmTile& t, const Floats* low, const Floats* high) {
+    if (!Finish && t.columns == tile_columns) {  // whole registers, as most are
+#pragma GCC unroll 16
+        for (int i = 0; i < Rows; ++i) {
+            float* const to = t.c + i * t.c_row;
+            store(to, t.accumulate ? load(to) + low[i] : low[i]);
+            store(to + t.c_high, t.accumulate ? load(to + t.c_high) + high[i] : high[i]);
         }
         return;
     }
-    if (columns < tile_columns) std::memset(panel, 0, static_cast<std::size_t>(k * tile_columns) * sizeof(float));
-    for (std::int64_t p = 0; p < k; ++p) {
-        const float* source = from + p * row;
-        float* to = panel + p * tile_columns;
-        for (std::int64_t j = 0; j < columns; ++j) to[j] = source[j * column];
-    }
-}
-
-// `columns` of a row of C, spread over its two registers.
-struct Columns {
-    std::int64_t low, high;
-};
-
-inline Columns split(std::int64_t columns) {
-    return columns <= lanes ? Columns{columns, 0} : Columns{lanes, columns - lanes};
-}
-
-template <int Rows>
-void tile_of(const float* a, const float* b, std::int64_t k, float* c, std::int64_t c_row, std::int64_t columns,
-             bool accumulate) {
-    Floats low[Rows], high[Rows];
+    const std::int64_t left = t.columns < lanes ? t.columns : lanes, right = t.columns - left;
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
-        low[i] = high[i] = zeros();
-        __builtin_prefetch(c + i * c_row, 1);  // C is not needed before the end, and is far away
-        __builtin_prefetch(c + i * c_row + lanes, 1);
+        put<Finish>(t, i, 0, i * t.c_row, left, low[i]);
+        if (right > 0) put<Finish>(t, i, lanes, i * t.c_row + t.c_high, right, high[i]);
     }
-    for (std::int64_t p = 0; p < k; ++p) {
+}
+
+// The sums of a tile whose A is a panel.
+template <int Rows>
+inline void sum_panel(const GemmTile& t, Floats* low, Floats* high) {
+    const float *a = t.a, *b = t.b;
+    const std::int64_t b_step = t.b_step;
+    for (std::int64_t p = t.k; p > 0; --p) {
         const Floats b_low = load(b), b_high = load(b + lanes);
         __builtin_prefetch(a + ahead);  // A streams from the second cache; B stays in the first
 #pragma GCC unroll 16
@@ -74,37 +123,67 @@ void tile_of(const float* a, const float* b, std::int64_t k, float* c, std::int6
             high[i] = multiply_add(spread, b_high, high[i]);
         }
         a += tile_rows;
-        b += tile_columns;
-    }
-    if (columns == tile_columns) {
-#pragma GCC unroll 16
-        for (int i = 0; i < Rows; ++i) {
-            float* to = c + i * c_row;
-            store(to, accumulate ? load(to) + low[i] : low[i]);
-            store(to + lanes, accumulate ? load(to + lanes) + high[i] : high[i]);
-        }
-        return;
-    }
-    const Columns part = split(columns);
-#pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i) {
-        float* to = c + i * c_row;
-        store_first(to, accumulate ? load_first(to, part.low) + low[i] : low[i], part.low);
-        if (part.high == 0) continue;
-        store_first(to + lanes, accumulate ? load_first(to + lanes, part.high) + high[i] : high[i], part.high);
+        b += b_step;
     }
 }
 
-// The tile with exactly `rows` rows: a row that is not there would be computed for nothing.
+// The sums of a tile whose A is read where it lies. Rows are reached from every third one, which an address can express.
+template <int Rows>
+inline void sum_rows(const GemmTile& t, Floats* low, Floats* high) {
+    constexpr int triples = (Rows + 2) / 3;
+    const std::int64_t row = t.a_row, b_step = t.b_step;
+    const float* b = t.b;
+    for (std::int64_t first = 0; first < t.k; first += 16) {
+        const float* from[triples];
+#pragma GCC unroll 16
+        for (int i = 0; i < triples; ++i) from[i] = t.a + first / 16 * t.a_block + 3 * i * row;
+        const std::int64_t count = t.k - first < 16 ? t.k - first : 16;
+#pragma GCC unroll 4
+        for (std::int64_t p = 0; p < count; ++p) {
+            const Floats b_low = load(b), b_high = load(b + lanes);
+            __builtin_prefetch(b + 16 * b_step);  // few rows: B comes from the second cache
+            __builtin_prefetch(b + 16 * b_step + lanes);
+#pragma GCC unroll 16
+            for (int i = 0; i < Rows; ++i) {
+                const Floats spread = all(from[i / 3][i % 3 * row + p]);
+                low[i] = multiply_add(spread, b_low, low[i]);
+                high[i] = multiply_add(spread, b_high, high[i]);
+            }
+            b += b_step;
+        }
+    }
+}
+
+template <int Rows>
+void tile_of(const GemmTile& t) {
+    Floats low[Rows], high[Rows];
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i) {
+        low[i] = high[i] = zeros();
+        __builtin_prefetch(t.c + i * t.c_row, 1);  // C is not needed before the end, and is far away
+        __builtin_prefetch(t.c + i * t.c_row + t.c_high, 1);
+    }
+    if (t.a_row == 0) {
+        sum_panel<Rows>(t, low, high);
+    } else {
+        sum_rows<Rows>(t, low, high);
+    }
+    if (t.finish) {
+        put_all<Rows, true>(t, low, high);
+    } else {
+        put_all<Rows, false>(t, low, high);
+    }
+}
+
+// The tile with exactly t.rows rows: a row that is not there would be computed for nothing.
 template <int Rows = tile_rows>
-void tile(const float* a, const float* b, std::int64_t k, float* c, std::int64_t c_row, std::int64_t rows,
-          std::int64_t columns, bool accumulate) {
-    if (rows == Rows) return tile_of<Rows>(a, b, k, c, c_row, columns, accumulate);
-    if constexpr (Rows > 1) tile<Rows - 1>(a, b, k, c, c_row, rows, columns, accumulate);
+void tile(const GemmTile& t) {
+    if (t.rows == Rows) return tile_of<Rows>(t);
+    if constexpr (Rows > 1) tile<Rows - 1>(t);
 }
 
 }  // namespace
 
-const GemmKernels gemm_kernels = {tile_rows, tile_columns, pack_a, pack_b, tile<>};
+const GemmKernels gemm_kernels = {lanes, tile_rows, tile_columns, pack_a, pack_b, tile<>};
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

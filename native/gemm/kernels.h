@@ -5,8 +5,29 @@
 
 namespace striate {
 
+// One tile of C, of at most tile_rows × tile_columns: the product of two panels, and what is done to it on its way out.
+struct GemmTile {
+    const float* a;  // panel of A: for every k, tile_rows values
+    const float* b;  // row k of B's panel begins at b[k · b_step]
+    std::int64_t b_step;
+    std::int64_t k;
+    float* c;  // value (i, j) is c[i · c_row + j], from the second register of columns on c[i · c_row + c_high + j − lanes]
+    std::int64_t c_row, c_high;
+    std::int64_t rows, columns;
+    bool accumulate;  // added to what is there
+
+    // Then, with `finish`: + row_bias[i] + column_bias[j] + residual[where C's value lies], each if there is one; ReLU.
+    bool finish;
+    const float *row_bias, *column_bias, *residual;
+    bool relu;
+
+    // With a_row, A is read where it lies, and need not be packed: value (i, p) is a[i · a_row + p / 16 · a_block + p % 16].
+    std::int64_t a_row = 0, a_block = 16;
+};
+
 struct GemmKernels {
-    std::int64_t tile_rows, tile_columns;  // of C, held in registers
+    std::int64_t lanes;
+    std::int64_t tile_rows, tile_columns;  // of C, held in registers; tile_columns = 2 · lanes
 
     // The `rows` × k part of A at `from` (strides in values), rows ≤ tile_rows, into one panel: column by column, each
     // tile_rows long, the rest zero.
@@ -15,9 +36,8 @@ struct GemmKernels {
     // The k × `columns` part of B, columns ≤ tile_columns: row by row, each tile_columns long, the rest zero.
     void (*pack_b)(const float* from, std::int64_t row, std::int64_t column, std::int64_t columns, std::int64_t k,
                    float* panel);
-    // c[rows, columns] = panel of A · panel of B, added to what is there with `accumulate`. Nothing else is written.
-    void (*tile)(const float* a, const float* b, std::int64_t k, float* c, std::int64_t c_row, std::int64_t rows,
-                 std::int64_t columns, bool accumulate);
+    // Nothing but the tile's rows and columns is written.
+    void (*tile)(const GemmTile& tile);
 };
 
 namespace portable {

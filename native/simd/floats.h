@@ -29,6 +29,7 @@ inline Floats load_first(const float* from, std::int64_t count) {  // the other 
 }
 inline void store_first(float* to, Floats x, std::int64_t count) { _mm512_mask_storeu_ps(to, first_lanes(count), x); }
 inline Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }  // a·b + c
+inline Floats minus_product(Floats a, Floats b, Floats c) { return _mm512_fnmadd_ps(a, b, c); }  // c − a·b
 inline Floats at_least_zero(Floats x) { return _mm512_max_ps(zeros(), x); }                    // NaN stays NaN
 
 #elif defined(__AVX2__)
@@ -47,6 +48,7 @@ inline __m256i first_lanes(std::int64_t count) {
 inline Floats load_first(const float* from, std::int64_t count) { return _mm256_maskload_ps(from, first_lanes(count)); }
 inline void store_first(float* to, Floats x, std::int64_t count) { _mm256_maskstore_ps(to, first_lanes(count), x); }
 inline Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+inline Floats minus_product(Floats a, Floats b, Floats c) { return _mm256_fnmadd_ps(a, b, c); }
 inline Floats at_least_zero(Floats x) { return _mm256_max_ps(zeros(), x); }
 
 #else
@@ -71,6 +73,7 @@ inline void store_first(float* to, Floats x, std::int64_t count) {
     std::memcpy(to, &x, static_cast<std::size_t>(count) * sizeof(float));
 }
 inline Floats multiply_add(Floats a, Floats b, Floats c) { return a * b + c; }
+inline Floats minus_product(Floats a, Floats b, Floats c) { return c - a * b; }
 inline Floats at_least_zero(Floats x) { return x < zeros() ? zeros() : x; }
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "dispatch/kernels.h"
 #include "threads/phases.h"
+#include "winograd/filters_plan.h"
 #include "winograd/kernels.h"
 #include "winograd/points.h"
 
@@ -221,19 +222,25 @@ std::unique_ptr<ImagePlan> images(const ConvShape& shape, const ConvOptions& opt
     return std::make_unique<WinogradPlan>(shape, options, M);
 }
 
+template <int M>
+std::unique_ptr<FilterPlan> filters(const ConvShape& shape, const ConvOptions& options) {
+    return winograd_filters(shape, options, M);
+}
+
 // As measured over many shapes, times three; the derivation is still to come.
 template <int M>
-double error_bound(Pass, const ConvShape&) {
+double error_bound(Pass pass, const ConvShape& shape) {
+    if (pass == Pass::backward_weights) return winograd_filters_error_bound(shape, M);
     return M == 2 ? 8 : 150;
 }
 
 }  // namespace
 
 const ConvAlgorithm winograd2_algorithm = {
-    .name = "winograd2", .refuses = refuses, .images = images<2>, .error_bound = error_bound<2>};
+    .name = "winograd2", .refuses = refuses, .images = images<2>, .filters = filters<2>, .error_bound = error_bound<2>};
 const ConvAlgorithm winograd4_algorithm = {
-    .name = "winograd4", .refuses = refuses, .images = images<4>, .error_bound = error_bound<4>};
+    .name = "winograd4", .refuses = refuses, .images = images<4>, .filters = filters<4>, .error_bound = error_bound<4>};
 const ConvAlgorithm winograd6_algorithm = {
-    .name = "winograd6", .refuses = refuses, .images = images<6>, .error_bound = error_bound<6>};
+    .name = "winograd6", .refuses = refuses, .images = images<6>, .filters = filters<6>, .error_bound = error_bound<6>};
 
 }  // namespace striate

@@ -140,22 +140,49 @@ def reference_conv2d_backward_weights(
 ) -> npt.NDArray[Number]:
     """[K, C / groups, h, w]: the gradient with respect to the weights, from that with respect to the output."""
 
-def winograd_conv2d(
-    x: npt.NDArray[np.float32],
-    weight: npt.NDArray[np.float32],
-    bias: npt.NDArray[np.float32] | None,
-    *,
-    padding: Sequence[int],
-    groups: int = 1,
-    m: int = 4,
-    relu: bool = False,
-    channels_last: bool = False,
-    threads: int = 1,
-    isa: Isa | None = None,
-) -> npt.NDArray[np.float32]:
-    """float32[N, K, P, Q]: a 3×3 convolution of stride 1 by Winograd's F(m×m, 3×3), m = 2, 4 or 6.
+def conv_algorithms() -> list[str]:
+    """The names of the convolution algorithms, the reference first."""
 
-    x float32[N, C, H, W], or [N, H, W, C] with `channels_last`, and then so is the result; weight
-    float32[K, C / groups, 3, 3]; padding (top, bottom, left, right). The error grows with m: docs/design/conv.md. The
-    same bits for every number of threads. Raises ValueError and TypeError, with the numbers, for what does not fit.
+def conv_refusal(algorithm: str, pass_: str, shape: Sequence[int], from_layout: str, to_layout: str) -> str:
+    """Why an algorithm cannot do this; empty if it can. Raises ValueError for names that do not exist."""
+
+def conv_error_bound(algorithm: str, pass_: str, shape: Sequence[int]) -> float:
+    """A bound on the error of any result, in units of 2^-24 times the largest sum of absolute products."""
+
+def use_openmp(runner: int) -> None:
+    """Run convolutions on the threads of the OpenMP library whose GOMP_parallel lies at this address; 0: on our own."""
+
+def peak_flops(threads: int, seconds: float = 0.1, isa: Isa | None = None) -> float:
+    """Floating-point operations a second of a loop of multiply-adds in registers."""
+
+class PackedWeights:
+    """Weights in the form in which one plan reads them."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+class ConvPlan:
+    """An algorithm prepared for one pass of one convolution (native/conv/plan.h).
+
+    It runs on addresses and checks none of them: striate.conv.plan is its one caller. `shape` is (batch, in, out,
+    groups) and for rows and columns each (size, kernel, stride, low, high, dilation).
     """
+
+    def __init__(
+        self,
+        algorithm: str,
+        pass_: str,
+        shape: Sequence[int],
+        from_layout: str,
+        to_layout: str,
+        threads: int,
+        isa: Isa | None = None,
+    ) -> None: ...
+    @property
+    def workspace_bytes(self) -> int: ...
+    @property
+    def packed_bytes(self) -> int: ...
+    def pack(self, weights: int) -> PackedWeights: ...
+    def run(self, images: int, packed: PackedWeights, bias: int, residual: int, relu: bool, result: int) -> None: ...
+    def pack_and_run(self, images: int, weights: int, bias: int, residual: int, relu: bool, result: int) -> None: ...
+    def run_filters(self, x: int, gradient: int, result: int) -> None: ...

@@ -1,0 +1,75 @@
+// One direct convolution, in items of work: what a plan runs alone, or together with others of its kind.
+//
+// Two schedules. Where the weights of a group fit a second cache, a thread takes some rows of an image, copies what they
+// see, and computes all maps of them (`own`). Where they do not, the copy of some images is shared, and each thread takes
+// some pairs of blocks of output maps, so that every weight is read by one thread, once a chunk.
+#pragma once
+
+#include "conv/layout.h"
+#include "conv/plan.h"
+#include "direct/blocks.h"
+#include "direct/kernels.h"
+
+namespace striate {
+
+// Where results go. With strides of their own, so that they may be every second pixel of a larger image.
+struct DirectPlace {
+    std::int64_t offset;
+    ImageStrides strides;
+    bool whole_blocks;  // of 16 maps; those that do not exist get zeros
+};
+
+// What one run is about.
+struct DirectCall {
+    const float *images, *packed;
+    const Epilogue& epilogue;
+    float *result, *workspace;
+};
+
+class DirectConvolution {
+public:
+    // A shape may have no taps at all: its sums are zero.
+    DirectConvolution(const ConvShape& shape, const ImageStrides& from, const DirectPlace& to, Isa isa, int threads);
+
+    std::int64_t packed_floats() const { return shape_.groups * group_floats(); }
+    std::int64_t workspace_floats() const;
+    void pack(const Filters& filters, float* packed) const;
+
+    std::int64_t phases() const;
+    std::int64_t items(std::int64_t phase) const;
+    void run(const DirectCall& call, std::int64_t phase, std::int64_t item, int member) const;
+
+private:
+    // Some rows of some images: one image's, or all rows of several.
+    struct Chunk {
+        std::int64_t group, image, images, row, rows;
+    };
+
+    std::int64_t group_floats() const { return shape_.group_in() * shape_.taps() * to_blocks_.blocks * kernels_.lanes; }
+    std::int64_t in_rows(std::int64_t rows) const { return (rows - 1) * shape_.rows.stride + shape_.rows.extent(); }
+    std::int64_t image_floats() const;
+    std::int64_t buffer_floats() const { return from_blocks_.count() * images_ * image_floats(); }
+    std::int64_t sums_floats() const;
+    std::int64_t chunks() const { return quotient_up(shape_.batch, images_) * row_chunks_; }
+    std::int64_t parts(const Chunk& chunk) const { return std::min(parts_, chunk.images * chunk.rows); }
+    Chunk chunk(std::int64_t index) const;
+
+    void copy_rows(const DirectCall& call, const Chunk& chunk, std::int64_t block, std::int64_t image, float* buffer) const;
+    void compute(const DirectCall& call, const Chunk& chunk, std::int64_t pair, std::int64_t begin, std::int64_t end,
+                 const float* buffer, float* sums) const;
+
+    ConvShape shape_;
+    ImageStrides from_;
+    DirectPlace to_;
+    int threads_;
+    const DirectKernels& kernels_;
+    InputBlocks from_blocks_;
+    OutputPairs to_blocks_;
+    std::int64_t pixels_;  // of a row of the buffer
+    Runs runs_, rest_runs_;
+    bool own_;
+    std::int64_t images_ = 1, row_chunks_ = 1, chunk_rows_;  // of a chunk: images, chunks an image, rows at most
+    std::int64_t parts_ = 1, part_rows_;                     // that a chunk's rows are shared out in; rows of one at most
+};
+
+}  // namespace striate

@@ -1,0 +1,169 @@
+// Rows, sums and gradients, compiled once per instruction set.
+#include "direct/kernels.h"
+
+#include "simd/rows.h"
+
+namespace striate::STRIATE_ISA_NAMESPACE {
+
+namespace {
+
+// Pixels (or taps, for gradients) whose sums fit the registers beside the weights and one spread value. Two multiply-adds
+// a cycle of four cycles each want eight sums at least; two loads a cycle want more, because each pixel's value, loaded
+// once, serves only as many multiply-adds as there are registers of maps.
+#if defined(__AVX512F__)
+constexpr int tile_pixels = 14;  // 28 sums, 2 registers of weights, 1 spread value: 31 of 32
+#else
+constexpr int tile_pixels = 6;  // 12 + 2 + 1 of 16
+#endif
+
+constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
+
+void fill_zeros(float* to, std::int64_t count) {
+    for (std::int64_t i = 0; i < count; ++i) to[i] = 0.0f;
+}
+
+// Pixels [begin, end) of a row of fewer maps than lanes, side by side.
+void interleave(const float* row, const Strides& strides, std::int64_t maps, std::int64_t begin, std::int64_t end,
+                float* to) {
+    if (strides.map == 1 && strides.pixel == maps) {
+        std::memcpy(to, row + begin * maps, static_cast<std::size_t>((end - begin) * maps) * sizeof(float));
+        return;
+    }
+    for (std::int64_t x = begin; x < end; ++x) {
+        for (std::int64_t c = 0; c < maps; ++c) to[(x - begin) * maps + c] = row[c * strides.map + x * strides.pixel];
+    }
+}
+
+void rows(const DirectRows& r) {
+    const std::int64_t begin = smaller(larger(r.left, 0), r.left + r.pixels);
+    const std::int64_t end = larger(begin, smaller(r.left + r.pixels, r.width));
+    for (std::int64_t i = 0; i < r.rows; ++i) {
+        const std::int64_t y = r.top + i;
+        float* const to = r.to + i * r.pixels * r.block;
+        if (y < 0 || y >= r.height || begin == end) {
+            fill_zeros(to, r.pixels * r.block);
+            continue;
+        }
+        const float* const row = r.image + y * r.strides.row;
+        fill_zeros(to, (begin - r.left) * r.block);
+        if (r.block == lanes) {
+            gather_row(row, r.strides, r.maps, r.width, begin, end, to + (begin - r.left) * lanes);
+        } else {
+            interleave(row, r.strides, r.maps, begin, end, to + (begin - r.left) * r.block);
+        }
+        fill_zeros(to + (end - r.left) * r.block, (r.left + r.pixels - end) * r.block);
+    }
+}
+
+template <int Registers, int Pixels>
+void sums_of(const DirectSums& d, const float* x, float* sums) {
+    Floats sum[Pixels][Registers];
+#pragma GCC unroll 16
+    for (int t = 0; t < Pixels; ++t) {
+#pragma GCC unroll 2
+        for (int m = 0; m < Registers; ++m) sum[t][m] = d.add ? load(sums + m * d.sums_step + t * lanes) : zeros();
+    }
+    const float* w = d.w;
+    const std::int64_t pixel = d.pixel, run = d.run;
+    for (std::int64_t block = 0; block < d.blocks; ++block) {
+        for (std::int64_t r = 0; r < d.run_count; ++r) {
+            const float* begin = x + d.runs[r];
+            for (const float* const end = begin + run; begin != end; ++begin) {
+                Floats weights[Registers];
+#pragma GCC unroll 2
+                for (int m = 0; m < Registers; ++m) weights[m] = load(w + m * lanes);
+                const float* at = begin;
+#pragma GCC unroll 16
+                for (int t = 0; t < Pixels; ++t) {
+                    const Floats spread = all(at[t % 3 * pixel]);
+#pragma GCC unroll 2
+                    for (int m = 0; m < Registers; ++m) sum[t][m] = multiply_add(spread, weights[m], sum[t][m]);
+                    if (t % 3 == 2) at += 3 * pixel;
+                }
+                w += Registers * lanes;
+            }
+        }
+        x += d.block;
+    }
+#pragma GCC unroll 16
+    for (int t = 0; t < Pixels; ++t) {
+#pragma GCC unroll 2
+        for (int m = 0; m < Registers; ++m) store(sums + m * d.sums_step + t * lanes, sum[t][m]);
+    }
+}
+
+template <int Registers, int Pixels = tile_pixels>
+void sums_of(const DirectSums& d, const float* x, float* sums, std::int64_t pixels) {
+    if (pixels == Pixels) return sums_of<Registers, Pixels>(d, x, sums);
+    if constexpr (Pixels > 1) sums_of<Registers, Pixels - 1>(d, x, sums, pixels);
+}
+
+template <int Registers>
+void sums(const DirectSums& d) {
+    const std::int64_t parts = (d.pixels + tile_pixels - 1) / tile_pixels;
+    for (std::int64_t part = 0, t = 0; part < parts; ++part) {
+        const std::int64_t count = (d.pixels - t + parts - part - 1) / (parts - part);  // parts as equal as can be
+        sums_of<Registers>(d, d.x + t * d.pixel, d.sums + t * lanes, count);
+        t += count;
+    }
+}
+
+void result(const DirectResult& r) {
+    scatter_row(r.sums, r.pixels, r.maps, r.strides, {load(r.bias), r.residual, r.relu}, r.row);
+}
+
+template <int Registers, int Taps>
+void gradient_of(const DirectGradient& g, const float* x_first, float* dw) {
+    Floats sum[Taps][Registers];
+#pragma GCC unroll 16
+    for (int t = 0; t < Taps; ++t) {
+#pragma GCC unroll 2
+        for (int m = 0; m < Registers; ++m) sum[t][m] = g.add ? load(dw + (t * Registers + m) * lanes) : zeros();
+    }
+    for (std::int64_t image = 0; image < g.images; ++image) {
+        for (std::int64_t row = 0; row < g.rows; ++row) {
+            const float* x = x_first + image * g.x_image + row * g.x_row;
+            const float* dy = g.dy + image * g.dy_image + row * g.dy_row;
+            for (const float* const end = dy + g.pixels * lanes; dy != end; dy += lanes) {
+                Floats slope[Registers];
+#pragma GCC unroll 2
+                for (int m = 0; m < Registers; ++m) slope[m] = load(dy + m * g.dy_step);
+#pragma GCC unroll 16
+                for (int t = 0; t < Taps; ++t) {
+                    const Floats spread = all(x[t]);
+#pragma GCC unroll 2
+                    for (int m = 0; m < Registers; ++m) sum[t][m] = multiply_add(spread, slope[m], sum[t][m]);
+                }
+                x += g.x_pixel;
+            }
+        }
+    }
+#pragma GCC unroll 16
+    for (int t = 0; t < Taps; ++t) {
+#pragma GCC unroll 2
+        for (int m = 0; m < Registers; ++m) store(dw + (t * Registers + m) * lanes, sum[t][m]);
+    }
+}
+
+template <int Registers, int Taps = tile_pixels>
+void gradient_of(const DirectGradient& g, const float* x, float* dw, std::int64_t taps) {
+    if (taps == Taps) return gradient_of<Registers, Taps>(g, x, dw);
+    if constexpr (Taps > 1) gradient_of<Registers, Taps - 1>(g, x, dw, taps);
+}
+
+template <int Registers>
+void gradient(const DirectGradient& g) {
+    const std::int64_t parts = (g.run + tile_pixels - 1) / tile_pixels;
+    for (std::int64_t part = 0, q = 0; part < parts; ++part) {
+        const std::int64_t count = (g.run - q + parts - part - 1) / (parts - part);
+        gradient_of<Registers>(g, g.x + q, g.dw + q * Registers * lanes, count);
+        q += count;
+    }
+}
+
+}  // namespace
+
+const DirectKernels direct_kernels = {lanes, rows, {sums<1>, sums<2>}, result, {gradient<1>, gradient<2>}};
+
+}  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -1,0 +1,60 @@
+// How many tiles are worked on at a time, where their components lie, and what memory each thread has for itself.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "conv/plan.h"
+#include "dispatch/kernels.h"
+#include "fft/kernels.h"
+#include "fft/tiling.h"
+
+namespace striate {
+
+inline const FftKernels& fft_kernels_of(const ConvOptions& options) {
+    return STRIATE_KERNELS_OF(options.isa, fft_kernels);
+}
+
+// From one component to the next: components that lay a power of two apart would fall on the same lines of a cache.
+constexpr std::int64_t fft_spaced(std::int64_t floats) { return quotient_up(floats, 1024) * 1024 + 112; }
+
+// Tiles of a chunk, all chunks about equal; `tile_floats` are the components of all maps.
+constexpr std::int64_t fft_chunk(std::int64_t tiles, std::int64_t tile_floats, std::int64_t threads) {
+    constexpr std::int64_t enough_tiles = 28;       // for each pass over the weights, which come from main memory
+    constexpr std::int64_t cache_floats = 1 << 18;  // of components, for each thread: half of a second cache
+    constexpr std::int64_t most_floats = 1 << 25;   // of components, all in all
+    const std::int64_t chunk =
+        std::max(threads * cache_floats / tile_floats, std::min(enough_tiles, most_floats / tile_floats));
+    return quotient_up(tiles, quotient_up(tiles, std::clamp<std::int64_t>(chunk, 1, tiles)));
+}
+
+// Components per item of work: few, but not so few that fetching the next item takes long beside it.
+constexpr std::int64_t fft_share(std::int64_t components, std::int64_t products, std::int64_t threads) {
+    constexpr std::int64_t enough_products = 1 << 18;  // complex ones, some 10 µs
+    return std::max<std::int64_t>(1, std::min(enough_products / products, components / (8 * threads)));
+}
+
+// A thread's own: a tile half transformed, rows of pixels, and a register of bias.
+struct FftScratch {
+    float *half, *rows, *bias;
+
+    static std::int64_t floats(const FftTiling& t, std::int64_t lanes) {
+        return quotient_up(t.rows * t.columns * lanes + fft_scratch(lanes) + lanes, 16) * 16;
+    }
+    static FftScratch of(const FftTiling& t, std::int64_t lanes, float* all, int member) {
+        float* const half = all + member * floats(t, lanes);
+        float* const rows = half + t.rows * t.columns * lanes;
+        return {half, rows, rows + fft_scratch(lanes)};
+    }
+};
+
+// A tile's first result.
+struct FftPlace {
+    std::int64_t image, row, column;
+
+    static FftPlace of(const FftTiling& t, std::int64_t tile) {
+        return {tile / t.per_image(), tile / t.across % t.down * t.step_rows, tile % t.across * t.step_columns};
+    }
+};
+
+}  // namespace striate

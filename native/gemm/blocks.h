@@ -1,0 +1,36 @@
+// How the sum over K is cut into blocks, and where a panel lies among those of an operand packed whole.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace striate {
+
+constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+constexpr std::int64_t rounded_up(std::int64_t a, std::int64_t to) { return quotient_up(a, to) * to; }
+
+// Blocks of equal length (the last may be shorter), none longer than `longest`. They depend on K alone, as the order of
+// the sums does.
+struct DepthBlocks {
+    // A panel of B is then at most 32 × 256 floats (32 KiB), two thirds of a first cache of 48 KiB: it stays there while
+    // panels of A pass.
+    static constexpr std::int64_t longest = 256;
+
+    std::int64_t k, count, length;
+
+    explicit constexpr DepthBlocks(std::int64_t depth)
+        : k(depth),
+          count(std::max<std::int64_t>(quotient_up(depth, longest), 1)),
+          length(std::max<std::int64_t>(quotient_up(depth, count), 1)) {}
+
+    constexpr std::int64_t begin(std::int64_t block) const { return std::min(k, block * length); }
+    constexpr std::int64_t size(std::int64_t block) const { return begin(block + 1) - begin(block); }
+};
+
+// In an operand packed whole, block after block: `panels` panels of a width each.
+constexpr std::int64_t packed_panel(const DepthBlocks& depth, std::int64_t block, std::int64_t panels, std::int64_t width,
+                                    std::int64_t panel) {
+    return width * (panels * depth.begin(block) + panel * depth.size(block));
+}
+
+}  // namespace striate

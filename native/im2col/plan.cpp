@@ -1,0 +1,36 @@
+#include "im2col/plan.h"
+
+#include "im2col/matrix.h"
+#include "im2col/product.h"
+
+namespace striate {
+
+namespace {
+
+std::string refuses(Pass, const ConvShape&, const ConvOptions&) { return {}; }
+
+std::unique_ptr<ImagePlan> packed_forward(const ConvShape& shape, const ConvOptions& options) {
+    return product_forward(shape, options, false);
+}
+
+std::unique_ptr<ImagePlan> packed_backward_data(const ConvShape& shape, const ConvOptions& options) {
+    return product_backward_data(shape, options, false);
+}
+
+}  // namespace
+
+const ConvAlgorithm im2col_algorithm = {.name = "im2col",
+                                        .refuses = refuses,
+                                        .images = matrix_forward,
+                                        .strided_backward_data = matrix_backward_data,
+                                        .filters = matrix_filters,
+                                        .error_bound = plain_sum_error_bound};
+
+const ConvAlgorithm im2col_packed_algorithm = {.name = "im2col_packed",
+                                               .refuses = refuses,
+                                               .images = packed_forward,
+                                               .strided_backward_data = packed_backward_data,
+                                               .filters = product_filters,
+                                               .error_bound = plain_sum_error_bound};
+
+}  // namespace striate

@@ -1,0 +1,347 @@
+#include "im2col/product.h"
+
+#include <algorithm>
+
+#include "dispatch/kernels.h"
+#include "gemm/kernels.h"
+#include "threads/phases.h"
+
+namespace striate {
+
+namespace {
+
+constexpr std::int64_t depth_block = 256;          // values of the sum at a time: a panel of 32 is then 32 KiB, in the first cache
+constexpr std::int64_t chunk_floats = 192 << 10;   // of a chunk's columns: most of a second cache of 1 MiB
+constexpr std::int64_t most_tiles = 16;            // of A against one panel of B: reuse enough for what the panel costs
+constexpr double transpose_cycles = 130;           // of a tile's maps and pixels, on the way to NCHW
+
+constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+// Where part i of `parts` parts of n begins, parts as equal as can be.
+constexpr std::int64_t part_of(std::int64_t n, std::int64_t parts, std::int64_t i) { return n * i / parts; }
+
+// One grid, planned.
+struct GridProduct {
+    Grid grid;
+    std::int64_t depth;       // terms of a sum: taps · maps
+    std::int64_t pixels;      // of the batch
+    bool maps_down;           // maps are the rows of the tile, pixels its columns; else the other way round
+    std::int64_t map_parts;   // tiles (maps down) or panels of the result's maps
+    std::int64_t chunks;      // of pixels
+    std::int64_t shares;      // of the maps, each an item of its own, where there are too few chunks
+    std::int64_t packed;      // offset of its weights
+};
+
+class Product final : public ImagePlan {
+public:
+    Product(Pass pass, const ConvShape& s, const ConvOptions& options, bool in_place)
+        : pass_(pass),
+          in_place_(in_place),
+          shape_(s),
+          threads_(std::max(1, options.threads)),
+          gemm_(STRIATE_KERNELS_OF(options.isa, gemm_kernels)),
+          kernels_(STRIATE_KERNELS_OF(options.isa, im2col_kernels)) {
+        const bool forward = pass == Pass::forward;
+        in_ = forward ? s.group_in() : s.group_out();
+        out_ = forward ? s.group_out() : s.group_in();
+        const Axis &rows = s.rows, &columns = s.columns;
+        height_ = forward ? rows.size : rows.out(), width_ = forward ? columns.size : columns.out();
+        from_ = strides_of(options.from, in_ * s.groups, height_, width_);
+        to_ = strides_of(options.to, out_ * s.groups, forward ? rows.out() : rows.size, forward ? columns.out() : columns.size);
+        stored_ = stored_maps(options.to, out_);
+        for (Grid& grid : forward ? std::vector<Grid>{forward_grid(s)} : backward_data_grids(s)) {
+            plan(std::move(grid), options.to == Layout::nchw);
+        }
+    }
+
+    std::int64_t packed_floats() const override { return packed_; }
+    std::int64_t workspace_floats() const override { return threads_ * thread_floats(); }
+
+    void pack(const Filters& filters, float* packed) const override {
+        for (const GridProduct& g : grids_) {
+            const std::int64_t step = g.maps_down ? gemm_.tile_rows : gemm_.tile_columns;
+            parallel_items(shape_.groups * g.map_parts, threads_, [&](std::int64_t item, int) {
+                const std::int64_t group = item / g.map_parts, part = item % g.map_parts;
+                const std::int64_t first = first_map(g, part), last = std::min(first_map(g, part + 1), out_);
+                float* to = packed + g.packed + item * g.depth * step;
+                const std::int64_t out = pass_ == Pass::forward ? filters.out : filters.in;
+                const std::int64_t in = pass_ == Pass::forward ? filters.in : filters.out;
+                for (const GridTap& tap : g.grid.taps) {
+                    const float* from = filters.data + group * filters.group + tap.row * filters.row + tap.column * filters.column;
+                    for (std::int64_t c = 0; c < in_; ++c, to += step) {
+                        for (std::int64_t m = 0; m < step; ++m) to[m] = first + m < last ? from[(first + m) * out + c * in] : 0.0f;
+                    }
+                }
+            });
+        }
+    }
+
+    void run(const float* images, const float* packed, const Epilogue& epilogue, float* result,
+             float* workspace) const override {
+        std::int64_t items = 0;
+        for (const GridProduct& g : grids_) items += shape_.groups * g.chunks * g.shares;
+        parallel_items(items, threads_, [&](std::int64_t item, int member) {
+            std::size_t at = 0;
+            while (item >= shape_.groups * grids_[at].chunks * grids_[at].shares) {
+                item -= shape_.groups * grids_[at].chunks * grids_[at].shares;
+                ++at;
+            }
+            const GridProduct& g = grids_[at];
+            const std::int64_t share = item % g.shares, chunk = item / g.shares % g.chunks, group = item / g.shares / g.chunks;
+            const Work work{g, images, packed, epilogue, result, group, part_of(g.pixels, g.chunks, chunk),
+                            part_of(g.pixels, g.chunks, chunk + 1), part_of(g.map_parts, g.shares, share),
+                            part_of(g.map_parts, g.shares, share + 1)};
+            compute(work, workspace + member * thread_floats());
+        });
+    }
+
+private:
+    struct Work {
+        const GridProduct& g;
+        const float *images, *packed;
+        const Epilogue& epilogue;
+        float* result;
+        std::int64_t group, first_pixel, last_pixel, first_part, last_part;
+    };
+
+    // One panel of pixels, and where the sums of those pixels go.
+    struct Places {
+        std::int64_t count, run_count;
+        bool even;            // each a pixel's stride after the one before
+        const float* source;  // where they are read, if they lie there as a panel or as rows of A; else null
+        std::int64_t at[most_pixels];
+        Run runs[most_pixels];
+    };
+
+    // What one tile is made of and where it goes.
+    struct TileWork {
+        const float* rows;     // its panel of A, or A itself with a_row
+        std::int64_t a_row;
+        std::int64_t map, maps;
+        const float* bias;     // of those maps
+        const Places* places;  // of its pixels
+    };
+
+    void plan(Grid grid, bool pixels_are_neighbours) {
+        GridProduct g{.grid = std::move(grid), .depth = 0, .pixels = 0, .maps_down = false, .map_parts = 0, .chunks = 0, .shares = 1, .packed = packed_};
+        const std::int64_t rows = gemm_.tile_rows, columns = gemm_.tile_columns;
+        g.depth = static_cast<std::int64_t>(g.grid.taps.size()) * in_;
+        g.pixels = shape_.batch * g.grid.pixels();
+        // the cycles of either way: rows can be shared out evenly, columns come in whole panels
+        const double down = static_cast<double>(quotient_up(g.pixels, columns) * columns * out_);
+        const double across = static_cast<double>(quotient_up(stored_, columns) * columns * g.pixels) *
+                              (1 + transpose_cycles / static_cast<double>(rows * std::max<std::int64_t>(g.depth, 1)));
+        g.maps_down = pixels_are_neighbours && down <= across;
+        g.map_parts = quotient_up(stored_, g.maps_down ? rows : columns);
+        const std::int64_t pixel_parts = quotient_up(g.pixels, g.maps_down ? columns : rows);
+        const std::int64_t part_pixels = g.maps_down ? columns : rows;
+        std::int64_t parts = std::clamp<std::int64_t>(chunk_floats / std::max<std::int64_t>(1, g.depth * part_pixels), 1, most_parts());
+        g.chunks = quotient_up(pixel_parts, parts);
+        const std::int64_t jobs = shape_.groups * g.chunks;
+        if (threads_ > 1 && jobs < 4 * threads_) {
+            if (out_ > g.pixels && g.map_parts >= threads_) {
+                g.shares = quotient_up(threads_, std::min<std::int64_t>(jobs, threads_));
+                if (g.chunks > 1 && g.shares == 1) g.chunks = quotient_up(g.chunks, threads_) * threads_;
+            } else {
+                g.chunks = std::min(pixel_parts, quotient_up(g.chunks, threads_) * threads_);
+            }
+        }
+        chunk_parts_ = std::max(chunk_parts_, quotient_up(quotient_up(g.pixels, g.chunks), part_pixels));
+        panel_floats_ = std::max(panel_floats_, quotient_up(quotient_up(quotient_up(g.pixels, g.chunks), part_pixels) * part_pixels * g.depth, 16) * 16);
+        packed_ += shape_.groups * g.map_parts * g.depth * (g.maps_down ? rows : columns);
+        grids_.push_back(std::move(g));
+    }
+
+    static constexpr std::int64_t most_parts() { return most_tiles; }
+
+    static constexpr std::int64_t depth_part(std::int64_t depth, std::int64_t blocks, std::int64_t i) {
+        return std::min(depth, part_of(quotient_up(depth, maps_per_block), blocks, i) * maps_per_block);
+    }
+
+    std::int64_t tile_floats() const { return gemm_.tile_rows * gemm_.tile_columns; }
+    std::int64_t places_floats() const { return quotient_up(sizeof(Places), sizeof(float)); }
+    std::int64_t thread_floats() const {
+        const std::int64_t floats = panel_floats_ + most_tiles * tile_floats() + most_pixels + chunk_parts_ * places_floats();
+        return quotient_up(floats, 16) * 16;
+    }
+
+    std::int64_t first_map(const GridProduct& g, std::int64_t part) const {
+        return g.maps_down ? part_of(out_, g.map_parts, part) : part * gemm_.tile_columns;
+    }
+
+    void compute(const Work& w, float* workspace) const {
+        float* const panels = workspace;
+        float* const sums = panels + panel_floats_;
+        float* const bias = sums + most_tiles * tile_floats();
+        Places* const places = reinterpret_cast<Places*>(bias + most_pixels);
+        const GridProduct& g = w.g;
+        const std::int64_t width = g.maps_down ? gemm_.tile_columns : gemm_.tile_rows;
+        const std::int64_t pixels = w.last_pixel - w.first_pixel, parts = quotient_up(pixels, width);
+        const Sight sight{w.images + from_.of_map(w.group * in_), from_, in_, height_, width_};
+        for (std::int64_t part = 0; part < parts; ++part) {
+            // columns come in whole panels, rows as equal as can be
+            const std::int64_t first = g.maps_down ? part * width : part_of(pixels, parts, part);
+            const std::int64_t last = g.maps_down ? std::min(pixels, first + width) : part_of(pixels, parts, part + 1);
+            Places& place = places[part];
+            place.count = last - first;
+            const std::int64_t pixel = w.first_pixel + first;
+            place.at[0] = g.grid.even_places(to_, pixel, place.count);
+            place.even = place.at[0] >= 0;
+            if (place.even) {
+                place.run_count = 1, place.runs[0] = {0, place.count, place.at[0]};  // of pixels that are neighbours
+            } else {
+                g.grid.places(to_, pixel, place.count, place.at);
+                place.run_count = runs_of(place.at, place.count, place.runs);
+            }
+            const std::int64_t source = lies_ready(g, place.count) ? g.grid.even_sight(from_, height_, width_, pixel, place.count) : -1;
+            place.source = source < 0 ? nullptr : sight.images + source;
+            if (source >= 0) continue;
+            const Pixels seen = g.grid.seen(from_, pixel, place.count);
+            float* to = panels + part * width * g.depth;
+            for (const GridTap& tap : g.grid.taps) {
+                kernels_.pixels_across(sight, seen, tap.shift, to, width);
+                to += in_ * width;
+            }
+        }
+        if (g.maps_down) {
+            maps_down(w, panels, sums, places, parts);
+        } else {
+            maps_across(w, panels, sums, bias, places, parts);
+        }
+    }
+
+    // Whether pixels that follow each other in the images are an operand of the product as they lie in memory.
+    bool lies_ready(const GridProduct& g, std::int64_t pixels) const {
+        return in_place_ && (g.maps_down ? from_.pixel == 1 && pixels == gemm_.tile_columns : from_.map == 1);
+    }
+
+    // The tiles of up to most_tiles panels of A against one panel of B. A tile goes straight to the result where its
+    // pixels lie evenly there, and by way of `sums` where they do not.
+    template <typename Tile>
+    void multiply(const Work& w, std::int64_t tiles, const Tile& tile_at, const float* b, std::int64_t b_step, float* sums) const {
+        const std::int64_t depth = w.g.depth, blocks = std::max<std::int64_t>(1, quotient_up(depth, depth_block));
+        for (std::int64_t block = 0; block < blocks; ++block) {
+            // whole blocks of maps, where A is read in place
+            const std::int64_t begin = depth_part(depth, blocks, block), end = depth_part(depth, blocks, block + 1);
+            for (std::int64_t i = 0; i < tiles; ++i) {
+                const TileWork tile = tile_at(i);
+                const Places& places = *tile.places;
+                const bool last = block + 1 == blocks, straight = w.g.maps_down ? places.run_count == 1 : places.even && to_.map == 1;
+                const std::int64_t at = places.at[0] + to_.of_map(tile.map);
+                GemmTile t{.a = tile.rows + (tile.a_row == 0 ? begin * gemm_.tile_rows : from_.of_map(begin)),
+                           .b = b + begin * b_step,
+                           .b_step = b_step,
+                           .k = end - begin,
+                           .c = sums + i * tile_floats(),
+                           .c_row = gemm_.tile_columns,
+                           .c_high = gemm_.lanes,
+                           .rows = w.g.maps_down ? tile.maps : places.count,
+                           .columns = w.g.maps_down ? places.count : straight ? tile.maps : gemm_.tile_columns,
+                           .accumulate = block > 0,
+                           .finish = false,
+                           .row_bias = nullptr,
+                           .column_bias = nullptr,
+                           .residual = nullptr,
+                           .relu = false,
+                           .a_row = tile.a_row,
+                           .a_block = from_.block};
+                if (straight) {
+                    t.c = w.result + at;
+                    t.c_row = w.g.maps_down ? to_.map : to_.pixel;
+                    if (!w.g.maps_down) t.c_high = to_.of_map(tile.map + gemm_.lanes) - to_.of_map(tile.map);
+                    t.finish = last && (w.epilogue.bias != nullptr || w.epilogue.residual != nullptr || w.epilogue.relu);
+                    if (w.epilogue.bias != nullptr) (w.g.maps_down ? t.row_bias : t.column_bias) = tile.bias;
+                    if (w.epilogue.residual != nullptr) t.residual = w.epilogue.residual + at;
+                    t.relu = w.epilogue.relu;
+                }
+                gemm_.tile(t);
+                if (last && !straight) (w.g.maps_down ? kernels_.finish_maps : kernels_.finish_pixels)(finished(w, t.c, tile));
+            }
+        }
+    }
+
+
+    void maps_across(const Work& w, const float* panels, float* sums, float* bias, const Places* places, std::int64_t parts) const {
+        const GridProduct& g = w.g;
+        for (std::int64_t part = w.first_part; part < w.last_part; ++part) {
+            const std::int64_t first = part * gemm_.tile_columns, map = w.group * out_ + first;
+            std::fill_n(bias, gemm_.tile_columns, 0.0f);
+            if (w.epilogue.bias != nullptr && first < out_) {
+                std::copy_n(w.epilogue.bias + map, std::min(gemm_.tile_columns, out_ - first), bias);
+            }
+            const float* weights = w.packed + g.packed + (w.group * g.map_parts + part) * g.depth * gemm_.tile_columns;
+            const std::int64_t maps = std::min(gemm_.tile_columns, stored_ - first);
+            multiply(
+                w, parts,
+                [&](std::int64_t tile) {
+                    const Places& place = places[tile];
+                    if (place.source != nullptr) return TileWork{place.source, from_.pixel, map, maps, bias, &place};
+                    return TileWork{panels + tile * gemm_.tile_rows * g.depth, 0, map, maps, bias, &place};
+                },
+                weights, gemm_.tile_columns, sums);
+        }
+    }
+
+    void maps_down(const Work& w, const float* panels, float* sums, const Places* places, std::int64_t parts) const {
+        const GridProduct& g = w.g;
+        static constexpr float none[most_pixels] = {};
+        const std::int64_t bunches = quotient_up(w.last_part - w.first_part, most_tiles);
+        for (std::int64_t bunch = 0; bunch < bunches; ++bunch) {
+            const std::int64_t begin = w.first_part + part_of(w.last_part - w.first_part, bunches, bunch);
+            const std::int64_t end = w.first_part + part_of(w.last_part - w.first_part, bunches, bunch + 1);
+            for (std::int64_t part = 0; part < parts; ++part) {
+                const bool ready = places[part].source != nullptr;
+                multiply(
+                    w, end - begin,
+                    [&](std::int64_t tile) {
+                        const std::int64_t first = first_map(g, begin + tile), map = w.group * out_ + first;
+                        return TileWork{w.packed + g.packed + (w.group * g.map_parts + begin + tile) * g.depth * gemm_.tile_rows, 0, map,
+                                        first_map(g, begin + tile + 1) - first,
+                                        w.epilogue.bias == nullptr ? none : w.epilogue.bias + map, places + part};
+                    },
+                    ready ? places[part].source : panels + part * gemm_.tile_columns * g.depth,
+                    ready ? from_.map : gemm_.tile_columns, sums);
+            }
+        }
+    }
+
+    Finished finished(const Work& w, const float* sums, const TileWork& tile) const {
+        const std::int64_t offset = to_.of_map(tile.map);
+        return {.sums = sums,
+                .result = w.result + offset,
+                .residual = w.epilogue.residual == nullptr ? nullptr : w.epilogue.residual + offset,
+                .strides = to_,
+                .maps = tile.maps,
+                .bias = tile.bias,
+                .relu = w.epilogue.relu,
+                .at = tile.places->at,
+                .pixels = tile.places->count,
+                .runs = tile.places->runs,
+                .run_count = tile.places->run_count};
+    }
+
+    Pass pass_;
+    bool in_place_;
+    ConvShape shape_;
+    std::int64_t threads_;
+    const GemmKernels& gemm_;
+    const Im2colKernels& kernels_;
+    std::int64_t in_, out_;          // maps of a group: of what is read, of the result
+    std::int64_t stored_;            // maps of a group as the result stores them
+    std::int64_t height_, width_;    // of the images that are read
+    ImageStrides from_, to_;
+    std::vector<GridProduct> grids_;
+    std::int64_t packed_ = 0, chunk_parts_ = 0, panel_floats_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<ImagePlan> product_forward(const ConvShape& shape, const ConvOptions& options, bool in_place) {
+    return std::make_unique<Product>(Pass::forward, shape, options, in_place);
+}
+
+std::unique_ptr<ImagePlan> product_backward_data(const ConvShape& shape, const ConvOptions& options, bool in_place) {
+    return std::make_unique<Product>(Pass::backward_data, shape, options, in_place);
+}
+
+}  // namespace striate

@@ -1,0 +1,85 @@
+// The speed of the matrix product, as a share of the multiply-add peak measured just before and just after.
+//
+//     striate_gemm_speed M N K [--threads T] [--isa NAME] [--packed a|b|both] [--seconds S]
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "gemm/gemm.h"
+#include "memory/arena.h"
+#include "peak/peak.h"
+
+using namespace striate;
+
+namespace {
+
+double now() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Floats64 noise(std::int64_t count) {
+    Floats64 values = aligned_floats(count);
+    std::uint32_t state = 1;
+    for (std::int64_t i = 0; i < count; ++i) {
+        state = state * 1664525u + 1013904223u;  // Knuth's linear congruence
+        values[i] = static_cast<float>(state >> 8) * 0x1p-23f - 1.0f;
+    }
+    return values;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+    std::vector<std::int64_t> sides;
+    std::map<std::string, std::string> named;
+    for (int i = 1; i < count; ++i) {
+        const std::string word = words[i];
+        if (word.rfind("--", 0) == 0 && i + 1 < count) {
+            named[word.substr(2)] = words[++i];
+        } else {
+            sides.push_back(std::atoll(words[i]));
+        }
+    }
+    if (sides.size() != 3) return std::fprintf(stderr, "usage: striate_gemm_speed M N K [--threads T] …\n"), 2;
+    const std::int64_t m = sides[0], n = sides[1], k = sides[2];
+    const Isa isa = named.count("isa") ? isa_named(named["isa"], "--isa") : available_isas().back();
+    const int threads = named.count("threads") ? std::atoi(named["threads"].c_str()) : 1;
+    const double seconds = named.count("seconds") ? std::atof(named["seconds"].c_str()) : 1.0;
+    const std::string packed = named["packed"];
+    const Floats64 a = noise(m * k), b = noise(k * n), c = aligned_floats(m * n);
+    const Floats64 workspace = aligned_floats(gemm_workspace(m, n, k, isa, threads));
+    Gemm g{.m = m, .n = n, .k = k, .a = {a.get(), k, 1}, .b = {b.get(), n, 1}, .c = c.get(), .c_row = n};
+    Floats64 packed_a, packed_b;
+    if (packed == "a" || packed == "both") {
+        packed_a = aligned_floats(gemm_packed_a_floats(m, k, isa));
+        gemm_pack_a(g.a, m, k, packed_a.get(), isa, threads);
+        g.packed_a = packed_a.get();
+    }
+    if (packed == "b" || packed == "both") {
+        packed_b = aligned_floats(gemm_packed_b_floats(n, k, isa));
+        gemm_pack_b(g.b, n, k, packed_b.get(), isa, threads);
+        g.packed_b = packed_b.get();
+    }
+    double peak = peak_flops(isa, threads, 0.2);
+    gemm(g, workspace.get(), isa, threads);
+    std::vector<double> times;
+    for (const double begin = now(); times.size() < 3 || now() - begin < seconds;) {
+        const double start = now();
+        gemm(g, workspace.get(), isa, threads);
+        times.push_back(now() - start);
+    }
+    peak = std::max(peak, peak_flops(isa, threads, 0.2));
+    std::sort(times.begin(), times.end());
+    const double flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+    const double median = times[times.size() / 2];
+    std::printf("%ld x %ld x %ld %s, %d threads%s%s: median %.3f ms, smallest %.3f ms; %.0f GFLOP/s at the median, %.0f at the "
+                "smallest: %.3f and %.3f of the peak of %.0f\n",
+                static_cast<long>(m), static_cast<long>(n), static_cast<long>(k), name(isa), threads,
+                packed.empty() ? "" : ", packed ", packed.c_str(), 1e3 * median, 1e3 * times[0], 1e-9 * flops / median,
+                1e-9 * flops / times[0], flops / median / peak, flops / times[0] / peak, 1e-9 * peak);
+    return 0;
+}

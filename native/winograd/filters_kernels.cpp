@@ -1,0 +1,178 @@
+// Tiles in, products summed over tiles, filters out, compiled once per instruction set.
+#include "winograd/filters_kernels.h"
+
+#include "simd/rows.h"
+#include "winograd/matrix.h"
+
+namespace striate::STRIATE_ISA_NAMESPACE {
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int sum_rows = 8;  // 16 sums, twice what covers the latency, and half a block of maps
+#else
+constexpr int sum_rows = 4;  // 8 sums, 2 columns, 1 spread row: 11 of 16
+#endif
+
+constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
+
+// matrix · tile · matrixᵀ of tiles that are `Step` pixels apart.
+template <const auto& matrix, int Step, bool Whole>
+void tiles_of(const WinogradTiles& run, std::int64_t begin, std::int64_t end, std::int64_t maps,
+              const float* (&rows)[matrix.columns], const std::int64_t (&steps)[matrix.columns]) {
+    constexpr int in = matrix.columns, out = matrix.rows, shared = in - Step;  // columns that the next tile sees too
+    Floats down[out][in];
+    std::int64_t x = run.left;
+    const auto next_column = [&](int j) __attribute__((always_inline)) {
+        Floats column[in], result[out];
+        if (x < begin || x >= end) {
+#pragma GCC unroll 8
+            for (int i = 0; i < out; ++i) down[i][j] = zeros();
+        } else {
+#pragma GCC unroll 8
+            for (int i = 0; i < in; ++i) {
+                column[i] = Whole ? load(rows[i]) : load_first(rows[i], maps);
+                rows[i] += steps[i];
+            }
+            Product<matrix>::by_rows(column, result);
+#pragma GCC unroll 8
+            for (int i = 0; i < out; ++i) down[i][j] = result[i];
+        }
+        ++x;
+    };
+    for (int j = 0; j < shared; ++j) next_column(Step + j);
+    for (std::int64_t t = 0; t < run.tiles; ++t) {
+#pragma GCC unroll 8
+        for (int i = 0; i < out; ++i) {
+#pragma GCC unroll 8
+            for (int j = 0; j < shared; ++j) down[i][j] = down[i][j + Step];
+        }
+        for (int j = shared; j < in; ++j) next_column(j);
+#pragma GCC unroll 8
+        for (int i = 0; i < out; ++i) {
+            Floats along[out];
+            Product<matrix>::by_rows(down[i], along);
+#pragma GCC unroll 8
+            for (int j = 0; j < out; ++j) store(run.components + (i * out + j) * run.component + t * lanes, along[j]);
+        }
+    }
+}
+
+template <const auto& matrix, int Step>
+void tiles(const WinogradTiles& run) {
+    constexpr int in = matrix.columns;
+    alignas(64) static constexpr float nothing[lanes] = {};
+    const std::int64_t pixels = run.tiles * Step + in - Step;
+    const std::int64_t begin = larger(run.left, 0), end = larger(begin, smaller(run.left + pixels, run.width));
+    const bool as_they_lie = run.strides.map == 1;
+    const float* rows[in];  // their pixel `begin`
+    std::int64_t steps[in];
+    for (int i = 0; i < in; ++i) {
+        const std::int64_t y = run.top + i;
+        rows[i] = nothing, steps[i] = 0;
+        if (y < 0 || y >= run.height || begin == end) continue;
+        const float* row = run.image + y * run.strides.row;
+        if (as_they_lie) {
+            rows[i] = row + begin * run.strides.pixel, steps[i] = run.strides.pixel;
+            continue;
+        }
+        float* const to = run.scratch + i * (64 + lanes) * lanes;
+        gather_row(row, run.strides, run.maps, run.width, begin, end, to);
+        rows[i] = to, steps[i] = lanes;
+    }
+    if (as_they_lie && run.maps < lanes) {
+        tiles_of<matrix, Step, false>(run, begin, end, run.maps, rows, steps);
+    } else {
+        tiles_of<matrix, Step, true>(run, begin, end, lanes, rows, steps);
+    }
+}
+
+template <int Rows, int Columns>
+void multiply(const WinogradSums& of) {
+    Floats sums[Rows][Columns];
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+        for (int j = 0; j < Columns; ++j) sums[r][j] = zeros();
+    }
+    const float *rows = of.rows, *columns = of.columns;
+    for (std::int64_t t = 0; t < of.tiles; ++t) {
+        Floats column[Columns];
+#pragma GCC unroll 2
+        for (int j = 0; j < Columns; ++j) column[j] = load(columns + j * of.column_block);
+#pragma GCC unroll 8
+        for (int r = 0; r < Rows; ++r) {
+            const Floats spread = all(rows[r]);
+#pragma GCC unroll 2
+            for (int j = 0; j < Columns; ++j) sums[r][j] = multiply_add(spread, column[j], sums[r][j]);
+        }
+        rows += lanes;
+        columns += lanes;
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+        for (int j = 0; j < Columns; ++j) {
+            float* const to = of.sums + (r * 2 + j) * lanes;
+            store(to, of.accumulate ? load(to) + sums[r][j] : sums[r][j]);
+        }
+    }
+}
+
+// Gᵀ sums G, every lane a filter; then filters as they lie, 9 floats each.
+template <int M>
+void filters(const WinogradUnit& unit) {
+    constexpr int size = M + 2;
+    for (std::int64_t r = 0; r < unit.rows; ++r) {
+        for (std::int64_t first = 0; first < unit.columns; first += lanes) {
+            const float* from = unit.sums + r * 2 * lanes + first;
+            Floats half[3][size];
+#pragma GCC unroll 8
+            for (int j = 0; j < size; ++j) {
+                Floats column[size], down[3];
+#pragma GCC unroll 8
+                for (int i = 0; i < size; ++i) column[i] = load(from + (i * size + j) * unit.component);
+                Product<gt_matrix<M>>::by_columns(column, down);
+#pragma GCC unroll 3
+                for (int i = 0; i < 3; ++i) half[i][j] = down[i];
+            }
+            Floats taps[3][3];
+#pragma GCC unroll 3
+            for (int i = 0; i < 3; ++i) Product<gt_matrix<M>>::by_columns(half[i], taps[i]);
+
+            float* const to = unit.filters + r * unit.row + first * unit.column;
+            const std::int64_t maps = smaller(lanes, unit.columns - first);
+#pragma GCC unroll 3
+            for (int begin = 0; begin < 9; begin += lanes) {
+                Floats block[lanes];
+#pragma GCC unroll 16
+                for (int tap = 0; tap < lanes; ++tap) {
+                    block[tap] = begin + tap < 9 ? taps[(begin + tap) / 3][(begin + tap) % 3] : zeros();
+                }
+                transpose(block);
+#pragma GCC unroll 16
+                for (int lane = 0; lane < lanes; ++lane) {
+                    if (lane >= maps) break;
+                    store_first(to + lane * unit.column + begin, block[lane], smaller(lanes, 9 - begin));
+                }
+            }
+        }
+    }
+}
+
+#define ROWS(rows) {multiply<rows, 1>, multiply<rows, 2>}
+
+}  // namespace
+
+const WinogradFilterKernels winograd_filter_kernels = {
+    lanes,
+    sum_rows,
+    {tiles<bt_matrix<2>, 2>, tiles<bt_matrix<4>, 4>, tiles<bt_matrix<6>, 6>},
+    {tiles<a_matrix<2>, 2>, tiles<a_matrix<4>, 4>, tiles<a_matrix<6>, 6>},
+    {filters<2>, filters<4>, filters<6>},
+    {ROWS(1), ROWS(2), ROWS(3), ROWS(4), ROWS(5), ROWS(6), ROWS(7), ROWS(8)}};
+
+#undef ROWS
+
+}  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -1,0 +1,74 @@
+// The inner parts of backward to weights by Winograd: tiles of x and of dy in, products summed over tiles, filters out.
+//
+// Maps come in blocks of `lanes`, one lane a map; component k of a block is [tiles, lanes]. The two sides of the product
+// look alike: of one side, whichever, values are spread over registers (its maps are the rows of the product), of the
+// other, registers are taken as they lie (its maps are the columns).
+#pragma once
+
+#include <cstdint>
+
+#include "conv/strides.h"
+
+namespace striate {
+
+// A run of `tiles` neighbouring tiles of one row of tiles, for one block of maps.
+struct WinogradTiles {
+    const float* image;  // its first map
+    Strides strides;
+    std::int64_t maps;           // that exist, ≤ lanes; the other lanes get zeros
+    std::int64_t height, width;  // of the image
+    std::int64_t top, left;      // of the first tile; pixels outside the image are zero
+    std::int64_t tiles;          // ≤ winograd_filter_run(m)
+    float* components;           // [(m + 2)²] steps of `component`, each [tiles, lanes]
+    std::int64_t component;
+    float* scratch;  // winograd_filter_scratch(m, lanes) floats
+};
+
+// Tiles whose pixels are four registers of 16, nearly.
+constexpr std::int64_t winograd_filter_run(std::int64_t m) { return 62 / m; }
+
+// The rows of a run of tiles, each with room for a register more.
+constexpr std::int64_t winograd_filter_scratch(std::int64_t m, std::int64_t lanes) { return (m + 2) * (64 + lanes) * lanes; }
+
+// Sums of products over tiles, of `rows` maps with one or two registers of maps.
+struct WinogradSums {
+    const float* rows;     // value of row r at tile t: rows[t · lanes + r]
+    const float* columns;  // register j at tile t: columns + j · column_block + t · lanes
+    std::int64_t column_block;
+    std::int64_t tiles;
+    float* sums;  // [rows, 2 · lanes]
+    bool accumulate;
+};
+
+// One unit of sums to filters: [lanes, 2 · lanes] maps of (m + 2)² components.
+struct WinogradUnit {
+    const float* sums;  // component i at sums + i · component
+    std::int64_t component;
+    std::int64_t rows, columns;    // maps that exist
+    float* filters;                // [3, 3] of the first pair of maps
+    std::int64_t row, column;      // from one map's filter to the next
+};
+
+struct WinogradFilterKernels {
+    std::int64_t lanes;
+    std::int64_t sum_rows;  // rows of a product; divides lanes
+
+    // For m = 2, 4, 6.
+    void (*images[3])(const WinogradTiles&);     // of x: tiles of m + 2, by Bᵀ
+    void (*gradients[3])(const WinogradTiles&);  // of dy: tiles of m, by A
+    void (*filters[3])(const WinogradUnit&);
+    // For rows = 1, …, sum_rows, one and two registers of columns.
+    void (*multiply[8][2])(const WinogradSums&);
+};
+
+namespace portable {
+extern const WinogradFilterKernels winograd_filter_kernels;
+}
+namespace avx2 {
+extern const WinogradFilterKernels winograd_filter_kernels;
+}
+namespace avx512 {
+extern const WinogradFilterKernels winograd_filter_kernels;
+}
+
+}  // namespace striate

@@ -1,0 +1,337 @@
+"""`accelerate(model, example)`: each convolution of any PyTorch model by whatever is fastest for its shape here.
+
+Nothing of the model changes but the class of its `Conv2d`s, and that only until `restore()`: parameters, state dict,
+hooks, modes and copies stay what they are. A layer called with a shape, dtype or device other than the example's, or
+under autocast, computes as it always did.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from striate import _native
+from striate.conv.choose import MAX_RELATIVE_ERROR, WORKSPACE_LIMIT, measured
+from striate.conv.measure import SAMPLE, TORCH
+from striate.conv.passes import Passes
+from striate.conv.plan import Layout, Pass, layout_of
+from striate.conv.shape import ConvShape, WrongShape
+
+__all__ = ["Acceleration", "LayerChoice", "accelerate"]
+
+ROUNDS = 7  # of the whole model, before and after
+NOISE = 0.98  # a ratio of speeds below this is slower, not noise
+
+
+class AcceleratedConv2d(nn.Conv2d):
+    """A Conv2d that computes known shapes by the passes chosen for them. Made by `accelerate`, never directly."""
+
+    _passes: dict[tuple[torch.Size, Layout | None], Passes]
+    _packed: tuple[Any, _native.PackedWeights] | None
+
+    def forward(self, x: Tensor) -> Tensor:
+        passes = self._passes.get((x.shape, layout_of(x)))
+        if passes is None or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu") or x.device.type != "cpu":
+            return super().forward(x)
+        if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
+            return passes.apply(x, self.weight, self.bias)
+        if passes.forward == TORCH or torch.compiler.is_compiling():
+            return passes.apply(x, self.weight, self.bias)
+        return passes.infer(x, self._packed_by(passes), self.bias)
+
+    def _packed_by(self, passes: Passes) -> _native.PackedWeights:
+        """The weights as the plan reads them, packed anew whenever they have changed."""
+        weight = self.weight
+        state = (passes, weight.data_ptr(), weight._version)
+        if self._packed is None or self._packed[0] != state:
+            self._packed = (state, passes.forward_plan().pack(weight))
+        return self._packed[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_packed": None}  # a copy packs its own
+
+
+@dataclass(frozen=True)
+class LayerChoice:
+    """What one layer computes with, and what its passes took by torch and by the choice, in seconds."""
+
+    name: str
+    passes: Passes
+    torch_seconds: float
+    seconds: float
+    relative_error: float  # of the forward pass on the example, against float64; the largest of the three by noise
+    notes: tuple[str, ...] = ()  # faster candidates that were left out, and why
+
+    @property
+    def changed(self) -> bool:
+        """Whether any pass is not torch's."""
+        return self.passes.names != (TORCH, TORCH, TORCH)
+
+
+class Acceleration:
+    """What `accelerate` did to a model. Printed, it is a table; `restore()` undoes it."""
+
+    def __init__(self, model: nn.Module, layers: Sequence[LayerChoice], seconds: tuple[float, float]) -> None:
+        self.model = model
+        self.layers = tuple(layers)
+        self.seconds_before, self.seconds_after = seconds
+
+    @property
+    def gain(self) -> float:
+        """Times as fast as before, on the example."""
+        return self.seconds_before / self.seconds_after if self.seconds_after > 0 else 1.0
+
+    def restore(self) -> None:
+        """The model as it was. More than once does nothing more."""
+        for module in self.model.modules():
+            if isinstance(module, AcceleratedConv2d):
+                _restore(module)
+
+    def __str__(self) -> str:
+        """A line for each kind of layer that changed, and the gain."""
+        kinds: dict[Passes, list[LayerChoice]] = {}
+        for layer in self.layers:
+            if layer.changed:
+                kinds.setdefault(layer.passes, []).append(layer)
+        lines = []
+        for passes, layers in kinds.items():
+            names = layers[0].name + (f" and {len(layers) - 1} more" if len(layers) > 1 else "")
+            torch_ms, ours_ms = 1e3 * layers[0].torch_seconds, 1e3 * layers[0].seconds
+            error = max(layer.relative_error for layer in layers)
+            lines.append(
+                f"{names:<24}  {passes.shape!s:<40}  {torch_ms:8.3f} → {ours_ms:7.3f} ms  error {error:.0e}  "
+                f"{passes.named()}"
+            )
+        lines += [note for layer in self.layers for note in layer.notes]
+        changed = sum(len(layers) for layers in kinds.values())
+        lines.append(
+            f"{changed} of {len(self.layers)} convolutions changed; the example takes "
+            f"{1e3 * self.seconds_after:.2f} ms where it took {1e3 * self.seconds_before:.2f} ms: {self.gain:.2f}×"
+        )
+        return "\n".join(lines)
+
+
+def accelerate(
+    model: nn.Module,
+    example: Tensor | tuple[Any, ...],
+    *,
+    max_rel_error: float = MAX_RELATIVE_ERROR,
+    workspace_limit: int = WORKSPACE_LIMIT,
+    verbose: bool = True,
+) -> Acceleration:
+    """Let every Conv2d of `model` take the fastest of our algorithms and torch, as measured for its shape.
+
+    `example` is what the model is called with. In training mode the two backward passes are chosen as well, and the
+    gain is that of a whole step. A candidate is taken only if its results differ from float64 by no more than
+    `max_rel_error` of the largest, for noise and (forward) for the example itself, and if it needs no more than
+    `workspace_limit` bytes. If the whole model does not get faster, it is left as it was. Prints what was chosen.
+
+    Raises WrongShape for an example that the model cannot take, and for a model that is not on the CPU.
+    """
+    arguments = example if isinstance(example, tuple) else (example,)
+    if any(p.device.type != "cpu" for p in model.parameters()):
+        raise WrongShape("accelerate: the model is not on the CPU; model.cpu() first")
+    with _Untouched(model):
+        calls = _calls(model, arguments)
+        layers = [_choose(name, module, call, max_rel_error, workspace_limit) for name, module, call in calls]
+        before, after = _compare(model, arguments, layers)
+    if before / after < NOISE:
+        _install(model, [])
+        layers = [_as_torch(layer) for layer in layers]
+        after = before
+    result = Acceleration(model, layers, (before, after))
+    if verbose:
+        print(result)
+    return result
+
+
+@dataclass(frozen=True)
+class _Call:
+    """How a layer was called: its input, and whether a gradient of it is wanted."""
+
+    x: Tensor
+    needs_data: bool
+
+
+class _Untouched:
+    """Everything that running the model may change is put back: buffers, gradients, the random state."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+
+    def __enter__(self) -> None:
+        self._buffers = [(b, b.clone()) for b in self._model.buffers()]
+        self._gradients = [(p, p.grad) for p in self._model.parameters()]
+        self._random = torch.get_rng_state()
+
+    def __exit__(self, *_: object) -> None:
+        with torch.no_grad():
+            for buffer, value in self._buffers:
+                buffer.copy_(value)
+        for parameter, gradient in self._gradients:
+            parameter.grad = gradient
+        torch.set_rng_state(self._random)
+
+
+def _calls(model: nn.Module, arguments: tuple[Any, ...]) -> list[tuple[str, nn.Conv2d, _Call]]:
+    """Every plain Conv2d that the example reaches, in order, with its first call."""
+    calls: dict[str, tuple[str, nn.Conv2d, _Call]] = {}
+    hooks = []
+    for name, module in model.named_modules():
+        if type(module) is AcceleratedConv2d:
+            _restore(module)
+        if type(module) is not nn.Conv2d or module.padding_mode != "zeros" or module.weight.dtype != torch.float32:
+            continue
+
+        def seen(module: nn.Module, inputs: tuple[Any, ...], name: str = name) -> None:
+            (x,) = inputs
+            assert isinstance(module, nn.Conv2d)
+            if x.ndim == 4 and x.dtype == torch.float32 and layout_of(x) is not None:
+                calls.setdefault(name, (name, module, _Call(x.detach(), x.requires_grad)))
+
+        hooks.append(module.register_forward_pre_hook(seen))
+    try:
+        with torch.set_grad_enabled(model.training):
+            model(*arguments)
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise WrongShape(f"accelerate: the model does not take the example: {reason}") from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return list(calls.values())
+
+
+def _choose(name: str, module: nn.Conv2d, call: _Call, max_rel_error: float, workspace_limit: int) -> LayerChoice:
+    x_layout = layout_of(call.x)
+    assert x_layout is not None
+    y_layout: Layout = "channels_last" if "channels_last" in (x_layout, layout_of(module.weight)) else "nchw"
+    shape = ConvShape.of(
+        call.x.shape, module.weight.shape,
+        stride=module.stride, padding=module.padding, dilation=module.dilation, groups=module.groups,
+    )  # fmt: skip
+    wanted: list[tuple[Pass, Layout, Layout]] = [("forward", x_layout, y_layout)]
+    if module.training and module.weight.requires_grad:
+        wanted.append(("backward_weights", x_layout, y_layout))
+    if module.training and call.needs_data:
+        wanted.append(("backward_data", y_layout, x_layout))
+    chosen: dict[Pass, str] = {}
+    notes: list[str] = []
+    before = after = largest_error = 0.0
+    for pass_, from_, to in wanted:
+        known = measured(shape, pass_, from_layout=from_, to_layout=to, with_torch=True)
+        if TORCH not in known:  # layouts that differ: torch would copy; it stays with torch
+            continue
+        seconds = {name: m.of(packed=not module.training) for name, m in known.items()}
+        for candidate in sorted(known, key=lambda c: seconds[c]):
+            m = known[candidate]
+            error = m.relative_error
+            if candidate == TORCH:
+                break
+            if m.workspace_bytes > workspace_limit:
+                notes.append(
+                    f"{name}: {candidate} needs {m.workspace_bytes:,} bytes of workspace, over the limit of "
+                    f"{workspace_limit:,}"
+                )
+                continue
+            if pass_ == "forward" and error <= max_rel_error:
+                error = max(error, _error_on_example(module, call.x, Passes(shape, from_, to, candidate)))
+            if error <= max_rel_error:
+                break
+            notes.append(f"{name}: {candidate} errs by {error:.0e}, over the limit of {max_rel_error:g}")
+        chosen[pass_] = candidate
+        largest_error = max(largest_error, error)
+        before += seconds[TORCH]
+        after += seconds[candidate]
+    passes = Passes(
+        shape, x_layout, y_layout, chosen.get("forward", TORCH),
+        chosen.get("backward_data", TORCH), chosen.get("backward_weights", TORCH),
+    )  # fmt: skip
+    return LayerChoice(name, passes, before, after, largest_error, tuple(notes))
+
+
+def _error_on_example(module: nn.Conv2d, x: Tensor, passes: Passes) -> float:
+    """Of some filters on the first image, relative to the largest result of theirs, against float64."""
+    s = passes.shape
+    count, group_in = min(SAMPLE, s.out_channels // s.groups), s.in_channels // s.groups
+    rows, columns = s.rows, s.columns
+    with torch.no_grad():
+        result = passes.compute(x, module.weight, None)[:1, :count].double()
+        padded = functional.pad(x[:1, :group_in].double(), (columns.low, columns.high, rows.low, rows.high))
+        wanted = functional.conv2d(
+            padded, module.weight[:count].double(),
+            stride=(rows.stride, columns.stride), dilation=(rows.dilation, columns.dilation),
+        )  # fmt: skip
+    largest = wanted.abs().max().item()
+    difference = (result - wanted).abs().max().item()
+    return difference / largest if largest > 0 else difference
+
+
+def _install(model: nn.Module, layers: Sequence[LayerChoice]) -> None:
+    """These choices and no others."""
+    chosen = {layer.name: layer.passes for layer in layers if layer.changed}
+    for name, module in model.named_modules():
+        if isinstance(module, AcceleratedConv2d):
+            _restore(module)
+        if name in chosen:
+            passes = chosen[name]
+            module.__class__ = AcceleratedConv2d  # which adds no parameter, and a forward of its own
+            module.__dict__["_passes"] = {(torch.Size(passes.shape.images), passes.x_layout): passes}
+            module.__dict__["_packed"] = None
+
+
+def _restore(module: AcceleratedConv2d) -> None:
+    del module.__dict__["_passes"], module.__dict__["_packed"]
+    plain: nn.Module = module
+    plain.__class__ = nn.Conv2d
+
+
+def _compare(model: nn.Module, arguments: tuple[Any, ...], layers: Sequence[LayerChoice]) -> tuple[float, float]:
+    """Seconds of the example by torch and with the choices, in turns; the choices are left installed."""
+    step = _step(model, arguments)
+    times: dict[bool, list[float]] = {False: [], True: []}
+    for turn in range(ROUNDS + 1):
+        for ours in (False, True):
+            _install(model, layers if ours else [])
+            if ours or turn == 0:
+                step()  # packs weights; not timed
+            begin = time.perf_counter()
+            step()
+            if turn > 0:
+                times[ours].append(time.perf_counter() - begin)
+    return statistics.median(times[False]), statistics.median(times[True])
+
+
+def _step(model: nn.Module, arguments: tuple[Any, ...]) -> Callable[[], None]:
+    """The model on the example, with the backward pass if it is training."""
+
+    def run() -> None:
+        with torch.set_grad_enabled(model.training):
+            result = model(*arguments)
+        if model.training:
+            tensors = [t for t in _tensors(result) if t.requires_grad]
+            torch.autograd.backward([t.sum() for t in tensors])
+
+    return run
+
+
+def _tensors(result: Any) -> list[Tensor]:
+    if isinstance(result, Tensor):
+        return [result]
+    if isinstance(result, dict):
+        result = result.values()
+    if not isinstance(result, str) and hasattr(result, "__iter__"):
+        return [t for part in result for t in _tensors(part)]
+    return []
+
+
+def _as_torch(layer: LayerChoice) -> LayerChoice:
+    """The layer left as it was."""
+    p = layer.passes
+    passes = Passes(p.shape, p.x_layout, p.y_layout, TORCH)
+    return LayerChoice(layer.name, passes, layer.torch_seconds, layer.torch_seconds, 0.0)

@@ -1,0 +1,141 @@
+"""Which algorithm: a cost model to leave out the hopeless, then a measurement, once per shape and machine.
+
+>>> from striate.conv.shape import ConvShape
+>>> vgg = ConvShape.of((1, 64, 56, 56), (64, 64, 3, 3), padding=1)
+>>> work(vgg, "winograd4") < work(vgg, "direct")
+True
+"""
+
+import math
+import os
+from functools import lru_cache
+
+import torch
+
+from striate import _native
+from striate.conv import cache
+from striate.conv.measure import TORCH, Measurement, measure, torch_can
+from striate.conv.plan import Layout, Pass, algorithms, refusal
+from striate.conv.shape import ConvShape, WrongShape
+
+__all__ = ["MAX_RELATIVE_ERROR", "best_algorithm", "measured", "possible", "work"]
+
+MAX_RELATIVE_ERROR = 1e-4
+WORKSPACE_LIMIT = 1 << 30  # bytes
+HOPELESS = 4.0  # times the work of the least: beyond what any difference in efficiency makes up for
+
+
+def work(shape: ConvShape, algorithm: str) -> float:
+    """The cost model: multiply-adds, with what transforms and lowering cost counted as multiply-adds.
+
+    A rough figure that need only tell the hopeless from the rest: Winograd's product of (m + k − 1)² for m² outputs and
+    its transforms; FFT's four real products per complex one and 2.5 n log n of each transform; im2col's writing and
+    reading of the matrix at ten multiply-adds a number.
+    """
+    batch, out_channels, height, width = shape.result
+    _, group_in, h, w = shape.filters
+    pixels, macs = batch * height * width, float(shape.macs)
+    if algorithm.startswith("winograd"):
+        m = int(algorithm.removeprefix("winograd"))
+        down, across = (1 if k == 1 else m for k in (h, w))
+        tiles = batch * math.ceil(height / down) * math.ceil(width / across)
+        components = (down + h - 1) * (across + w - 1)
+        size = m + max(h, w) - 1
+        return tiles * components * (group_in * out_channels + 2 * size * (shape.in_channels + out_channels))
+    if algorithm == "fft":
+        extent = max(shape.rows.extent, shape.columns.extent)
+        tile = 16 if extent <= 7 else 32 if extent <= 15 else 64
+        step = max(1, tile - extent + 1)
+        tiles = batch * math.ceil(height * shape.rows.stride / step) * math.ceil(width * shape.columns.stride / step)
+        transform = 2.5 * tile * tile * 2 * math.log2(tile)
+        products = tile * (tile // 2 + 1) * 4 * group_in * out_channels
+        return tiles * (products + transform * (shape.in_channels + out_channels))
+    if algorithm == "im2col":
+        return macs + 10.0 * pixels * shape.in_channels * h * w
+    if algorithm == "reference":
+        return 200.0 * macs
+    return macs
+
+
+def possible(shape: ConvShape, pass_: Pass, from_layout: Layout, to_layout: Layout) -> list[str]:
+    """The algorithms that can do it and are not hopeless by the cost model, the most promising first.
+
+    The reference is there only if nothing else is.
+    """
+    able = {
+        name: work(shape, name)
+        for name in algorithms()
+        if name != "reference" and not refusal(name, pass_, shape, from_layout, to_layout)
+    }
+    if not able:
+        return ["reference"]
+    least = min(able.values())
+    return sorted((name for name, cost in able.items() if cost <= HOPELESS * max(least, 1.0)), key=lambda n: able[n])
+
+
+def measured(
+    shape: ConvShape,
+    pass_: Pass,
+    *,
+    from_layout: Layout = "nchw",
+    to_layout: Layout = "nchw",
+    threads: int | None = None,
+    with_torch: bool = False,
+) -> dict[str, Measurement]:
+    """What every candidate takes, from the cache or measured now."""
+    threads = threads or torch.get_num_threads()
+    candidates = possible(shape, pass_, from_layout, to_layout)
+    if with_torch and torch_can(shape, from_layout, to_layout):
+        candidates.append(TORCH)
+    key = " ".join(map(str, [pass_, *shape.numbers, from_layout, to_layout]))
+    known = cache.load(key, threads)
+    missing = [name for name in candidates if name not in known]
+    if missing:
+        # all of them again, in turns: times of different days do not compare
+        known = measure(shape, pass_, candidates, from_layout=from_layout, to_layout=to_layout, threads=threads)
+        cache.store(key, threads, known)
+    return {name: known[name] for name in candidates}
+
+
+@lru_cache(maxsize=4096)
+def best_algorithm(
+    shape: ConvShape,
+    pass_: Pass = "forward",
+    *,
+    from_layout: Layout = "nchw",
+    to_layout: Layout = "nchw",
+    threads: int | None = None,
+    max_rel_error: float = MAX_RELATIVE_ERROR,
+    workspace_limit: int = WORKSPACE_LIMIT,
+    with_torch: bool = False,
+    packed: bool = False,
+) -> str:
+    """The fastest candidate within the limits of error and workspace, with weights packed before or in the run.
+
+    Where measuring is switched off (STRIATE_CONV_MEASURE=0): torch if it is a candidate, else the cost model's first.
+    Where nothing is within the limits, the candidate that needs the least workspace.
+    """
+    if shape.macs == 0:
+        return "reference"
+    if os.environ.get("STRIATE_CONV_MEASURE") == "0":
+        return (
+            TORCH
+            if with_torch and torch_can(shape, from_layout, to_layout)
+            else possible(shape, pass_, from_layout, to_layout)[0]
+        )
+    known = measured(shape, pass_, from_layout=from_layout, to_layout=to_layout, threads=threads, with_torch=with_torch)
+    within = {
+        name: m
+        for name, m in known.items()
+        if m.relative_error <= max_rel_error and m.workspace_bytes <= workspace_limit
+    }
+    if not within:
+        return min(known, key=lambda name: known[name].workspace_bytes)
+    return min(within, key=lambda name: within[name].of(packed=packed))
+
+
+def error_bound(shape: ConvShape, pass_: Pass, algorithm: str) -> float:
+    """The algorithm's bound on the error of a result, in units of 2⁻²⁴ · the largest Σ|a||b|."""
+    if algorithm not in algorithms():
+        raise WrongShape(f"torch states no error bound; algorithms do: {', '.join(algorithms())}")
+    return _native.conv_error_bound(algorithm, pass_, shape.numbers)

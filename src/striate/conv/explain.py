@@ -1,0 +1,92 @@
+"""`explain(shape)`: every algorithm for one convolution, its cost, time, error and workspace, and the choice."""
+
+from dataclasses import dataclass
+
+import torch
+
+from striate.conv.choose import MAX_RELATIVE_ERROR, error_bound, measured, work
+from striate.conv.measure import TORCH
+from striate.conv.plan import Layout, Pass, algorithms, refusal
+from striate.conv.shape import ConvShape
+
+__all__ = ["Explanation", "Row", "explain"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One algorithm; times and errors are None where it was not measured, and `note` says why."""
+
+    algorithm: str
+    relative_work: float | None  # by the cost model, of the direct sum's
+    seconds: float | None
+    gflops: float | None  # effective: operations of the direct sum / time
+    relative_error: float | None
+    error_bound: float | None  # in units of 2^-24 times the largest sum of |x||w|
+    workspace_bytes: int | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The table for one pass of one shape; printed, it is a table."""
+
+    shape: ConvShape
+    pass_: Pass
+    rows: tuple[Row, ...]
+    chosen: str
+
+    def __str__(self) -> str:
+        head = f"{self.shape}, {self.pass_}, {torch.get_num_threads()} threads; chosen: {self.chosen}"
+        lines = [
+            head,
+            f"{'algorithm':<14}{'work':>7}{'ms':>10}{'GFLOP/s':>9}{'error':>10}{'bound':>10}{'workspace':>12}",
+        ]
+        for row in self.rows:
+            cells = [
+                f"{row.algorithm:<14}",
+                f"{row.relative_work:7.2f}" if row.relative_work is not None else " " * 7,
+                f"{1e3 * row.seconds:10.3f}" if row.seconds is not None else " " * 10,
+                f"{row.gflops:9.0f}" if row.gflops is not None else " " * 9,
+                f"{row.relative_error:10.1e}" if row.relative_error is not None else " " * 10,
+                f"{row.error_bound:10.3g}" if row.error_bound is not None else " " * 10,
+                f"{row.workspace_bytes / 1e6:9.1f} MB" if row.workspace_bytes is not None else " " * 12,
+            ]
+            lines.append("".join(cells).rstrip() + (f"  {row.note}" if row.note else ""))
+        return "\n".join(lines)
+
+
+def explain(
+    shape: ConvShape,
+    pass_: Pass = "forward",
+    *,
+    layout: Layout = "nchw",
+    threads: int | None = None,
+    max_rel_error: float = MAX_RELATIVE_ERROR,
+) -> Explanation:
+    """Measure what can compute `shape` (once; then it is remembered) and say why the rest cannot, or need not try."""
+    known = measured(shape, pass_, from_layout=layout, to_layout=layout, threads=threads, with_torch=True)
+    rows = []
+    for name in (*algorithms(), TORCH):
+        why = "" if name == TORCH else refusal(name, pass_, shape, layout, layout)
+        m = known.get(name)
+        note = why
+        if m is None and not why:
+            note = "the oracle; not measured" if name == "reference" else "not tried: too much work by the cost model"
+            note = "no such operator: padding that differs between the sides" if name == TORCH else note
+        elif m is not None and m.relative_error > max_rel_error:
+            note = f"beyond the error limit of {max_rel_error:g}"
+        rows.append(
+            Row(
+                algorithm=name,
+                relative_work=None if name == TORCH or why else work(shape, name) / max(shape.macs, 1),
+                seconds=None if m is None else m.seconds,
+                gflops=None if m is None else 2e-9 * shape.macs / m.seconds,
+                relative_error=None if m is None else m.relative_error,
+                error_bound=None if name == TORCH or why else error_bound(shape, pass_, name),
+                workspace_bytes=None if m is None or name == TORCH else m.workspace_bytes,
+                note=note,
+            )
+        )
+    within = {name: m for name, m in known.items() if m.relative_error <= max_rel_error}
+    chosen = min(within or known, key=lambda name: known[name].seconds)
+    return Explanation(shape, pass_, tuple(rows), chosen)

@@ -1,0 +1,219 @@
+"""How long one algorithm takes for one pass of one shape, and how far its result is from float64.
+
+Candidates are timed in turns, so that a machine that changes its speed does so for all of them, and the smallest time
+counts: what else the machine did can only have added to the others. `torch` is a candidate like any other.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from striate.conv.plan import Layout, Pass, from_blocked, plan, to_blocked
+from striate.conv.shape import ConvShape
+
+__all__ = ["SAMPLE", "TORCH", "Measurement", "measure", "torch_can", "torch_derivative"]
+
+TORCH = "torch"
+ROUNDS = 5
+SECONDS = 0.25  # that a candidate may take beyond its first three rounds
+SAMPLE = 4  # filters whose results are checked against float64
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One candidate: seconds a run, its relative error, and the bytes it needs.
+
+    `seconds` are with weights packed in the run, as in training; `packed_seconds` with weights packed before, as in a
+    net that only answers. The error is the largest difference from float64 over a sample of the result, divided by the
+    largest result, for normally distributed images and weights.
+    """
+
+    seconds: float
+    packed_seconds: float
+    relative_error: float
+    workspace_bytes: int
+
+    def of(self, *, packed: bool) -> float:
+        """Seconds of a run with weights packed before it, or in it."""
+        return self.packed_seconds if packed else self.seconds
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """What is timed of one candidate."""
+
+    whole: Callable[[], Tensor]
+    packed: Callable[[], Tensor] | None  # None: as `whole`
+    workspace_bytes: int
+
+
+class _Inputs:
+    """The tensors of one pass, and its result in float64 for some of the filters."""
+
+    def __init__(self, shape: ConvShape, pass_: Pass, from_layout: Layout, to_layout: Layout) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.shape, self.pass_ = shape, pass_
+        self.from_layout, self.to_layout = from_layout, to_layout
+        self.x = torch.randn(shape.images, generator=generator)
+        self.weight = torch.randn(shape.filters, generator=generator)
+        self.gradient = torch.randn(shape.result, generator=generator)
+        first = self.gradient if pass_ == "backward_data" else self.x
+        self.first = _lying(first, from_layout)
+        self.second = _lying(self.gradient, to_layout) if pass_ == "backward_weights" else self.weight
+
+    def error(self, result: Tensor) -> float:
+        """The largest error of a sample of `result` (NCHW), relative to the sample's largest value."""
+        s, padding = self.shape, self._padding()
+        count = min(SAMPLE, s.out_channels // s.groups)
+        channels = min(SAMPLE, s.in_channels // s.groups)
+        group_in, group_out = s.in_channels // s.groups, s.out_channels // s.groups
+        if self.pass_ == "forward":
+            padded = functional.pad(self.x[:1, :group_in].double(), padding)
+            wanted = functional.conv2d(padded, self.weight[:count].double(), **self._strides())
+            given = result[:1, :count]
+        elif self.pass_ == "backward_data":
+            left, _, top, _ = padding
+            padded = functional.pad(self.x[:1, :channels].double(), padding)
+            weight = self.weight[:group_out, :channels].double()
+            wide = self._derivative(self.gradient[:1, :group_out].double(), padded, weight, data=True)
+            wanted = wide[:, :, top : top + s.height, left : left + s.width]
+            given = result[:1, :channels]
+        else:
+            padded = functional.pad(self.x[:, :channels].double(), padding)
+            weight = self.weight[:count, :channels].double()
+            wanted = self._derivative(self.gradient[:, :count].double(), padded, weight, data=False)
+            given = result[:count, :channels]
+        largest = wanted.abs().max().item() if wanted.numel() else 0.0
+        difference = (given.double() - wanted).abs().max().item() if wanted.numel() else 0.0
+        return difference / largest if largest > 0 else difference
+
+    def _padding(self) -> tuple[int, int, int, int]:
+        rows, columns = self.shape.rows, self.shape.columns
+        return (columns.low, columns.high, rows.low, rows.high)
+
+    def _strides(self) -> dict[str, Any]:
+        rows, columns = self.shape.rows, self.shape.columns
+        return {"stride": (rows.stride, columns.stride), "dilation": (rows.dilation, columns.dilation)}
+
+    def _derivative(self, gradient: Tensor, padded: Tensor, weight: Tensor, *, data: bool) -> Tensor:
+        return torch_derivative(gradient, padded, weight, padding=(0, 0), groups=1, data=data, **self._strides())
+
+    def runs(self, algorithm: str, threads: int) -> _Runs:
+        """Calls that compute the pass, and the bytes they need (0 for torch, which does not say)."""
+        if algorithm == TORCH:
+            return _Runs(self._torch, None, 0)
+        prepared = plan(
+            self.shape,
+            algorithm,
+            self.pass_,
+            from_layout=self.from_layout,
+            to_layout=self.to_layout,
+            threads=threads,
+        )
+        if self.pass_ == "backward_weights":
+            return _Runs(lambda: prepared.gradient(self.first, self.second), None, prepared.workspace_bytes)
+        bytes_needed = prepared.workspace_bytes + prepared.packed_bytes
+        packed = prepared.pack(self.second)
+        return _Runs(
+            lambda: prepared.run(self.first, self.second),
+            lambda: prepared.run(self.first, packed),
+            bytes_needed,
+        )
+
+    def _torch(self) -> Tensor:
+        s = self.shape
+        strides = self._strides()
+        padding = (s.rows.low, s.columns.low)
+        if self.pass_ == "forward":
+            return functional.conv2d(self.first, self.weight, None, padding=padding, groups=s.groups, **strides)
+        data = self.pass_ == "backward_data"
+        x, gradient = (self.x_like, self.first) if data else (self.first, self.second)
+        return torch_derivative(gradient, x, self.weight, padding=padding, groups=s.groups, data=data, **strides)
+
+    @property
+    def x_like(self) -> Tensor:
+        """x as torch wants it beside the gradient: only its size and layout matter."""
+        return _lying(self.x, self.to_layout)
+
+    def planar(self, result: Tensor) -> Tensor:
+        """A result as [N, C, H, W]."""
+        if result.ndim != 5:
+            return result
+        return from_blocked(result, (self.shape.result if self.pass_ == "forward" else self.shape.images)[1])
+
+
+def _lying(x: Tensor, layout: Layout) -> Tensor:
+    if layout == "blocked":
+        return to_blocked(x)
+    return x.contiguous(memory_format=torch.channels_last if layout == "channels_last" else torch.contiguous_format)
+
+
+def torch_derivative(
+    gradient: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    *,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    groups: int,
+    data: bool,
+) -> Tensor:
+    """torch's own derivative of a convolution: with respect to x (`data`), or to the weights."""
+    results = torch.ops.aten.convolution_backward(
+        gradient, x, weight, None, stride, padding, dilation, False, [0, 0], groups, [data, not data, False]
+    )
+    result: Tensor = results[0 if data else 1]
+    return result
+
+
+def torch_can(shape: ConvShape, from_layout: Layout, to_layout: Layout) -> bool:
+    """Whether torch has this as one operator: the same padding on both sides, and one of its own layouts."""
+    same_sides = (shape.rows.low, shape.columns.low) == (shape.rows.high, shape.columns.high)
+    return same_sides and from_layout == to_layout != "blocked"
+
+
+def measure(
+    shape: ConvShape,
+    pass_: Pass,
+    candidates: Sequence[str],
+    *,
+    from_layout: Layout = "nchw",
+    to_layout: Layout = "nchw",
+    threads: int | None = None,
+    rounds: int = ROUNDS,
+) -> dict[str, Measurement]:
+    """Time every candidate in turns and check it; `candidates` are names of algorithms, or "torch"."""
+    threads = threads or torch.get_num_threads()
+    with torch.no_grad():
+        return _measure(_Inputs(shape, pass_, from_layout, to_layout), candidates, threads, rounds)
+
+
+def _measure(inputs: _Inputs, candidates: Sequence[str], threads: int, rounds: int) -> dict[str, Measurement]:
+    runs = {name: inputs.runs(name, threads) for name in candidates}
+    # the first run of each is not timed
+    errors = {name: inputs.error(inputs.planar(run.whole())) for name, run in runs.items()}
+    calls = {(name, False): run.whole for name, run in runs.items()}
+    calls |= {(name, True): run.packed for name, run in runs.items() if run.packed is not None}
+    times: dict[tuple[str, bool], list[float]] = {call: [] for call in calls}
+    for turn in range(rounds):
+        for call, run in calls.items():
+            if turn >= 3 and sum(times[call]) > SECONDS:
+                continue
+            begin = time.perf_counter()
+            run()
+            times[call].append(time.perf_counter() - begin)
+    return {
+        name: Measurement(
+            min(times[name, False]),
+            min(times.get((name, True), times[name, False])),
+            errors[name],
+            runs[name].workspace_bytes,
+        )
+        for name in candidates
+    }

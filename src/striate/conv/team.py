@@ -1,0 +1,31 @@
+"""One set of threads for PyTorch and for our kernels.
+
+torch computes on the threads of its OpenMP library, which stay awake for a while after each operator. Threads of our
+own beside them would fight for the same cores; so where that library is GNU's (as in torch's wheels for Linux), our
+kernels run on its team. Elsewhere they run on the core's own pool (native/threads), which sleeps when idle.
+"""
+
+import ctypes
+from functools import cache
+from pathlib import Path
+
+from striate import _native
+
+__all__ = ["join_torch"]
+
+
+@cache
+def join_torch() -> bool:
+    """Run the core's convolutions on torch's own threads, if they can be found; whether they were."""
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        return False
+    libraries = {line.split(maxsplit=5)[-1] for line in maps.read_text().splitlines() if "libgomp" in line}
+    for library in sorted(libraries):
+        try:
+            runner = ctypes.CDLL(library).GOMP_parallel
+        except (OSError, AttributeError):
+            continue
+        _native.use_openmp(ctypes.cast(runner, ctypes.c_void_p).value or 0)
+        return True
+    return False

@@ -1,0 +1,186 @@
+"""`accelerate` on whole models: same answers, same state, and back."""
+
+import copy
+import importlib
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from striate.conv import WrongShape, accelerate, refusal
+from striate.conv.accelerate import AcceleratedConv2d
+from striate.conv.measure import Measurement
+
+module = importlib.import_module("striate.conv.accelerate")  # whose name the function has taken
+
+
+@pytest.fixture
+def ours_is_fastest(monkeypatch):
+    """Measurements as if our Winograd were always faster than torch, so that tests do not depend on the machine."""
+
+    def measured(shape, pass_, **settings):
+        known = {"torch": Measurement(1.0, 1.0, 1e-7, 0), "winograd4": Measurement(0.5, 0.5, 1e-6, 1000)}
+        return {name: m for name, m in known.items() if name == "torch" or not refusal(name, pass_, shape)}
+
+    monkeypatch.setattr(module, "measured", measured)
+    monkeypatch.setattr(module, "NOISE", 0.0)
+    return monkeypatch
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.second = nn.Conv2d(8, 16, 3, padding=1)
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.head(self.second(self.norm(self.first(x)).relu()).mean((2, 3)))
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return Net()
+
+
+@pytest.fixture
+def images():
+    return torch.randn(4, 3, 12, 12, generator=torch.Generator().manual_seed(1))
+
+
+def step(net, x):
+    net.zero_grad()
+    y = net(x)
+    y.square().sum().backward()
+    return y.detach(), [p.grad.clone() for p in net.parameters()]
+
+
+def test_answers_gradients_and_state_stay_what_they_are(net, images, ours_is_fastest):
+    state = {k: v.clone() for k, v in net.state_dict().items()}
+    y, gradients = step(copy.deepcopy(net), images)
+    random = torch.get_rng_state()
+    result = accelerate(net, images, verbose=False)
+    assert [type(m) for m in (net.first, net.second)] == [AcceleratedConv2d] * 2
+    assert torch.equal(torch.get_rng_state(), random)
+    assert net.first.weight.grad is None
+    assert all(torch.equal(v, state[k]) for k, v in net.state_dict().items())  # batch norm's statistics too
+    assert list(net.state_dict()) == list(state)
+    assert [layer.passes.names for layer in result.layers] == [
+        ("winograd4", "torch", "winograd4"),  # nobody wants the gradient of the images
+        ("winograd4", "winograd4", "winograd4"),
+    ]
+    mine, mine_gradients = step(net, images)
+    torch.testing.assert_close(mine, y, rtol=1e-4, atol=1e-4)
+    for a, b in zip(mine_gradients, gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+    result.restore()
+    assert type(net.first) is nn.Conv2d
+    assert torch.equal(step(net, images)[0], step(net, images)[0])
+    result.restore()  # once more does nothing
+
+
+def test_weights_that_change_are_packed_anew(net, images, ours_is_fastest):
+    net.eval()
+    accelerate(net, images, verbose=False)
+    with torch.no_grad():
+        before = net(images)
+        net.second.weight.mul_(2)
+        doubled = net(images)
+    plain = copy.deepcopy(net)
+    for module in (plain.first, plain.second):
+        module.__class__ = nn.Conv2d
+    torch.testing.assert_close(doubled, plain(images), rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(before, doubled)
+
+
+def test_other_shapes_and_dtypes_go_torchs_way(net, images, ours_is_fastest):
+    net.eval()
+    plain = copy.deepcopy(net)
+    accelerate(net, images, verbose=False)
+    small = images[:1, :, :7, :9]
+    assert torch.equal(net(small), plain(small))
+    assert torch.equal(net.double()(images.double()), plain.double()(images.double()))
+
+
+def test_copies_and_pickles_work_on_their_own(net, images, ours_is_fastest):
+    net.eval()
+    accelerate(net, images, verbose=False)
+    y = net(images)
+    for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        with torch.no_grad():
+            assert torch.equal(other(images), y)
+            other.second.weight.zero_()
+            assert torch.equal(net(images), y)
+
+
+def test_channels_last(net, images, ours_is_fastest):
+    net = net.eval().to(memory_format=torch.channels_last)
+    images = images.contiguous(memory_format=torch.channels_last)
+    y = net(images)
+    accelerate(net, images, verbose=False)
+    torch.testing.assert_close(net(images), y, rtol=1e-4, atol=1e-4)
+    assert net.second(net.first(images)).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_second_derivative(net, images, ours_is_fastest):
+    def penalty(net):
+        x = images.clone().requires_grad_()
+        (dx,) = torch.autograd.grad(net(x).square().sum(), x, create_graph=True)
+        return torch.autograd.grad(dx.square().sum(), net.second.weight)[0]
+
+    wanted = penalty(net)
+    accelerate(net, images.clone().requires_grad_(), verbose=False)
+    torch.testing.assert_close(penalty(net), wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_it_compiles_without_breaks(net, images, ours_is_fastest):
+    net.eval()
+    accelerate(net, images, verbose=False)
+    compiled = torch.compile(net, fullgraph=True, backend="aot_eager")
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(images), net(images), rtol=1e-4, atol=1e-4)
+
+
+def test_an_error_over_the_limit_keeps_torch(net, images, ours_is_fastest):
+    result = accelerate(net, images, max_rel_error=1e-7, verbose=False)
+    assert not any(layer.changed for layer in result.layers)
+    assert type(net.first) is nn.Conv2d
+
+
+def test_a_workspace_over_the_limit_keeps_torch_and_says_so(net, images, ours_is_fastest, capsys):
+    result = accelerate(net, images, workspace_limit=999)
+    assert not any(layer.changed for layer in result.layers)
+    assert "first: winograd4 needs 1,000 bytes of workspace, over the limit of 999" in capsys.readouterr().out
+
+
+def test_a_model_that_gets_slower_is_left_as_it_was(net, images, ours_is_fastest):
+    ours_is_fastest.setattr(module, "NOISE", 1e9)
+    result = accelerate(net, images, verbose=False)
+    assert type(net.first) is nn.Conv2d
+    assert result.gain == 1.0
+
+
+def test_it_prints_what_it_chose(net, images, ours_is_fastest, capsys):
+    result = accelerate(net.eval(), images)
+    printed = capsys.readouterr().out
+    assert printed == f"{result}\n"
+    assert "first " in printed
+    assert "winograd4" in printed
+    assert "2 of 2 convolutions changed; the example takes" in printed
+
+
+def test_an_example_that_does_not_fit_is_one_line(net):
+    with pytest.raises(WrongShape, match="accelerate: the model does not take the example: "):
+        accelerate(net, torch.zeros(1, 5, 8, 8))
+
+
+def test_the_measured_choice_of_a_real_model(images):
+    """Nothing made up: whatever this machine measures, the answers hold."""
+    torch.manual_seed(0)
+    net = Net().eval()
+    y = net(images)
+    accelerate(net, images, verbose=False)
+    torch.testing.assert_close(net(images), y, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,132 @@
+"""The choice of an algorithm: the cost model, the measurement, the cache, the limits, the explanation."""
+
+import json
+
+import pytest
+import torch
+
+from striate.conv import ConvShape, WrongShape, best_algorithm, cache, choose, explain, refusal
+from striate.conv.measure import Measurement, measure
+
+VGG = ConvShape.of((1, 16, 24, 24), (16, 16, 3, 3), padding=1)
+
+
+@pytest.mark.parametrize("pass_", ["forward", "backward_data", "backward_weights"])
+def test_what_is_measured_is_near_float64(pass_):
+    candidates = [*choose.possible(VGG, pass_, "nchw", "nchw"), "torch"]
+    for name, m in measure(VGG, pass_, candidates, rounds=2).items():
+        assert 0 < m.relative_error < 1e-4, name
+        assert m.seconds > 0
+        assert m.packed_seconds > 0
+
+
+def test_a_wrong_result_shows_in_the_measured_error(monkeypatch):
+    from striate.conv.plan import Plan
+
+    right = Plan.run
+    monkeypatch.setattr(Plan, "run", lambda self, *a, **k: right(self, *a, **k) * 1.01)
+    assert measure(VGG, "forward", ["winograd2"], rounds=1)["winograd2"].relative_error > 5e-3
+
+
+def test_the_cost_model_knows_winograd_and_the_direct_sum():
+    """2.25, 4 and 5.06 times fewer products (Lavin and Gray 2015), before transforms."""
+    large = ConvShape.of((1, 512, 48, 48), (512, 512, 3, 3), padding=1)
+    for m, fewer in ((2, 2.25), (4, 4.0), (6, 5.0625)):
+        assert large.macs / choose.work(large, f"winograd{m}") == pytest.approx(fewer, rel=0.1)
+
+
+def test_limits(monkeypatch):
+    known = {
+        "winograd6": Measurement(1.0, 1.0, 1e-3, 10),
+        "winograd4": Measurement(2.0, 2.0, 1e-6, 10_000),
+        "winograd2": Measurement(3.0, 0.5, 1e-7, 100),
+    }
+    monkeypatch.setattr(choose, "measured", lambda *_, **__: known)
+    best_algorithm.cache_clear()
+    assert best_algorithm(VGG) == "winograd4"
+    assert best_algorithm(VGG, packed=True) == "winograd2"
+    assert best_algorithm(VGG, max_rel_error=1.0) == "winograd6"
+    assert best_algorithm(VGG, workspace_limit=1000) == "winograd2"
+    assert best_algorithm(VGG, workspace_limit=1) == "winograd6"  # nothing fits: what needs least
+    best_algorithm.cache_clear()
+
+
+def test_measured_once_and_kept_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setenv("STRIATE_CONV_CACHE", str(tmp_path / "conv"))
+    cache._known.cache_clear()
+    times = []
+    monkeypatch.setattr(
+        choose, "measure", lambda *a, **k: times.append(1) or {n: Measurement(1.0, 1.0, 1e-6, 0) for n in a[2]}
+    )
+    choose.measured(VGG, "forward", threads=1)
+    choose.measured(VGG, "forward", threads=1)
+    assert len(times) == 1
+    cache._known.cache_clear()  # as a new process
+    choose.measured(VGG, "forward", threads=1)
+    assert len(times) == 1
+    choose.measured(VGG, "forward", threads=2)  # another number of threads is another machine
+    assert len(times) == 2
+    (path, _) = sorted((tmp_path / "conv").iterdir())
+    assert json.loads(path.read_text())
+
+
+def test_a_damaged_cache_counts_as_empty(tmp_path, monkeypatch):
+    monkeypatch.setenv("STRIATE_CONV_CACHE", str(tmp_path))
+    cache._known.cache_clear()
+    known = {"winograd2": Measurement(1.0, 1.0, 1e-6, 0)}
+    cache.store("key", 1, known)
+    (path,) = tmp_path.iterdir()
+    for damage in ("", "[1]", '{"key": {"winograd2": {"seconds": 1}}}', path.read_text()[:-9]):
+        path.write_text(damage)
+        cache._known.cache_clear()
+        assert cache.load("key", 1) == {}
+    cache.store("key", 1, known)
+    cache._known.cache_clear()
+    assert cache.load("key", 1) == known
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("STRIATE_CONV_CACHE", str(tmp_path / "file"))
+    cache._known.cache_clear()
+    cache.store("key", 1, {"winograd2": Measurement(1.0, 1.0, 1e-6, 0)})
+    assert cache.load("key", 1)
+
+
+def test_without_measuring_the_cost_model_decides(monkeypatch):
+    monkeypatch.setenv("STRIATE_CONV_MEASURE", "0")
+    best_algorithm.cache_clear()
+    assert best_algorithm(VGG) == choose.possible(VGG, "forward", "nchw", "nchw")[0]
+    assert best_algorithm(VGG, with_torch=True) == "torch"
+    best_algorithm.cache_clear()
+
+
+def test_the_explanation_is_a_table_with_reasons():
+    explanation = explain(ConvShape.of((1, 8, 16, 16), (8, 8, 3, 3), stride=2, padding=1))
+    text = str(explanation)
+    assert "8→8, 3×3/2 @ 16×16, N=1, forward" in text
+    assert "winograd4" in text
+    assert "takes stride 1, not 2" in text
+    assert explanation.chosen in {row.algorithm for row in explanation.rows}
+    by_name = {row.algorithm: row for row in explanation.rows}
+    assert by_name["torch"].seconds is not None
+    assert by_name["winograd4"].seconds is None
+
+
+def test_names_that_do_not_exist():
+    with pytest.raises(WrongShape, match="unknown algorithm 'winogard'; did you mean 'winograd"):
+        refusal("winogard", "forward", VGG)
+    with pytest.raises(WrongShape, match="torch states no error bound; algorithms do: reference"):
+        choose.error_bound(VGG, "forward", "torch")
+
+
+def test_tiny_shapes_and_no_images_need_no_measurement(monkeypatch):
+    monkeypatch.setattr(choose, "measured", lambda *_, **__: pytest.fail("measured"))
+    assert best_algorithm(ConvShape.of((0, 3, 8, 8), (4, 3, 3, 3))) == "reference"
+
+
+def test_torch_threads_are_joined_where_they_can_be():
+    from striate.conv.team import join_torch
+
+    assert isinstance(join_torch(), bool)
+    assert torch.get_num_threads() >= 1
