@@ -30,7 +30,8 @@ def row(batch: int = 1, **entries: Entry) -> Row:
 def machine(**changes: Any) -> Machine:
     facts: dict[str, Any] = {
         "cpu": "A CPU", "cores": 2, "isa": "avx2", "threads": 2, "peak_flops": 1e3, "memory_kept": True,
-        "load_average": 0.1, "system": "Linux", "python": "3.11", "commit": "abc", "date": "2026-01-01", "versions": {},
+        "others": 0.0, "system": "Linux", "python": "3.11", "commit": "abc", "date": "2026-01-01",
+        "versions": {}, "environment": {},
     }  # fmt: skip
     return Machine(**{**facts, **changes})
 

@@ -6,12 +6,13 @@ One colour is one subject. Of dots, the first subject is filled and lies on top 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from striate.look.bubbles import COLOURS
+from striate.look import bubbles
 from striate.train.report.axes import Axis, fit_axis
 from striate.train.report.svg import escape, frame, label, number
 
-__all__ = ["Dots", "Line", "dot_chart", "line_chart", "whole_document"]
+__all__ = ["COLOURS", "Dots", "Line", "dot_chart", "line_chart", "whole_document"]
 
+COLOURS = (*bubbles.COLOURS[:4], *bubbles.COLOURS[5:])  # without the brown, which on a small ring is the orange
 WIDTH = 760
 LEFT, RIGHT, TOP, BOTTOM = 62, 24, 56, 50
 HEIGHT = 430

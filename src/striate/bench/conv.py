@@ -16,6 +16,7 @@ from striate.bench.problem import PASSES, Pass, Precision, Problem
 from striate.bench.quiet import quiet
 from striate.bench.subject import CannotDo, Subject
 from striate.bench.timing import Spread, interleave, ratio, spread
+from striate.conv.plan import Layout
 from striate.doctor import examine
 
 __all__ = ["OURS", "TOLERANCE", "Entry", "Row", "Summary", "measure", "steps", "summaries", "totals"]
@@ -91,7 +92,7 @@ def measure(
     which: Pass = "forward",
     precision: Precision = "fp32",
     algorithm: str = "auto",
-    layouts: Sequence[str] = LAYOUTS,
+    layouts: Sequence[Layout] = LAYOUTS,
 ) -> Iterator[Row]:
     """The rows, each as soon as it is measured."""
     for batch in batches:

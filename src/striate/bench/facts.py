@@ -1,7 +1,6 @@
 """What a figure needs beside it: the machine, what it could do at best, and what was installed on it that day."""
 
 import dataclasses
-import os
 import platform
 import subprocess
 import time
@@ -18,7 +17,7 @@ from striate.bench.peers import Peer
 from striate.bench.timing import interleave
 from striate.doctor import examine
 
-__all__ = ["Machine", "copy_bandwidth", "machine", "peak_flops"]
+__all__ = ["Machine", "copy_bandwidth", "machine", "others", "peak_flops"]
 
 COPIED_NBYTES = 2**28  # 256 MiB and as much again: beyond any cache of a desktop, and what a server's core sees of its
 ROUNDS = 7
@@ -34,12 +33,13 @@ class Machine:
     threads: int
     peak_flops: float  # float32 operations a second of a loop of multiply-adds on `threads` threads
     memory_kept: bool  # freed memory stays in the process, for all libraries alike
-    load_average: float
+    others: float | None  # share of the cores that other programs took in the moment before
     system: str
     python: str
     commit: str
     date: str
     versions: dict[str, str]
+    environment: dict[str, str]  # what was set that changes kernels or threads
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -68,14 +68,34 @@ def machine(threads: int, peers: Sequence[Peer] = ()) -> Machine:
         threads=threads,
         peak_flops=peak_flops(threads),
         memory_kept=kept,
-        load_average=round(os.getloadavg()[0], 1),
+        others=others(),
         system=facts.system,
         python=platform.python_version(),
         commit=_commit(),
         date=time.strftime("%Y-%m-%d"),
         versions={"striate": striate.__version__, "numpy": np.__version__, "torch": torch.__version__}
         | {peer.package: peer.version for peer in peers},
+        environment=facts.environment,
     )
+
+
+def others(seconds: float = 0.5) -> float | None:
+    """The share of all cores that other programs use while this one sleeps; None where the system does not say."""
+    before = _busy()
+    time.sleep(seconds)
+    after = _busy()
+    if before is None or after is None or after[1] == before[1]:
+        return None
+    return round((after[0] - before[0]) / (after[1] - before[1]), 2)
+
+
+def _busy() -> tuple[int, int] | None:
+    """Ticks of all cores that were not idle, and all ticks (proc_stat(5): idle and iowait are the fourth and fifth)."""
+    try:
+        ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    except (OSError, ValueError):
+        return None
+    return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
 
 
 def peak_flops(threads: int, seconds: float = 0.2) -> float:

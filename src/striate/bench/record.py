@@ -11,8 +11,9 @@ from striate.bench.im2col import Need
 from striate.bench.nets import NetRow
 from striate.bench.peers import Peer
 from striate.bench.roofline import Point
+from striate.bench.strassen import SizeRow, crossover
 
-__all__ = ["conv_picture", "conv_record", "im2col_record", "nets_record", "roofline_points"]
+__all__ = ["conv_picture", "conv_record", "im2col_record", "nets_record", "roofline_points", "strassen_record"]
 
 
 def conv_record(
@@ -87,6 +88,13 @@ def nets_record(machine: Machine, rows: Sequence[NetRow], settings: dict[str, An
         for row in rows
     ]
     return {"machine": machine.as_dict(), "settings": settings, "rows": found}
+
+
+def strassen_record(machine: Machine, rows: Sequence[SizeRow], settings: dict[str, Any]) -> dict[str, Any]:
+    """Everything of `striate bench strassen`."""
+    crossovers = {str(level): crossover(rows, level) for level in range(1, settings["levels"] + 1)}
+    found = [dataclasses.asdict(row) for row in rows]
+    return {"machine": machine.as_dict(), "settings": settings, "rows": found, "crossover": crossovers}
 
 
 def roofline_points(rows: Sequence[Row], peer: str) -> list[Point]:

@@ -8,8 +8,7 @@ measured copy bandwidth. An algorithm that saves multiplications may stand above
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from striate.bench.charts import LEFT, STYLE, WIDTH, whole_document
-from striate.look.bubbles import COLOURS
+from striate.bench.charts import COLOURS, LEFT, STYLE, WIDTH, whole_document
 from striate.train.report.axes import Axis, fit_axis
 from striate.train.report.svg import escape, label, number
 
@@ -17,7 +16,9 @@ __all__ = ["Point", "picture", "roof"]
 
 HEIGHT, RIGHT, TOP, BOTTOM = 520, 24, 60, 52
 MARGIN = 1.6  # room around the points, as a factor
+RADIUS = 4.5
 LINE, LETTER = 12, 6.2  # px of a line and of a letter of 11 px
+_Box = tuple[float, float, float, float]  # left, top, right, bottom in px
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +52,11 @@ def picture(title: str, points: Sequence[Point], *, peak: float, bandwidth: floa
     y = fit_axis([min(giga) / MARGIN, max(giga) * MARGIN], HEIGHT - BOTTOM, TOP, log=True)
     kinds = list(dict.fromkeys(point.kind for point in points))
     body = [STYLE, _legend(kinds, peer), *_grid(x, y), _roof(x, y, peak, bandwidth)]
-    placed: list[tuple[float, float]] = []
+    for point in points:
+        body.append(_marks(point, COLOURS[kinds.index(point.kind) % len(COLOURS)], x, y))
+    taken = [_around(*_place(point, x, y)) for point in points]
     for point in sorted(points, key=lambda point: -point.rate):
-        body.append(_marks(point, COLOURS[kinds.index(point.kind) % len(COLOURS)], x, y, placed))
+        body.append(_name(point.name, *_place(point, x, y), taken))
     best = max(points, key=lambda point: point.rate)
     told = (
         f"{len(points)} layers; the peak is {peak / 1e9:,.0f} GFLOP/s, memory copies {bandwidth / 1e9:,.0f} GB/s. "
@@ -90,8 +93,33 @@ def _roof(x: Axis, y: Axis, peak: float, bandwidth: float) -> str:
     )
 
 
-def _marks(point: Point, colour: str, x: Axis, y: Axis, placed: list[tuple[float, float]]) -> str:
-    cx, cy = x.at(point.intensity), y.at(point.rate / 1e9)
+def _place(point: Point, x: Axis, y: Axis) -> tuple[float, float]:
+    return x.at(point.intensity), y.at(point.rate / 1e9)
+
+
+def _around(cx: float, cy: float) -> _Box:
+    return cx - RADIUS, cy - RADIUS, cx + RADIUS, cy + RADIUS
+
+
+def _name(name: str, cx: float, cy: float, taken: list[_Box]) -> str:
+    """The name beside its mark, where neither a mark nor a name is; a name without room is in the mark's own title."""
+    width = LETTER * len(name)
+    for lines in (0.0, -0.8, 0.8, -1.6, 1.6):
+        for left in (cx + 8, cx - 8 - width):
+            box = (left, cy + (lines - 0.5) * LINE, left + width, cy + (lines + 0.5) * LINE)
+            free = not any(_overlap(box, other) for other in taken)
+            if free and box[0] >= LEFT and box[2] <= WIDTH - RIGHT and box[1] >= TOP and box[3] <= HEIGHT - BOTTOM:
+                taken.append(box)
+                return label(left, box[3] - 2, name, kind="small")
+    return ""
+
+
+def _overlap(a: _Box, b: _Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _marks(point: Point, colour: str, x: Axis, y: Axis) -> str:
+    cx, cy = _place(point, x, y)
     tip = f"{point.name}: {point.rate / 1e9:,.0f} GFLOP/s at {point.intensity:,.1f} FLOP/byte"
     parts = []
     if point.peer_rate:
@@ -99,15 +127,9 @@ def _marks(point: Point, colour: str, x: Axis, y: Axis, placed: list[tuple[float
         ends = f'x1="{number(cx)}" x2="{number(cx)}" y1="{number(cy)}" y2="{number(peer_y)}"'
         parts.append(f'<line {ends} stroke="{colour}" stroke-opacity="0.4"/>')
         parts.append(f'<circle cx="{number(cx)}" cy="{number(peer_y)}" r="3.5" fill="none" stroke="{colour}"/>')
-    parts.append(
-        f'<circle cx="{number(cx)}" cy="{number(cy)}" r="4.5" fill="{colour}"><title>{escape(tip)}</title></circle>'
-    )
-    width = LETTER * len(point.name)
-    left = cx + 8 if cx + 8 + width < WIDTH - RIGHT else cx - 8 - width
-    if all(abs(left - a) > width or abs(cy - b) > LINE for a, b in placed):
-        placed.append((left, cy))
-        parts.append(label(left, cy + 4, point.name, kind="small"))
-    return "".join(parts)  # a name without room is in the mark's own title
+    mark = f'cx="{number(cx)}" cy="{number(cy)}" r="{RADIUS}" fill="{colour}"'
+    parts.append(f"<circle {mark}><title>{escape(tip)}</title></circle>")
+    return "".join(parts)
 
 
 def _legend(kinds: Sequence[str], peer: str) -> str:

@@ -41,6 +41,7 @@ Batch: TypeAlias = Annotated[int, typer.Option("--batch", "-b", min=1, help="Ima
 
 PASSES = {None: ("forward",), "data": ("data",), "weights": ("weights",), "all": ("forward", "data", "weights")}
 LAVIN_AND_GRAY = "vgg19"  # VGG-E
+BUSY = 0.1  # of all cores: a convolution on every core waits for the one that shares its own
 
 
 @app.command("conv")
@@ -216,6 +217,38 @@ def nets_command(
     _tell(record, output, as_json, lambda: bench_tables.print_nets(here, rows))
 
 
+@app.command("strassen")
+def strassen_command(
+    sizes: Annotated[
+        str, typer.Option("--sizes", metavar="N,N,…", help="Sides of the square matrices.")
+    ] = "256,512,1024,2048,4096",
+    levels: Annotated[int, typer.Option("--levels", min=1, max=4, help="Times that matrices are halved, at most.")] = 2,
+    threads: Threads = None,
+    rounds: Rounds = 7,
+    as_json: AsJson = False,
+    output: Output = None,
+    plot: Plot = None,
+) -> None:
+    """Strassen's seven products over our matrix product: from what size on they pay, and what they cost in error."""
+    _check_plot(plot)
+    sides = _numbers("--sizes", sizes)
+    odd = [side for side in sides if side % 2**levels]
+    if odd:
+        raise UsageError(f"--sizes has {odd[0]}, which cannot be halved {levels} times; give multiples of {2**levels}")
+    from striate.bench import strassen
+    from striate.bench.record import strassen_record
+
+    _, here, count = _begin("", threads)
+    rows = []
+    for row in strassen.measure(sides, levels, threads=count, rounds=rounds):
+        rows.append(row)
+        _progress(len(rows), len(sides), f"{row.size}×{row.size}")
+    if plot is not None:
+        _write(plot, strassen.figure(rows, here.peak_flops))
+    record = strassen_record(here, rows, {"rounds": rounds, "levels": levels})
+    _tell(record, output, as_json, lambda: bench_tables.print_strassen(here, rows))
+
+
 # ------------------------------------------------------------------------------------------------------- their parts
 
 
@@ -229,7 +262,11 @@ def _begin(names: str | None, threads: int | None) -> tuple[list["Peer"], Any, i
         typer.echo(sentence, err=True)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count = threads or cores
-    return peers, machine(count, peers), count
+    here = machine(count, peers)
+    if here.others is not None and here.others > BUSY:
+        share = f"{here.others:.0%} of this machine's cores are taken by other programs"
+        typer.echo(f"{share}: times will be worth little; look at the quartiles, or wait", err=True)
+    return peers, here, count
 
 
 def _rows(

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from striate.bench.nets import NetRow
     from striate.bench.peers import Peer
     from striate.bench.roofline import Point
+    from striate.bench.strassen import SizeRow
     from striate.bench.timing import Spread
 
-__all__ = ["in_short", "print_conv", "print_fft", "print_im2col", "print_nets", "print_roofline"]
+__all__ = ["in_short", "print_conv", "print_fft", "print_im2col", "print_nets", "print_roofline", "print_strassen"]
 
 MIB = 2**20
 PASS_NAMES = {"forward": "forward", "data": "backward to data", "weights": "backward to weights"}
@@ -240,6 +241,30 @@ def print_nets(machine: "Machine", rows: Sequence["NetRow"]) -> None:
         for way, entry in row.entries.items():
             if entry.note:
                 print(f"\n{row.published.title}, {way}: {entry.note}")
+
+
+def print_strassen(machine: "Machine", rows: Sequence["SizeRow"]) -> None:
+    """Size by size; then where the seven products begin to pay."""
+    from striate.bench.strassen import OURS, crossover, way
+
+    print(f"{machine}\n")
+    names = list(rows[0].entries)
+    columns = ["size", *(f"{name} ms" for name in names), *(f"{name} error" for name in names if name != "torch")]
+    cells = [
+        [
+            row.size,
+            *(_milli(row.entries[name].seconds.median) for name in names),
+            *(_error(row.entries[name].error) for name in names if name != "torch"),
+        ]
+        for row in rows
+    ]
+    print_table(columns, cells, right=columns)
+    print()
+    for level in range(1, rows[0].levels + 1):
+        size = crossover(rows, level)
+        growth = max(row.entries[way(level)].error / row.entries[OURS].error for row in rows)
+        where = f"pays from {size} on" if size else "does not pay at these sizes"
+        print(f"{way(level)}: {where}; its error is up to {growth:.1f} times that of our product")
 
 
 def _names(rows: Sequence["Row"]) -> list[str]:
