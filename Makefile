@@ -45,13 +45,14 @@ dev: $(BUILT)  ## the same environment, with the hooks that run before a commit
 bench: $(BUILT)  ## the measured comparisons, with stand-ins where a data set is not given
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-# torch stays at the version pinned now; change that line by hand when torch itself is to move.
+# torch stays at the version pinned now; change that line by hand when torch itself is to move. The extra `peers` stays
+# out: half a gigabyte that only `striate bench` looks at.
 lock:  ## resolve pyproject.toml anew and write requirements.lock
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet "$$(grep '^torch==' requirements.lock)" $$($(PYTHON) -c \
 	  'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-	   extras = sum(p["optional-dependencies"].values(), []); \
+	   extras = sum((needs for name, needs in p["optional-dependencies"].items() if name != "peers"), []); \
 	   print(*(need.replace(" ", "") for need in p["dependencies"] + extras))')
 	{ grep '^#' requirements.lock; \
 	  build/lock/bin/python -m pip freeze --all | grep -vE '^(pip|wheel)==' | sed -E 's/\+[a-z0-9.]+$$//' \

@@ -80,7 +80,7 @@ def test_torchvision_and_timm_are_never_imported() -> None:
     "args",
     [["--help"], ["--version"], *([name, "--help"] for name in ("train", "evaluate", "predict", "models", "recipes")),
      ["data", "--help"], ["data", "info", "--help"], ["data", "check", "--help"], ["doctor", "--help"],
-     ["convert", "--help"]],
+     ["convert", "--help"], *(["bench", name, "--help"] for name in ("conv", "nets", "fft"))],
     ids=" ".join,
 )  # fmt: skip
 def test_help_does_not_wait_for_torch(args: list[str]) -> None:
@@ -109,7 +109,8 @@ def test_lock_pins_what_the_project_needs() -> None:
     pinned = lock()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     needs = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
-    needs += [need for extra in project["project"]["optional-dependencies"].values() for need in extra]
+    extras = project["project"]["optional-dependencies"]
+    needs += [need for extra, needed in extras.items() if extra != "peers" for need in needed]
     for need in map(Requirement, needs):
         name = canonicalize_name(need.name)
         assert name in pinned, f"{name} is not in the lock: run `make lock`"

@@ -20,7 +20,7 @@ import typer.core
 import typer.main
 
 import striate
-from striate.cli import convert, data, doctor, evaluate, inspect, models, predict, recipes, train
+from striate.cli import bench, convert, data, doctor, evaluate, inspect, models, predict, recipes, train
 from striate.cli.failure import UsageError, exit_code, say
 from striate.errors import unknown
 
@@ -56,6 +56,7 @@ app.command()(models.models)
 app.command()(inspect.inspect)
 app.command()(convert.convert)
 app.command()(recipes.recipes)
+app.add_typer(bench.app, name="bench", cls=Commands)
 app.command()(doctor.doctor)
 
 

@@ -1,0 +1,146 @@
+"""The convolutions of a net, each shape once, read from the zoo: geometry is written in one place.
+
+A layer has a key that can be typed, which `--layer` matches: maps in, maps out, filter, and `@` the image it reads;
+then `/2` for a stride, `g32` for groups, `d2` for a dilation, `p0` for a padding that is not half the filter.
+
+>>> [layer.key for layer in layers_of("alexnet")][:2]
+['3-64-11x11@224/4p2', '64-192-5x5@27']
+>>> layers_of("vgg19", "512-*")[-1].count          # conv5_1 to conv5_4 are one shape
+4
+"""
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from striate.arithmetic import Window
+from striate.errors import StriateError
+
+__all__ = ["Layer", "layers_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One convolution of images [N, in_maps, *size]. Pairs are (down, across); padding is on either side."""
+
+    in_maps: int
+    out_maps: int
+    size: tuple[int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    names: tuple[str, ...] = ()  # the net's layers of this shape
+
+    @property
+    def out_size(self) -> tuple[int, int]:
+        """Pixels down and across of the result."""
+        down, across = (
+            Window(kernel, stride=stride, padding=padding, dilation=dilation).out(n)
+            for n, kernel, stride, padding, dilation in zip(
+                self.size, self.kernel, self.stride, self.padding, self.dilation, strict=True
+            )
+        )
+        return down, across
+
+    @property
+    def count(self) -> int:
+        """How often the net has this shape."""
+        return max(1, len(self.names))
+
+    @property
+    def weight_shape(self) -> tuple[int, int, int, int]:
+        """[out, in / groups, down, across]."""
+        return self.out_maps, self.in_maps // self.groups, *self.kernel
+
+    def macs(self, batch: int) -> int:
+        """Multiply-adds of the direct sum, padding counted as pixels: what every algorithm's time is held against."""
+        down, across = self.out_size
+        return batch * self.out_maps * down * across * (self.in_maps // self.groups) * self.kernel[0] * self.kernel[1]
+
+    def nbytes(self, batch: int) -> int:
+        """Images, result and weights in float32: what must be moved however clever the algorithm."""
+        pixels = self.in_maps * self.size[0] * self.size[1] + self.out_maps * self.out_size[0] * self.out_size[1]
+        weights = self.out_maps * (self.in_maps // self.groups) * self.kernel[0] * self.kernel[1]
+        return 4 * (batch * pixels + weights)
+
+    @property
+    def key(self) -> str:
+        """The layer in letters that every keyboard has."""
+        settings = "".join(
+            f"{sign}{_side(given)}"
+            for sign, given, usual in (
+                ("/", self.stride, (1, 1)),
+                ("d", self.dilation, (1, 1)),
+                ("p", self.padding, tuple(d * (k - 1) // 2 for d, k in zip(self.dilation, self.kernel, strict=True))),
+            )
+            if given != usual
+        )
+        groups = f"g{self.groups}" if self.groups > 1 else ""
+        kernel = f"{self.kernel[0]}x{self.kernel[1]}"
+        return f"{self.in_maps}-{self.out_maps}-{kernel}@{_side(self.size)}{settings}{groups}"
+
+    def __str__(self) -> str:
+        return self.key.replace("-", "→", 1).replace("-", " ", 1).replace("x", "×")
+
+
+def layers_of(net: str, patterns: str = "*", *, kernel: tuple[int, int] | None = None) -> list[Layer]:
+    """The distinct convolutions of a net of the zoo at its own image size, in the order it reads them.
+
+    patterns: shell patterns separated by commas, of keys or of the net's own names for its layers; those after a `!`
+    are left out. kernel: only filters of this size. Raises StriateError for an unknown net, and where nothing matches.
+    """
+    found = [layer for layer in _distinct(net) if kernel is None or layer.kernel == kernel]
+    wanted = [word for word in patterns.split(",") if not word.startswith("!")] or ["*"]
+    unwanted = [word[1:] for word in patterns.split(",") if word.startswith("!")]
+    chosen = [layer for layer in found if _matches(layer, wanted) and not _matches(layer, unwanted)]
+    if not chosen:
+        keys = ", ".join(layer.key for layer in found[:6]) + (", …" if len(found) > 6 else "")
+        raise StriateError(f"no convolution of {net} matches --layer {patterns!r}; it has {keys or 'none'}")
+    return chosen
+
+
+def _distinct(net: str) -> list[Layer]:
+    from torch import nn
+
+    from striate.nets import create_model
+    from striate.nets.trace import walk
+    from striate.nets.weightless import weightless
+
+    with weightless():
+        built = create_model(net)
+    shapes: dict[Layer, list[str]] = {}
+    for visit in walk(built, (3, *built.spec.input_size)).visits:
+        conv = visit.layer
+        if not isinstance(conv, nn.Conv2d):
+            continue
+        if isinstance(conv.padding, str) or conv.padding_mode != "zeros":
+            continue  # padding by reflection or by name is a layer before the convolution
+        shapes.setdefault(
+            Layer(
+                in_maps=conv.in_channels,
+                out_maps=conv.out_channels,
+                size=_pair(visit.input_shape[1:]),
+                kernel=_pair(conv.kernel_size),
+                stride=_pair(conv.stride),
+                padding=_pair(conv.padding),
+                dilation=_pair(conv.dilation),
+                groups=conv.groups,
+            ),
+            [],
+        ).append(visit.name.removeprefix("net."))
+    return [replace(layer, names=tuple(names)) for layer, names in shapes.items()]
+
+
+def _matches(layer: Layer, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns for name in (layer.key, *layer.names))
+
+
+def _pair(values: Sequence[int]) -> tuple[int, int]:
+    down, across = values
+    return down, across
+
+
+def _side(sizes: tuple[int, ...]) -> str:
+    return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))

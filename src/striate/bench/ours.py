@@ -1,0 +1,167 @@
+"""Our own convolution, timed as peers are: images and result in a layout it takes as it is, weights packed beforehand.
+
+What is timed is the fastest of the algorithms and layouts, as a first look with few runs finds it. The look is not part
+of the table: what it chose is measured again, among the peers.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from striate import conv
+from striate.bench.layer import Layer
+from striate.bench.problem import Floats, Pass, Problem
+from striate.bench.subject import CannotDo, Subject
+from striate.bench.timing import interleave
+from striate.conv.choose import MAX_RELATIVE_ERROR, possible
+from striate.conv.plan import Layout
+from striate.conv.plan import Pass as ConvPass
+from striate.errors import StriateError, unknown
+
+__all__ = ["LAYOUTS", "Ours", "candidates", "conv_shape", "fastest", "named"]
+
+LAYOUTS: tuple[Layout, ...] = ("nchw", "channels_last", "blocked")
+NAMES: dict[Pass, ConvPass] = {"forward": "forward", "data": "backward_data", "weights": "backward_weights"}
+ORACLE = "reference"  # its obvious loops would take minutes
+SLOW = 1.5  # times the fastest of the first look: not looked at again
+LOOKS = 5
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An algorithm and the layout of images and result."""
+
+    algorithm: str
+    layout: Layout
+
+
+class Ours(Subject):
+    """One algorithm in one layout. Making it raises CannotDo where the algorithm refuses."""
+
+    def __init__(self, problem: Problem, candidate: Candidate) -> None:
+        self.problem, self.candidate = problem, candidate
+        if problem.precision != "fp32":
+            raise CannotDo("striate's convolutions compute in float32")
+        self.takes = candidate.layout
+        shape, layout = conv_shape(problem.layer, problem.batch), candidate.layout
+        why = conv.refusal(candidate.algorithm, NAMES[problem.which], shape, layout, layout)
+        if why:
+            raise CannotDo(f"{candidate.algorithm} {why}")
+        self.plan = conv.plan(
+            shape,
+            candidate.algorithm,
+            NAMES[problem.which],
+            from_layout=layout,
+            to_layout=layout,
+            threads=problem.threads,
+        )
+        self.compute = self._prepared()
+
+    @property
+    def workspace_bytes(self) -> int:
+        """Beside images, weights and result."""
+        return self.plan.workspace_bytes
+
+    @property
+    def packed_bytes(self) -> int:
+        """Of the weights as the algorithm reads them."""
+        return self.plan.packed_bytes
+
+    def run(self) -> None:
+        self.y = self.compute()
+
+    def result(self) -> Floats:
+        values: Floats
+        if self.problem.which == "weights":
+            values = self.y.numpy()
+            return values
+        part = self.y[list(self.problem.checked_images)]
+        if self.candidate.layout == "blocked":
+            part = conv.from_blocked(part, self.problem.result_shape[1])
+        values = part.numpy()
+        return values
+
+    def _prepared(self) -> Callable[[], torch.Tensor]:
+        problem, plan = self.problem, self.plan
+        if problem.which == "weights":
+            x, dy = self._lying(problem.x), self._lying(problem.gradient)
+            return lambda: plan.gradient(x, dy)
+        images = self._lying(problem.x if problem.which == "forward" else problem.gradient)
+        packed, out = plan.pack(torch.from_numpy(problem.weight)), plan.empty()
+        return lambda: plan.run(images, packed, out=out)
+
+    def _lying(self, array: Floats) -> torch.Tensor:
+        x = torch.from_numpy(array)
+        if self.candidate.layout == "blocked":
+            return conv.to_blocked(x)
+        wanted = torch.channels_last if self.candidate.layout == "channels_last" else torch.contiguous_format
+        return x.contiguous(memory_format=wanted)
+
+
+def conv_shape(layer: Layer, batch: int) -> conv.ConvShape:
+    """The layer as striate.conv says it."""
+    return conv.ConvShape.of(
+        (batch, layer.in_maps, *layer.size),
+        layer.weight_shape,
+        stride=layer.stride,
+        padding=layer.padding,
+        dilation=layer.dilation,
+        groups=layer.groups,
+    )
+
+
+def named(algorithm: str) -> str:
+    """`algorithm`, if there is such a one. Raises StriateError with the nearest name otherwise."""
+    if algorithm not in conv.algorithms():
+        raise StriateError(unknown("algorithm", algorithm, conv.algorithms()))
+    return algorithm
+
+
+def candidates(problem: Problem, algorithm: str = "auto", layouts: Sequence[Layout] = LAYOUTS) -> list[Candidate]:
+    """The algorithms and layouts that can do it. Raises CannotDo, with the reason, when there is none.
+
+    Of all algorithms ("auto") those that `striate.conv`'s cost model does not call hopeless.
+    """
+    shape, which = conv_shape(problem.layer, problem.batch), NAMES[problem.which]
+    if algorithm != "auto":
+        whys = {layout: conv.refusal(named(algorithm), which, shape, layout, layout) for layout in layouts}
+        found = [Candidate(algorithm, layout) for layout, why in whys.items() if not why]
+        if not found:
+            raise CannotDo(f"{algorithm} {next(iter(whys.values()))}")
+        return found
+    found = [Candidate(name, layout) for layout in layouts for name in possible(shape, which, layout, layout)]
+    found = [candidate for candidate in found if candidate.algorithm != ORACLE]
+    if not found:
+        raise CannotDo("none of our fast algorithms can")
+    return found
+
+
+def fastest(problem: Problem, algorithm: str = "auto", layouts: Sequence[Layout] = LAYOUTS) -> Ours:
+    """The fastest of our ways by a first look, among those as near to float64 as `striate.conv` asks for by itself.
+
+    One run of every algorithm in the last of the layouts that it takes; then a few of the fast ones in all layouts.
+    """
+    if problem.precision != "fp32":
+        raise CannotDo("striate's convolutions compute in float32")
+    found = candidates(problem, algorithm, layouts)
+    if len(found) == 1:
+        return Ours(problem, found[0])
+    one_layout = {candidate.algorithm: candidate for candidate in found}
+    first = {name: _one_run(problem, candidate) for name, candidate in one_layout.items()}
+    near = [one for one in found if first[one.algorithm] <= SLOW * min(first.values())]
+    subjects = {str(number): Ours(problem, one) for number, one in enumerate(near)}
+    samples = interleave({name: subject.run for name, subject in subjects.items()}, LOOKS, least_seconds=0.0)
+    return subjects[min(samples, key=lambda name: min(samples[name]))]
+
+
+def _one_run(problem: Problem, candidate: Candidate) -> float:
+    """Seconds of the second run; infinite when the result is not near enough."""
+    subject = Ours(problem, candidate)
+    subject.run()
+    begun = time.perf_counter()
+    subject.run()
+    seconds = time.perf_counter() - begun
+    return seconds if problem.error(subject.result()) <= MAX_RELATIVE_ERROR else math.inf

@@ -1,0 +1,337 @@
+"""`striate bench`: convolutions measured beside other libraries, and the lectures' pictures as they are here."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from striate.cli import bench_tables
+from striate.cli.failure import UsageError
+from striate.cli.table import print_json
+from striate.errors import unknown
+
+if TYPE_CHECKING:
+    from striate.bench.conv import Row
+    from striate.bench.peers import Peer
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Measure convolutions beside other libraries.", rich_markup_mode=None)
+
+Threads: TypeAlias = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Threads of every library; as many as there are cores otherwise.")
+]
+Rounds: TypeAlias = Annotated[
+    int, typer.Option("--rounds", min=3, help="Samples of everything, taken in turns; their median counts.")
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Output: TypeAlias = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Also write the JSON there.")]
+Plot: TypeAlias = Annotated[Path | None, typer.Option("--plot", metavar="FILE.svg", help="Also draw it there.")]
+LayerPattern: TypeAlias = Annotated[
+    str, typer.Option("--layer", metavar="PATTERN", help="Only convolutions like '64-*,!*@14' or 'features.2'.")
+]
+Peers: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--peers", metavar="A,B,…", help="torch, torch-frozen, onnxruntime, openvino, ncnn, mnn."),
+]
+Net: TypeAlias = Annotated[str, typer.Option("--net", metavar="NET", help="Whose convolutions: any net of the zoo.")]
+Batch: TypeAlias = Annotated[int, typer.Option("--batch", "-b", min=1, help="Images at once.")]
+
+PASSES = {None: ("forward",), "data": ("data",), "weights": ("weights",), "all": ("forward", "data", "weights")}
+LAVIN_AND_GRAY = "vgg19"  # VGG-E
+BUSY = 0.1  # of all cores: a convolution on every core waits for the one that shares its own
+
+
+@app.command("conv")
+def conv_command(
+    net: Net = LAVIN_AND_GRAY,
+    layer: LayerPattern = "*",
+    batch: Annotated[str, typer.Option("--batch", "-b", metavar="N,N,…", help="Images at once.")] = "1,2,4,8,16,32,64",
+    peers: Peers = None,
+    precision: Annotated[str, typer.Option("--precision", help="fp32 or bf16.")] = "fp32",
+    backward: Annotated[
+        str | None,
+        typer.Option("--backward", metavar="WHICH", help="data, weights, or all: forward, both, and their sum."),
+    ] = None,
+    algorithm: Annotated[str, typer.Option("--algorithm", help="One of ours; the fastest otherwise.")] = "auto",
+    layout: Annotated[
+        str, typer.Option("--layout", help="Of ours: nchw, channels_last, blocked; best: the fastest of them.")
+    ] = "best",
+    threads: Threads = None,
+    rounds: Rounds = 11,
+    as_json: AsJson = False,
+    output: Output = None,
+    plot: Plot = None,
+) -> None:
+    """Layers of a net by every library: the table of Lavin and Gray, 2015."""
+    _choice("--precision", precision, ("fp32", "bf16"))
+    _choice("--layout", layout, ("best", "nchw", "channels_last", "blocked"))
+    if backward not in PASSES:
+        raise UsageError(unknown("--backward", str(backward), [name for name in PASSES if name]))
+    batches = _numbers("--batch", batch)
+    _check_plot(plot)
+    from striate.bench.layer import layers_of
+    from striate.bench.ours import LAYOUTS, named
+    from striate.bench.record import conv_record
+
+    if algorithm != "auto":
+        named(algorithm)
+    layers = layers_of(net, layer)
+    layouts = LAYOUTS if layout == "best" else (layout,)
+    chosen, here, count = _begin(peers, threads)
+    rows: list[Row] = []
+    for which in PASSES[backward]:
+        rows += _rows(layers, batches, chosen, count, rounds, which, precision, algorithm, layouts)
+    record = conv_record(here, rows, chosen, {"net": net, "rounds": rounds, "precision": precision, "layout": layout})
+    if plot is not None:
+        from striate.bench.record import conv_picture
+
+        _write(plot, conv_picture(f"Convolutions of {net}, {here.threads} threads", rows, here.peak_flops))
+    _tell(record, output, as_json, lambda: bench_tables.print_conv(here, rows, chosen))
+
+
+@app.command("fft")
+def fft_command(
+    filters: Annotated[
+        str, typer.Option("--filters", metavar="F,F,…", help="Sides of the filters, px; all odd ones otherwise.")
+    ] = "",
+    maps: Annotated[int, typer.Option("--maps", min=1, help="Maps in and out.")] = 32,
+    size: Annotated[int, typer.Option("--size", min=1, help="Side of the images, px.")] = 64,
+    batch: Batch = 4,
+    peer: Annotated[str, typer.Option("--peer", help="Whom to compare with.")] = "torch",
+    threads: Threads = None,
+    rounds: Rounds = 11,
+    as_json: AsJson = False,
+    output: Output = None,
+    plot: Plot = None,
+) -> None:
+    """Fourier against the direct sum, filter after filter from 3 to 31 px."""
+    _check_plot(plot)
+    from striate.bench import fft
+    from striate.bench.ours import LAYOUTS, named
+    from striate.bench.record import conv_record
+
+    sides = _numbers("--filters", filters) if filters else list(fft.FILTERS)
+    named("fft")
+    chosen, here, count = _begin(peer, threads)
+    rows = _rows(fft.layers(sides, maps, size), [batch], chosen, count, rounds, "forward", "fp32", "fft", LAYOUTS)
+    crossover = fft.crossover(rows, peer)
+    record = conv_record(here, rows, chosen, {"rounds": rounds}) | {"crossover_px": crossover}
+    if plot is not None:
+        _write(plot, fft.figure(rows, peer))
+    _tell(record, output, as_json, lambda: bench_tables.print_fft(here, rows, peer, crossover))
+
+
+@app.command("im2col")
+def im2col_command(
+    net: Net = LAVIN_AND_GRAY,
+    layer: LayerPattern = "*",
+    batch: Batch = 1,
+    threads: Threads = None,
+    rounds: Rounds = 11,
+    as_json: AsJson = False,
+    output: Output = None,
+) -> None:
+    """What each of our algorithms needs in memory, beside its time."""
+    from striate.bench import im2col
+    from striate.bench.layer import layers_of
+    from striate.bench.record import im2col_record
+
+    layers = layers_of(net, layer)
+    _, here, count = _begin("", threads)
+    needs = []
+    for number, found in enumerate(im2col.measure(layers, batch, threads=count, rounds=rounds), start=1):
+        _progress(number, len(layers), f"{found[0].layer}" if found else "no algorithm")
+        needs += found
+    record = im2col_record(here, needs, {"net": net, "batch": batch, "rounds": rounds})
+    _tell(record, output, as_json, lambda: bench_tables.print_im2col(here, needs))
+
+
+@app.command("roofline")
+def roofline_command(
+    net: Net = "resnet50",
+    layer: LayerPattern = "*",
+    batch: Batch = 1,
+    peer: Annotated[str, typer.Option("--peer", help="Whom to compare with.")] = "torch",
+    threads: Threads = None,
+    rounds: Rounds = 11,
+    as_json: AsJson = False,
+    output: Output = None,
+    plot: Plot = None,
+) -> None:
+    """Every convolution of a net under the machine's roof: multiply-add peak and memory bandwidth, both measured."""
+    _check_plot(plot)
+    from striate.bench import roofline
+    from striate.bench.facts import copy_bandwidth
+    from striate.bench.layer import layers_of
+    from striate.bench.ours import LAYOUTS
+    from striate.bench.record import conv_record, roofline_points
+
+    layers = layers_of(net, layer)
+    chosen, here, count = _begin(peer, threads)
+    bandwidth = copy_bandwidth(count)
+    rows = _rows(layers, [batch], chosen, count, rounds, "forward", "fp32", "auto", LAYOUTS)
+    points = roofline_points(rows, peer)
+    record = conv_record(here, rows, chosen, {"net": net, "rounds": rounds}) | {"copy_bytes_per_second": bandwidth}
+    if plot is not None:
+        title = f"{net}, N = {batch}, {here.threads} threads: every convolution under the roof"
+        picture = roofline.picture(title, points, peak=here.peak_flops, bandwidth=bandwidth, peer=peer)
+        _write(plot, picture)
+    _tell(record, output, as_json, lambda: bench_tables.print_roofline(here, points, bandwidth))
+
+
+@app.command("nets")
+def nets_command(
+    net: Annotated[
+        str | None,
+        typer.Option("--net", metavar="NAME", help="OxfordNet-A, AlexNet-OWT or GoogLeNet-v1; else all."),
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option("--batch", "-b", min=1, help="Images at once; 64, 128 and 128 as published.")
+    ] = None,
+    ways: Annotated[str, typer.Option("--ways", metavar="A,B,…", help="eager, channels-last, compile, striate.")] = "",
+    threads: Threads = None,
+    rounds: Rounds = 5,
+    as_json: AsJson = False,
+    output: Output = None,
+) -> None:
+    """The nets of convnet-benchmarks, forward and backward: torch's ways, and its convolutions by striate."""
+    from striate.bench import nets
+    from striate.bench.record import nets_record
+
+    titles = {one.title: one for one in nets.NETS}
+    if net is not None and net not in titles:
+        raise UsageError(unknown("net", net, titles))
+    wanted = [way.strip() for way in ways.split(",")] if ways else list(nets.WAYS)
+    for way in wanted:
+        _choice("--ways", way, nets.WAYS)
+    _, here, count = _begin("", threads)
+    chosen = [titles[net]] if net else list(nets.NETS)
+    rows = []
+    for number, row in enumerate(nets.measure(chosen, batch=batch, threads=count, rounds=rounds, ways=wanted), start=1):
+        _progress(number, len(chosen), row.published.title)
+        rows.append(row)
+    record = nets_record(here, rows, {"rounds": rounds})
+    _tell(record, output, as_json, lambda: bench_tables.print_nets(here, rows))
+
+
+@app.command("strassen")
+def strassen_command(
+    sizes: Annotated[
+        str, typer.Option("--sizes", metavar="N,N,…", help="Sides of the square matrices.")
+    ] = "256,512,1024,2048,4096",
+    levels: Annotated[int, typer.Option("--levels", min=1, max=4, help="Times that matrices are halved, at most.")] = 2,
+    threads: Threads = None,
+    rounds: Rounds = 7,
+    as_json: AsJson = False,
+    output: Output = None,
+    plot: Plot = None,
+) -> None:
+    """Strassen's seven products over our matrix product: from what size on they pay, and what they cost in error."""
+    _check_plot(plot)
+    sides = _numbers("--sizes", sizes)
+    odd = [side for side in sides if side % 2**levels]
+    if odd:
+        raise UsageError(f"--sizes has {odd[0]}, which cannot be halved {levels} times; give multiples of {2**levels}")
+    from striate.bench import strassen
+    from striate.bench.record import strassen_record
+
+    _, here, count = _begin("", threads)
+    rows = []
+    for row in strassen.measure(sides, levels, threads=count, rounds=rounds):
+        rows.append(row)
+        _progress(len(rows), len(sides), f"{row.size}×{row.size}")
+    if plot is not None:
+        _write(plot, strassen.figure(rows, here.peak_flops))
+    record = strassen_record(here, rows, {"rounds": rounds, "levels": levels})
+    _tell(record, output, as_json, lambda: bench_tables.print_strassen(here, rows))
+
+
+# ------------------------------------------------------------------------------------------------------- their parts
+
+
+def _begin(names: str | None, threads: int | None) -> tuple[list["Peer"], Any, int]:
+    """The peers, the machine, and the number of threads; before them everything that a wrong call can be told."""
+    from striate.bench.facts import machine
+    from striate.bench.peers import chosen
+
+    peers, missing = chosen(names)
+    for sentence in missing:
+        typer.echo(sentence, err=True)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = threads or cores
+    here = machine(count, peers)
+    if here.others is not None and here.others > BUSY:
+        share = f"{here.others:.0%} of this machine's cores are taken by other programs"
+        typer.echo(f"{share}: times will be worth little; look at the quartiles, or wait", err=True)
+    return peers, here, count
+
+
+def _rows(
+    layers: Any,
+    batches: list[int],
+    peers: list["Peer"],
+    threads: int,
+    rounds: int,
+    which: Any,
+    precision: Any,
+    algorithm: str,
+    layouts: Any,
+) -> list["Row"]:
+    from striate.bench.conv import measure
+
+    rows = []
+    for row in measure(
+        layers,
+        batches,
+        peers,
+        threads=threads,
+        rounds=rounds,
+        which=which,
+        precision=precision,
+        algorithm=algorithm,
+        layouts=layouts,
+    ):
+        rows.append(row)
+        _progress(len(rows), len(layers) * len(batches), bench_tables.in_short(row))
+    return rows
+
+
+def _progress(number: int, count: int, text: str) -> None:
+    print(f"[{number}/{count}] {text}", file=sys.stderr, flush=True)
+
+
+def _tell(record: dict[str, Any], output: Path | None, as_json: bool, show: Any) -> None:
+    if output is not None:
+        import json
+
+        _write(output, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    if as_json:
+        print_json(record)
+    else:
+        show()
+
+
+def _write(path: Path, text: str) -> None:
+    from striate.atomic import write_bytes
+
+    write_bytes(path, text.encode("utf-8"))
+
+
+def _check_plot(plot: Path | None) -> None:
+    if plot is not None and plot.suffix.lower() != ".svg":
+        raise UsageError(f"--plot {plot} is no SVG file; pictures are drawn as SVG: give a name that ends in .svg")
+
+
+def _choice(option: str, given: str, known: Any) -> None:
+    if given not in known:
+        raise UsageError(unknown(option, given, known))
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words or not all(word.isdecimal() and int(word) > 0 for word in words):
+        raise UsageError(f"{option} {text!r} is no list of whole numbers from 1 on; write it as 1,2,4")
+    return [int(word) for word in words]

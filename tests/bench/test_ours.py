@@ -1,0 +1,56 @@
+"""Our side: any algorithm in any layout gives the truth, and the first look chooses among those that are near it."""
+
+import math
+
+import pytest
+
+from striate import conv
+from striate.bench import ours
+from striate.bench.layer import Layer
+from striate.bench.ours import LAYOUTS, ORACLE, Candidate, Ours, candidates, fastest
+from striate.bench.problem import PASSES, Pass, Problem
+from striate.bench.subject import CannotDo
+from striate.errors import StriateError
+
+LAYER = Layer(in_maps=20, out_maps=33, size=(9, 12), kernel=(3, 3), padding=(1, 1))
+
+
+@pytest.mark.parametrize("which", PASSES)
+def test_every_candidate_gives_the_truth(which: Pass) -> None:
+    problem = Problem(layer=LAYER, batch=2, threads=2, which=which)
+    found = candidates(problem)
+    assert found
+    assert ORACLE not in {one.algorithm for one in found}
+    for one in found:
+        subject = Ours(problem, one)
+        subject.run()
+        assert problem.error(subject.result()) < 1e-4, one
+        assert subject.takes == one.layout
+        assert subject.workspace_bytes >= 0
+
+
+def test_the_first_look_takes_the_fastest_that_is_near_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = Problem(layer=LAYER, batch=1, threads=1)
+    looked = {"winograd2": 3.0, "winograd4": math.inf, "winograd6": math.inf}
+    monkeypatch.setattr(ours, "_one_run", lambda problem, one: looked.get(one.algorithm, 100.0))
+    assert fastest(problem).candidate.algorithm == "winograd2"
+
+
+def test_an_algorithm_by_name_in_a_layout_by_name() -> None:
+    chosen = fastest(Problem(layer=LAYER, batch=1, threads=1), "winograd4", ("nchw",))
+    assert chosen.candidate == Candidate("winograd4", "nchw")
+
+
+def test_what_an_algorithm_cannot_do_it_says_why() -> None:
+    strided = Layer(in_maps=4, out_maps=4, size=(9, 9), kernel=(3, 3), stride=(2, 2))
+    with pytest.raises(CannotDo, match=r"^winograd4 .*stride"):
+        candidates(Problem(layer=strided, batch=1, threads=1), "winograd4")
+    with pytest.raises(CannotDo, match="float32"):
+        fastest(Problem(layer=LAYER, batch=1, threads=1, precision="bf16"))
+    with pytest.raises(StriateError, match="unknown algorithm 'winograd5'; did you mean"):
+        candidates(Problem(layer=LAYER, batch=1, threads=1), "winograd5")
+
+
+def test_layouts_are_those_of_the_core() -> None:
+    for layout in LAYOUTS:
+        assert not conv.refusal("reference", "forward", ours.conv_shape(LAYER, 1), layout, layout)

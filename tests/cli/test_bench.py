@@ -1,0 +1,58 @@
+"""`striate bench`: what a wrong call is told, and that the small ones run."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from striate.cli import main
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (["conv", "--peers", "pytorch"], 1, "unknown peer 'pytorch'; did you mean 'torch'?"),
+        (["conv", "--net", "vgg91"], 1, "unknown net 'vgg91'; did you mean 'vgg19'?"),
+        (["conv", "--layer", "7x7"], 1, "no convolution of vgg19 matches --layer '7x7'; it has 3-64-3x3@224, "),
+        (["conv", "--precision", "bf61"], 2, "unknown --precision 'bf61'; did you mean 'bf16'?"),
+        (["conv", "--backward", "weight"], 2, "unknown --backward 'weight'; did you mean 'weights'?"),
+        (["conv", "--layout", "nhcw"], 2, "unknown --layout 'nhcw'; did you mean 'nchw'?"),
+        (["conv", "--algorithm", "winograd8"], 1, "unknown algorithm 'winograd8'; did you mean 'winograd"),
+        (["conv", "--batch", "1,x"], 2, "--batch '1,x' is no list of whole numbers from 1 on; write it as 1,2,4"),
+        (["conv", "--plot", "a.png"], 2, "--plot a.png is no SVG file; pictures are drawn as SVG: give a name that "),
+        (["conv", "--rounds", "1"], 2, "invalid value for '--rounds': "),
+        (["nets", "--net", "AlexNet"], 2, "unknown net 'AlexNet'; did you mean 'AlexNet-OWT'?"),
+        (["nets", "--ways", "eager,compiled"], 2, "unknown --ways 'compiled'; did you mean 'compile'?"),
+    ],
+)
+def test_a_wrong_call_is_one_line(args: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", *args]) == code
+    told = capsys.readouterr()
+    assert told.err.splitlines()[-1].startswith(f"striate bench {args[0]}: error: {message}")
+    assert told.out == ""
+
+
+def test_json_alone_is_on_standard_output(striate: Run, tmp_path: Path) -> None:
+    """Whatever libraries print; and the files asked for are there."""
+    args = ["--layer", "512-512-3x3@14", "-b", "1", "--rounds", "3", "--threads", "1", "--json"]
+    done = striate("bench", "conv", *args, "--plot", "a.svg", "--output", "a.json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record == json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert (tmp_path / "a.svg").read_text(encoding="utf-8").startswith("<svg ")
+    (row,) = record["rows"]
+    assert {"striate", "torch"} <= set(row["subjects"])
+    assert row["subjects"]["striate"]["relative_error"] < 1e-4
+    assert record["machine"]["threads"] == 1
+
+
+def test_every_pass_has_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["--net", "lenet5", "--layer", "*", "-b", "2", "--rounds", "3", "--threads", "1", "--peers", "torch"]
+    assert main(["bench", "conv", *args, "--backward", "all"]) == 0
+    out = capsys.readouterr().out
+    for title in ("forward:", "backward to data:", "backward to weights:"):
+        assert title in out
