@@ -3,8 +3,8 @@
 The JSON lines are part of the state. A checkpoint remembers how long the log was when it was saved, and resume cuts it
 back to there, so a run that was killed and resumed leaves the same records as one that never was (but for times).
 
-TensorBoard's writer works in a thread, and that thread asks for the interpreter's lock: while it waits, each operation
-of a training step that lets go of the lock wakes it in vain. So points are kept until `sync`, when nothing trains.
+TensorBoard's writer is a thread, which costs a training step more than the writing itself when both want the
+interpreter's lock (docs/design/training.md). So points are kept until `sync`, when nothing trains.
 """
 
 import contextlib
@@ -43,7 +43,9 @@ class RunLog:
     def scalars(self, step: int, **values: float | None) -> None:
         """The same numbers for TensorBoard, under names like `loss/train`; they reach it at the next `sync`."""
         now = time.time()
-        self._points += [(name.replace("__", "/"), value, step, now) for name, value in values.items() if value is not None]
+        self._points += [
+            (name.replace("__", "/"), value, step, now) for name, value in values.items() if value is not None
+        ]
 
     def sync(self) -> int:
         """Flush to the disk; returns the log's length in bytes, for the checkpoint."""
@@ -55,7 +57,8 @@ class RunLog:
 
     def close(self) -> None:
         """Close both logs."""
-        self._hand_over()
+        with _clear_errors(self.path):
+            self._hand_over()
         self._boards.close()
         self._file.close()
 
