@@ -2,6 +2,9 @@
 
 The JSON lines are part of the state. A checkpoint remembers how long the log was when it was saved, and resume cuts it
 back to there, so a run that was killed and resumed leaves the same records as one that never was (but for times).
+
+TensorBoard's writer is a thread, which costs a training step more than the writing itself when both want the
+interpreter's lock (docs/design/training.md). So points are kept until `sync`, when nothing trains.
 """
 
 import contextlib
@@ -28,6 +31,7 @@ class RunLog:
                 self._file.truncate(keep_nbytes)
                 self._file.seek(0, os.SEEK_END)
         self._boards = _event_writer(Path(folder) / "tensorboard", step if keep_nbytes is not None else None)
+        self._points: list[tuple[str, float, int, float]] = []  # name, value, step, seconds since 1970
 
     def write(self, event: str, **values: Any) -> None:
         """One record: what happened, when (seconds since 1970), and its values."""
@@ -37,22 +41,33 @@ class RunLog:
             self._file.flush()
 
     def scalars(self, step: int, **values: float | None) -> None:
-        """The same numbers for TensorBoard, under names like `loss/train`."""
-        for name, value in values.items():
-            if value is not None:
-                self._boards.add_scalar(name.replace("__", "/"), value, step)
+        """The same numbers for TensorBoard, under names like `loss/train`; they reach it at the next `sync`."""
+        now = time.time()
+        self._points += [
+            (name.replace("__", "/"), value, step, now) for name, value in values.items() if value is not None
+        ]
 
     def sync(self) -> int:
         """Flush to the disk; returns the log's length in bytes, for the checkpoint."""
         with _clear_errors(self.path):
             self._file.flush()
             os.fsync(self._file.fileno())
+            self._hand_over()
         return self._file.tell()
 
     def close(self) -> None:
         """Close both logs."""
+        with _clear_errors(self.path):
+            self._hand_over()
         self._boards.close()
         self._file.close()
+
+    def _hand_over(self) -> None:
+        """The points kept so far, to TensorBoard's file."""
+        for name, value, step, when in self._points:
+            self._boards.add_scalar(name, value, step, walltime=when)
+        self._boards.flush()
+        self._points.clear()
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:

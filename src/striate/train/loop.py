@@ -72,6 +72,7 @@ class Trainer:
         self._health = Health(
             chance_loss=task.chance_loss, explosion=settings.explosion, reference=self.position.first_loss
         )
+        self._trained = [p for group in parts.optimizer.param_groups for p in group["params"]]
         self._log_every = max(1, self._steps_per_epoch // 50)  # fifty points of the loss curve for each epoch
         self._saved = time.monotonic()
 
@@ -139,7 +140,7 @@ class Trainer:
         sizes = step_batches(self._train, position.batch, settings.accumulate)
         group_images = sum(sizes)
         group_loss = 0.0
-        for _ in sizes:
+        for size in sizes:
             asked = time.perf_counter()
             images, labels, _indices = next(batches)
             position.wait_seconds += time.perf_counter() - asked
@@ -151,15 +152,15 @@ class Trainer:
                 loss = self._task.loss(prediction, labels)
                 for weight, scores in auxiliary:
                     loss = loss + weight * self._task.loss(scores, labels)
-            share = len(labels) / group_images
+            share = size / group_images
             parts.scaler.scale(loss if share == 1 else loss * share).backward()  # type: ignore[no-untyped-call]  # torch's
             value = loss.item()
             if (illness := self._health.sick(value)) is not None:
                 self._diverge(illness)
             position.first_loss = self._health.reference
             position.batch += 1
-            position.images += len(labels)
-            position.loss_sum += value * len(labels)
+            position.images += size
+            position.loss_sum += value * size
             position.correct += int(self._task.correct(prediction, labels))
             group_loss += value * share
         self._apply()
@@ -176,7 +177,8 @@ class Trainer:
             nn.utils.clip_grad_norm_(parts.net.parameters(), settings.clip_grad)
         parts.scaler.step(parts.optimizer)
         parts.scaler.update()
-        parts.optimizer.zero_grad(set_to_none=True)
+        for parameter in self._trained:  # what zero_grad does, less its profiling: 4 µs for LeNet-5, not 17
+            parameter.grad = None
         if parts.average is not None:
             parts.average.update(parts.net)
 
