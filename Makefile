@@ -9,7 +9,7 @@ BUILT  := $(VENV)/.built
 NATIVE := $(wildcard CMakeLists.txt) $(shell find native -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check native sanitize dev bench lock clean distclean
+.PHONY: help demo test check native sanitize mutants dev bench lock clean distclean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
@@ -38,6 +38,9 @@ sanitize: $(LOCKED)  ## the conformance suite under AddressSanitizer and Undefin
 	  -DSTRIATE_SANITIZE=address,undefined >/dev/null
 	$(BIN)/cmake --build build/sanitize --parallel
 	build/sanitize/striate_conformance --shapes 60
+
+mutants: $(LOCKED)  ## one deliberate fault in each kernel; the conformance suite has to see every one
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python native/tests/mutate.py
 
 dev: $(BUILT)  ## the same environment, with the hooks that run before a commit
 	$(BIN)/pre-commit install

@@ -9,10 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["Run", "StriateError", "cost", "create_model", "data", "fit", "list_models", "load_model", "memory"]
+__all__ = [
+    "Run",
+    "StriateError",
+    "accelerate",
+    "conv",
+    "cost",
+    "create_model",
+    "data",
+    "fit",
+    "list_models",
+    "load_model",
+    "memory",
+]
 
 if TYPE_CHECKING:
-    from striate import data
+    from striate import conv, data
+    from striate.conv import accelerate
     from striate.errors import StriateError
     from striate.face import Run, fit
     from striate.nets import create_model, list_models
@@ -23,6 +36,7 @@ _HOME = {
     "Run": "striate.face",
     "fit": "striate.face",
     "StriateError": "striate.errors",
+    "accelerate": "striate.conv",
     "cost": "striate.nets.inspect",
     "create_model": "striate.nets",
     "list_models": "striate.nets",
@@ -32,8 +46,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "data":
-        return importlib.import_module("striate.data")
+    if name in ("conv", "data"):
+        return importlib.import_module(f"striate.{name}")
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module 'striate' has no attribute {name!r}")

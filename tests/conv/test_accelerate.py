@@ -1,18 +1,15 @@
 """`accelerate` on whole models: same answers, same state, and back."""
 
 import copy
-import importlib
 import pickle
 
 import pytest
 import torch
 from torch import nn
 
-from striate.conv import WrongShape, accelerate, refusal
-from striate.conv.accelerate import AcceleratedConv2d
+from striate.conv import WrongShape, accelerate, acceleration, refusal
+from striate.conv.acceleration import AcceleratedConv2d
 from striate.conv.measure import Measurement
-
-module = importlib.import_module("striate.conv.accelerate")  # whose name the function has taken
 
 
 @pytest.fixture
@@ -23,8 +20,8 @@ def ours_is_fastest(monkeypatch):
         known = {"torch": Measurement(1.0, 1.0, 1e-7, 0), "winograd4": Measurement(0.5, 0.5, 1e-6, 1000)}
         return {name: m for name, m in known.items() if name == "torch" or not refusal(name, pass_, shape)}
 
-    monkeypatch.setattr(module, "measured", measured)
-    monkeypatch.setattr(module, "NOISE", 0.0)
+    monkeypatch.setattr(acceleration, "measured", measured)
+    monkeypatch.setattr(acceleration, "NOISE", 0.0)
     return monkeypatch
 
 
@@ -157,7 +154,7 @@ def test_a_workspace_over_the_limit_keeps_torch_and_says_so(net, images, ours_is
 
 
 def test_a_model_that_gets_slower_is_left_as_it_was(net, images, ours_is_fastest):
-    ours_is_fastest.setattr(module, "NOISE", 1e9)
+    ours_is_fastest.setattr(acceleration, "NOISE", 1e9)
     result = accelerate(net, images, verbose=False)
     assert type(net.first) is nn.Conv2d
     assert result.gain == 1.0

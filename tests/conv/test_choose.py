@@ -21,7 +21,7 @@ def test_what_is_measured_is_near_float64(pass_):
 
 
 def test_a_wrong_result_shows_in_the_measured_error(monkeypatch):
-    from striate.conv.plan import Plan
+    from striate.conv.plans import Plan
 
     right = Plan.run
     monkeypatch.setattr(Plan, "run", lambda self, *a, **k: right(self, *a, **k) * 1.01)

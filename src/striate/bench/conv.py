@@ -16,7 +16,7 @@ from striate.bench.problem import PASSES, Pass, Precision, Problem
 from striate.bench.quiet import quiet
 from striate.bench.subject import CannotDo, Subject
 from striate.bench.timing import Spread, interleave, ratio, spread
-from striate.conv.plan import Layout
+from striate.conv.plans import Layout
 from striate.doctor import examine
 
 __all__ = ["OURS", "TOLERANCE", "Entry", "Row", "Summary", "measure", "steps", "summaries", "totals"]

@@ -11,7 +11,7 @@ from striate.bench.ours import ORACLE, Candidate, Ours
 from striate.bench.problem import Problem
 from striate.bench.subject import CannotDo
 from striate.bench.timing import Spread, interleave, spread
-from striate.conv.plan import Layout
+from striate.conv.plans import Layout
 
 __all__ = ["Need", "measure"]
 

@@ -17,8 +17,8 @@ from striate.bench.problem import Floats, Pass, Problem
 from striate.bench.subject import CannotDo, Subject
 from striate.bench.timing import interleave
 from striate.conv.choose import MAX_RELATIVE_ERROR, possible
-from striate.conv.plan import Layout
-from striate.conv.plan import Pass as ConvPass
+from striate.conv.plans import Layout
+from striate.conv.plans import Pass as ConvPass
 from striate.errors import StriateError, unknown
 
 __all__ = ["LAYOUTS", "Ours", "candidates", "conv_shape", "fastest", "named"]

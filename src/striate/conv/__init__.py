@@ -6,12 +6,12 @@
 torch.Size([1, 1, 2, 2])
 """
 
-from striate.conv.accelerate import Acceleration, accelerate
+from striate.conv.acceleration import Acceleration, accelerate
 from striate.conv.choose import best_algorithm
-from striate.conv.explain import Explanation, explain
+from striate.conv.explanation import Explanation, explain
 from striate.conv.functional import conv1d, conv2d, conv3d
 from striate.conv.module import Conv2d
-from striate.conv.plan import Plan, algorithms, from_blocked, plan, refusal, to_blocked
+from striate.conv.plans import Plan, algorithms, from_blocked, plan, refusal, to_blocked
 from striate.conv.shape import ConvShape, WrongShape
 
 __all__ = [

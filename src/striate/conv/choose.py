@@ -15,7 +15,7 @@ import torch
 from striate import _native
 from striate.conv import cache
 from striate.conv.measure import TORCH, Measurement, measure, torch_can
-from striate.conv.plan import Layout, Pass, algorithms, refusal
+from striate.conv.plans import Layout, Pass, algorithms, refusal
 from striate.conv.shape import ConvShape, WrongShape
 
 __all__ = ["MAX_RELATIVE_ERROR", "best_algorithm", "measured", "possible", "work"]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from striate.conv import operators
 from striate.conv.passes import Passes
-from striate.conv.plan import Layout, algorithms, layout_of
+from striate.conv.plans import Layout, algorithms, layout_of
 from striate.conv.shape import ConvShape, Padding, Sizes, WrongShape, pair, sides
 from striate.errors import unknown
 

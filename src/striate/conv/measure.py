@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from striate.conv.plan import Layout, Pass, from_blocked, plan, to_blocked
+from striate.conv.plans import Layout, Pass, from_blocked, plan, to_blocked
 from striate.conv.shape import ConvShape
 
 __all__ = ["SAMPLE", "TORCH", "Measurement", "measure", "torch_can", "torch_derivative"]

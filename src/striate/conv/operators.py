@@ -21,7 +21,7 @@ from torch import Tensor
 
 from striate import _native
 from striate.conv.choose import best_algorithm
-from striate.conv.plan import Layout, Pass, Plan, layout_of, plan, refusal
+from striate.conv.plans import Layout, Pass, Plan, layout_of, plan, refusal
 from striate.conv.shape import ConvShape, WrongShape
 
 __all__ = ["backward_data", "backward_weights", "forward", "planned", "result_layout"]

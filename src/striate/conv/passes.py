@@ -13,7 +13,7 @@ from torch.nn import functional
 from striate import _native
 from striate.conv import operators
 from striate.conv.measure import TORCH, torch_derivative
-from striate.conv.plan import Layout, Plan
+from striate.conv.plans import Layout, Plan
 from striate.conv.shape import ConvShape
 
 __all__ = ["Passes"]

@@ -19,7 +19,7 @@ from striate import _native
 from striate.conv.choose import MAX_RELATIVE_ERROR, WORKSPACE_LIMIT, measured
 from striate.conv.measure import SAMPLE, TORCH
 from striate.conv.passes import Passes
-from striate.conv.plan import Layout, Pass, layout_of
+from striate.conv.plans import Layout, Pass, layout_of
 from striate.conv.shape import ConvShape, WrongShape
 
 __all__ = ["Acceleration", "LayerChoice", "accelerate"]

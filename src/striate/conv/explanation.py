@@ -6,7 +6,7 @@ import torch
 
 from striate.conv.choose import MAX_RELATIVE_ERROR, error_bound, measured, work
 from striate.conv.measure import TORCH
-from striate.conv.plan import Layout, Pass, algorithms, refusal
+from striate.conv.plans import Layout, Pass, algorithms, refusal
 from striate.conv.shape import ConvShape
 
 __all__ = ["Explanation", "Row", "explain"]
