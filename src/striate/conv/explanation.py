@@ -18,8 +18,9 @@ class Row:
 
     algorithm: str
     relative_work: float | None  # by the cost model, of the direct sum's
-    seconds: float | None
-    gflops: float | None  # effective: operations of the direct sum / time
+    seconds: float | None  # with weights packed in the run
+    packed_seconds: float | None  # with weights packed before it
+    gflops: float | None  # effective, of the latter: operations of the direct sum / time
     relative_error: float | None
     error_bound: float | None  # in units of 2^-24 times the largest sum of |x||w|
     workspace_bytes: int | None
@@ -33,26 +34,35 @@ class Explanation:
     shape: ConvShape
     pass_: Pass
     rows: tuple[Row, ...]
-    chosen: str
+    chosen: str  # with weights packed in the run
+    chosen_packed: str  # with weights packed before it
 
     def __str__(self) -> str:
         head = f"{self.shape}, {self.pass_}, {torch.get_num_threads()} threads; chosen: {self.chosen}"
-        lines = [
-            head,
-            f"{'algorithm':<14}{'work':>7}{'ms':>10}{'GFLOP/s':>9}{'error':>10}{'bound':>10}{'workspace':>12}",
-        ]
+        if self.chosen_packed != self.chosen:
+            head += f", with weights packed before {self.chosen_packed}"
+        titles = ("work", "ms", "packed", "GFLOP/s", "error", "bound", "workspace")
+        lines = [head, f"{'algorithm':<14}" + "".join(f"{title:>10}" for title in titles)]
         for row in self.rows:
-            cells = [
-                f"{row.algorithm:<14}",
-                f"{row.relative_work:7.2f}" if row.relative_work is not None else " " * 7,
-                f"{1e3 * row.seconds:10.3f}" if row.seconds is not None else " " * 10,
-                f"{row.gflops:9.0f}" if row.gflops is not None else " " * 9,
-                f"{row.relative_error:10.1e}" if row.relative_error is not None else " " * 10,
-                f"{row.error_bound:10.3g}" if row.error_bound is not None else " " * 10,
-                f"{row.workspace_bytes / 1e6:9.1f} MB" if row.workspace_bytes is not None else " " * 12,
-            ]
-            lines.append("".join(cells).rstrip() + (f"  {row.note}" if row.note else ""))
+            if row.relative_work is None and row.seconds is None:
+                continue
+            cells = (
+                _cell(row.relative_work, "10.2f"),
+                _cell(row.seconds, "10.3f", 1e3),
+                _cell(row.packed_seconds, "10.3f", 1e3),
+                _cell(row.gflops, "10.0f"),
+                _cell(row.relative_error, "10.1e"),
+                _cell(row.error_bound, "10.3g"),
+                _cell(row.workspace_bytes, "7.1f", 1e-6) + (" MB" if row.workspace_bytes is not None else ""),
+            )
+            lines.append(f"{row.algorithm:<14}{''.join(cells).rstrip()}" + (f"  {row.note}" if row.note else ""))
+        refused = [row for row in self.rows if row.relative_work is None and row.seconds is None]
+        lines += [f"{row.algorithm:<14}{row.note}" for row in refused]
         return "\n".join(lines)
+
+
+def _cell(value: float | None, form: str, scale: float = 1.0) -> str:
+    return " " * 10 if value is None else f"{scale * value:{form}}"
 
 
 def explain(
@@ -80,7 +90,8 @@ def explain(
                 algorithm=name,
                 relative_work=None if name == TORCH or why else work(shape, name) / max(shape.macs, 1),
                 seconds=None if m is None else m.seconds,
-                gflops=None if m is None else 2e-9 * shape.macs / m.seconds,
+                packed_seconds=None if m is None else m.packed_seconds,
+                gflops=None if m is None else 2e-9 * shape.macs / m.packed_seconds,
                 relative_error=None if m is None else m.relative_error,
                 error_bound=None if name == TORCH or why else error_bound(shape, pass_, name),
                 workspace_bytes=None if m is None or name == TORCH else m.workspace_bytes,
@@ -88,5 +99,7 @@ def explain(
             )
         )
     within = {name: m for name, m in known.items() if m.relative_error <= max_rel_error}
-    chosen = min(within or known, key=lambda name: known[name].seconds)
-    return Explanation(shape, pass_, tuple(rows), chosen)
+    chosen, answering = (
+        min(within or known, key=lambda name: known[name].of(packed=packed)) for packed in (False, True)
+    )
+    return Explanation(shape, pass_, tuple(rows), chosen, answering)
