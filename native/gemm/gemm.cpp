@@ -306,9 +306,9 @@ void gemm(const Gemm& g, float* workspace, Isa isa, int threads) {
     if (g.m == 0 || g.n == 0) return;
     const Product product(g, workspace, isa, threads);
     if (g.k > 0) return product.run();
-    for (std::int64_t i = 0; i < g.m; ++i) {
+    parallel_items(g.m, threads, [&](std::int64_t i, int) {
         for (std::int64_t j = 0; j < g.n; ++j) product.put(i, j, 0.0f, g.accumulate, true);
-    }
+    });
 }
 
 }  // namespace striate
