@@ -12,9 +12,9 @@ constexpr std::int64_t rounded_up(std::int64_t a, std::int64_t to) { return quot
 // Blocks of equal length (the last may be shorter), none longer than `longest`. They depend on K alone, as the order of
 // the sums does.
 struct DepthBlocks {
-    // A panel of B is then at most 32 × 256 floats (32 KiB), two thirds of a first cache of 48 KiB: it stays there while
-    // panels of A pass.
-    static constexpr std::int64_t longest = 256;
+    // A panel of B (64 KiB at 32 columns) then comes from the second cache, at 9 of the 64 bytes a cycle that this can
+    // give; shorter ones would stay in the first, but pass over C more often, which lies farther away than either.
+    static constexpr std::int64_t longest = 512;
 
     std::int64_t k, count, length;
 

@@ -8,7 +8,7 @@
 //     for each chunk of columns, each span of the sum, each chunk of rows    as large as the shared panels may be
 //       phase: shared panels of this chunk
 //       phase: for each item (some rows × some columns), each block of the sum
-//         for each panel of B (in the first cache), for each panel of A (in the second): one tile, in registers
+//         for each panel of B, for each panel of A (both in the second cache): one tile, in registers
 #include "gemm/gemm.h"
 
 #include <algorithm>
@@ -24,8 +24,10 @@ namespace {
 
 constexpr std::int64_t shared_floats = 1 << 21;  // of one operand's shared panels: 8 MiB, of a third cache
 constexpr std::int64_t longest_chunk = 4032;     // rows or columns; a multiple of every tile's sides: 14, 6, 32, 16, 8
-constexpr std::int64_t item_rows = 504;          // of A, at 256 of K: half a megabyte of a second cache
+constexpr std::int64_t item_rows = 252;          // of A, at 512 of K: half a megabyte of a second cache
 constexpr std::int64_t item_panels = 8;          // of B: as much again
+constexpr std::int64_t shared_panels = 4;        // of B, that a thread packs at a time
+constexpr std::int64_t pack_rows = 16;           // of B, packed for all panels of an item before the rows after them
 constexpr std::int64_t items_each = 4;           // per thread and phase, so that none waits long for the others
 constexpr std::int64_t thread_macs = 1 << 18;    // per thread: some 10 µs, several times what waking it takes
 constexpr std::int64_t largest_tile = 14 * 32;
@@ -137,7 +139,9 @@ private:
     }
 
     std::int64_t a_items(const Chunk& c) const { return a_ == Panels::shared ? c.tiles : 0; }
-    std::int64_t b_items(const Chunk& c) const { return b_ == Panels::shared && c.tile == 0 ? c.panels : 0; }
+    std::int64_t b_items(const Chunk& c) const {
+        return b_ == Panels::shared && c.tile == 0 ? quotient_up(c.panels, shared_panels) : 0;
+    }
 
     void share(const Chunk& c, std::int64_t item) const {
         const std::int64_t a_count = a_items(c);
@@ -145,7 +149,8 @@ private:
             if (item < a_count) {
                 pack_a(block, c.tile + item, shared_a(c, block, item));
             } else {
-                pack_b(block, c.panel + item - a_count, shared_b(c, block, item - a_count));
+                const std::int64_t first = (item - a_count) * shared_panels;
+                pack_b(block, c.panel + first, std::min(shared_panels, c.panels - first), shared_b(c, block, first));
             }
         }
     }
@@ -166,12 +171,24 @@ private:
         if (g_.a_panels.pack != nullptr) return g_.a_panels.pack(g_.a_panels.context, k, count, first, rows, panel);
         kernels_.pack_a(g_.a.data + first * g_.a.row + k * g_.a.column, g_.a.row, g_.a.column, rows, count, panel);
     }
-    void pack_b(std::int64_t block, std::int64_t panel_number, float* panel) const {
-        const std::int64_t first = panel_number * kernels_.tile_columns;
-        const std::int64_t columns = std::min(kernels_.tile_columns, g_.n - first);
-        const std::int64_t k = depth_.begin(block), count = depth_.size(block);
-        if (g_.b_panels.pack != nullptr) return g_.b_panels.pack(g_.b_panels.context, k, count, first, columns, panel);
-        kernels_.pack_b(g_.b.data + k * g_.b.row + first * g_.b.column, g_.b.row, g_.b.column, columns, count, panel);
+    // `count` panels from number `first_panel` on. Neighbouring panels of a matrix share its rows, and with them pages.
+    void pack_b(std::int64_t block, std::int64_t first_panel, std::int64_t count, float* panels) const {
+        const std::int64_t begin = depth_.begin(block), size = depth_.size(block), width = kernels_.tile_columns;
+        const bool source = g_.b_panels.pack != nullptr;
+        const std::int64_t step = source || g_.b.column != 1 ? size : pack_rows;
+        for (std::int64_t k = 0; k < size; k += step) {
+            const std::int64_t rows = std::min(step, size - k);
+            for (std::int64_t p = 0; p < count; ++p) {
+                const std::int64_t first = (first_panel + p) * width, columns = std::min(width, g_.n - first);
+                float* const panel = panels + width * (p * size + k);
+                if (source) {
+                    g_.b_panels.pack(g_.b_panels.context, begin, size, first, columns, panel);
+                } else {
+                    kernels_.pack_b(g_.b.data + (begin + k) * g_.b.row + first * g_.b.column, g_.b.row, g_.b.column,
+                                    columns, rows, panel);
+                }
+            }
+        }
     }
 
     void multiply(const Chunk& c, std::int64_t item, int member) const {
@@ -179,8 +196,6 @@ private:
         const Part columns(c.panels, item % c.column_items, c.column_items);
         float* const own = own_ + member * own_floats(kernels_) * depth_.length;
         const std::int64_t at_once = item_rows / kernels_.tile_rows;
-        // panels of B used once each are packed one by one, for the first cache; else all that the item has
-        const std::int64_t group = b_ == Panels::own && rows.end - rows.begin > at_once ? columns.end - columns.begin : 1;
         for (std::int64_t block = c.block; block < c.block + c.blocks; ++block) {
             const std::int64_t a_size = kernels_.tile_rows * depth_.size(block);
             const std::int64_t b_size = kernels_.tile_columns * depth_.size(block);
@@ -189,23 +204,18 @@ private:
                     pack_a(block, c.tile + t, own + (t - rows.begin) * a_size);
                 }
             }
-            for (std::int64_t first = columns.begin; first < columns.end; first += group) {
-                const std::int64_t last = std::min(first + group, columns.end);
-                if (b_ == Panels::own) {
-                    for (std::int64_t p = first; p < last; ++p) pack_b(block, c.panel + p, own + (p - first) * b_size);
-                }
-                for (std::int64_t top = rows.begin; top < rows.end; top += at_once) {
-                    const std::int64_t bottom = std::min(top + at_once, rows.end);
-                    for (std::int64_t p = first; p < last; ++p) {
-                        const float* b = b_ == Panels::own      ? own + (p - first) * b_size
-                                         : b_ == Panels::shared ? shared_b(c, block, p)
-                                                                : ready_b(block, c.panel + p);
-                        for (std::int64_t t = top; t < bottom; ++t) {
-                            const float* a = a_ == Panels::own      ? own + (t - rows.begin) * a_size
-                                             : a_ == Panels::shared ? shared_a(c, block, t)
-                                                                    : ready_a(block, c.tile + t);
-                            tile(a, b, block, c.tile + t, c.panel + p);
-                        }
+            if (b_ == Panels::own) pack_b(block, c.panel + columns.begin, columns.end - columns.begin, own);
+            for (std::int64_t top = rows.begin; top < rows.end; top += at_once) {
+                const std::int64_t bottom = std::min(top + at_once, rows.end);
+                for (std::int64_t p = columns.begin; p < columns.end; ++p) {
+                    const float* b = b_ == Panels::own      ? own + (p - columns.begin) * b_size
+                                     : b_ == Panels::shared ? shared_b(c, block, p)
+                                                            : ready_b(block, c.panel + p);
+                    for (std::int64_t t = top; t < bottom; ++t) {
+                        const float* a = a_ == Panels::own      ? own + (t - rows.begin) * a_size
+                                         : a_ == Panels::shared ? shared_a(c, block, t)
+                                                                : ready_a(block, c.tile + t);
+                        tile(a, b, block, c.tile + t, c.panel + p);
                     }
                 }
             }
@@ -226,7 +236,7 @@ private:
         return j < g_.c_columns.length ? j : j / g_.c_columns.length * g_.c_columns.jump + j % g_.c_columns.length;
     }
     static bool in_one_run(const Runs& runs, std::int64_t first, std::int64_t count) {
-        return count <= 1 || runs.length - first % runs.length >= count;
+        return first + count <= runs.length || count <= 1 || runs.length - first % runs.length >= count;
     }
 
     void tile(const float* a, const float* b, std::int64_t block, std::int64_t tile_row, std::int64_t panel) const {
@@ -296,9 +306,9 @@ void gemm(const Gemm& g, float* workspace, Isa isa, int threads) {
     if (g.m == 0 || g.n == 0) return;
     const Product product(g, workspace, isa, threads);
     if (g.k > 0) return product.run();
-    for (std::int64_t i = 0; i < g.m; ++i) {
+    parallel_items(g.m, threads, [&](std::int64_t i, int) {
         for (std::int64_t j = 0; j < g.n; ++j) product.put(i, j, 0.0f, g.accumulate, true);
-    }
+    });
 }
 
 }  // namespace striate

@@ -89,38 +89,44 @@ inline void put(const GemmTile& t, std::int64_t i, std::int64_t first, std::int6
     store_first(to, sum, count);
 }
 
-template <int Rows, bool Finish>
-inline void put_all(const GemmTile& t, const Floats* low, const Floats* high) {
-    if (!Finish && t.columns == tile_columns) {  // whole registers, as most are
+template <int Rows, int Registers, bool Finish>
+inline void put_all(const GemmTile& t, const Floats (&sums)[Registers][Rows]) {
+    if (!Finish && t.columns == Registers * lanes) {  // whole registers, as most are
 #pragma GCC unroll 16
         for (int i = 0; i < Rows; ++i) {
-            float* const to = t.c + i * t.c_row;
-            store(to, t.accumulate ? load(to) + low[i] : low[i]);
-            store(to + t.c_high, t.accumulate ? load(to + t.c_high) + high[i] : high[i]);
+#pragma GCC unroll 2
+            for (int r = 0; r < Registers; ++r) {
+                float* const to = t.c + i * t.c_row + r * t.c_high;
+                store(to, t.accumulate ? load(to) + sums[r][i] : sums[r][i]);
+            }
         }
         return;
     }
-    const std::int64_t left = t.columns < lanes ? t.columns : lanes, right = t.columns - left;
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
-        put<Finish>(t, i, 0, i * t.c_row, left, low[i]);
-        if (right > 0) put<Finish>(t, i, lanes, i * t.c_row + t.c_high, right, high[i]);
+#pragma GCC unroll 2
+        for (int r = 0; r < Registers; ++r) {
+            const std::int64_t left = t.columns - r * lanes;
+            put<Finish>(t, i, r * lanes, i * t.c_row + r * t.c_high, left < lanes ? left : lanes, sums[r][i]);
+        }
     }
 }
 
 // The sums of a tile whose A is a panel.
-template <int Rows>
-inline void sum_panel(const GemmTile& t, Floats* low, Floats* high) {
+template <int Rows, int Registers>
+inline void sum_panel(const GemmTile& t, Floats (&sums)[Registers][Rows]) {
     const float *a = t.a, *b = t.b;
     const std::int64_t b_step = t.b_step;
     for (std::int64_t p = t.k; p > 0; --p) {
-        const Floats b_low = load(b), b_high = load(b + lanes);
-        __builtin_prefetch(a + ahead);  // A streams from the second cache; B stays in the first
+        Floats row[Registers];
+#pragma GCC unroll 2
+        for (int r = 0; r < Registers; ++r) row[r] = load(b + r * lanes);
+        __builtin_prefetch(a + ahead);  // A streams from the second cache
 #pragma GCC unroll 16
         for (int i = 0; i < Rows; ++i) {
             const Floats spread = all(a[i]);
-            low[i] = multiply_add(spread, b_low, low[i]);
-            high[i] = multiply_add(spread, b_high, high[i]);
+#pragma GCC unroll 2
+            for (int r = 0; r < Registers; ++r) sums[r][i] = multiply_add(spread, row[r], sums[r][i]);
         }
         a += tile_rows;
         b += b_step;
@@ -128,8 +134,8 @@ inline void sum_panel(const GemmTile& t, Floats* low, Floats* high) {
 }
 
 // The sums of a tile whose A is read where it lies. Rows are reached from every third one, which an address can express.
-template <int Rows>
-inline void sum_rows(const GemmTile& t, Floats* low, Floats* high) {
+template <int Rows, int Registers>
+inline void sum_rows(const GemmTile& t, Floats (&sums)[Registers][Rows]) {
     constexpr int triples = (Rows + 2) / 3;
     const std::int64_t row = t.a_row, b_step = t.b_step;
     const float* b = t.b;
@@ -140,45 +146,51 @@ inline void sum_rows(const GemmTile& t, Floats* low, Floats* high) {
         const std::int64_t count = t.k - first < 16 ? t.k - first : 16;
 #pragma GCC unroll 4
         for (std::int64_t p = 0; p < count; ++p) {
-            const Floats b_low = load(b), b_high = load(b + lanes);
-            __builtin_prefetch(b + 16 * b_step);  // few rows: B comes from the second cache
-            __builtin_prefetch(b + 16 * b_step + lanes);
+            Floats columns[Registers];
+#pragma GCC unroll 2
+            for (int r = 0; r < Registers; ++r) {
+                columns[r] = load(b + r * lanes);
+                __builtin_prefetch(b + 16 * b_step + r * lanes);  // few rows: B comes from the second cache
+            }
 #pragma GCC unroll 16
             for (int i = 0; i < Rows; ++i) {
                 const Floats spread = all(from[i / 3][i % 3 * row + p]);
-                low[i] = multiply_add(spread, b_low, low[i]);
-                high[i] = multiply_add(spread, b_high, high[i]);
+#pragma GCC unroll 2
+                for (int r = 0; r < Registers; ++r) sums[r][i] = multiply_add(spread, columns[r], sums[r][i]);
             }
             b += b_step;
         }
     }
 }
 
-template <int Rows>
+template <int Rows, int Registers>
 void tile_of(const GemmTile& t) {
-    Floats low[Rows], high[Rows];
+    Floats sums[Registers][Rows];
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
-        low[i] = high[i] = zeros();
-        __builtin_prefetch(t.c + i * t.c_row, 1);  // C is not needed before the end, and is far away
-        __builtin_prefetch(t.c + i * t.c_row + t.c_high, 1);
+#pragma GCC unroll 2
+        for (int r = 0; r < Registers; ++r) {
+            sums[r][i] = zeros();
+            __builtin_prefetch(t.c + i * t.c_row + r * t.c_high, 1);  // C is not needed before the end, and is far away
+        }
     }
     if (t.a_row == 0) {
-        sum_panel<Rows>(t, low, high);
+        sum_panel<Rows, Registers>(t, sums);
     } else {
-        sum_rows<Rows>(t, low, high);
+        sum_rows<Rows, Registers>(t, sums);
     }
     if (t.finish) {
-        put_all<Rows, true>(t, low, high);
+        put_all<Rows, Registers, true>(t, sums);
     } else {
-        put_all<Rows, false>(t, low, high);
+        put_all<Rows, Registers, false>(t, sums);
     }
 }
 
-// The tile with exactly t.rows rows: a row that is not there would be computed for nothing.
+// The tile with exactly t.rows rows, and one register of columns where that is enough: what is not there would be
+// computed for nothing.
 template <int Rows = tile_rows>
 void tile(const GemmTile& t) {
-    if (t.rows == Rows) return tile_of<Rows>(t);
+    if (t.rows == Rows) return t.columns > lanes ? tile_of<Rows, 2>(t) : tile_of<Rows, 1>(t);
     if constexpr (Rows > 1) tile<Rows - 1>(t);
 }
 

@@ -1,7 +1,9 @@
 // The speed of the matrix product, as a share of the multiply-add peak. Peak and product take turns of some 10 ms, and
 // each turn is compared with its neighbours, so that what else the machine does weighs on both.
 //
-//     striate_gemm_speed M N K [--threads T] [--isa NAME] [--packed a|b|both] [--seconds S]
+//     striate_gemm_speed M N K [--threads T] [--isa NAME] [--packed a|b|both] [--seconds S] [--levels L]
+//
+// With levels, Strassen's product and the plain one take turns; the ratio of their times is the median over the turns.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -13,6 +15,7 @@
 #include "gemm/gemm.h"
 #include "memory/arena.h"
 #include "peak/peak.h"
+#include "strassen/strassen.h"
 
 using namespace striate;
 
@@ -64,6 +67,27 @@ int main(int count, char** words) {
         packed_b = aligned_floats(gemm_packed_b_floats(n, k, isa));
         gemm_pack_b(g.b, n, k, packed_b.get(), isa, threads);
         g.packed_b = packed_b.get();
+    }
+    if (const int levels = named.count("levels") ? std::atoi(named["levels"].c_str()) : 0; levels > 0) {
+        const Floats64 space = aligned_floats(strassen_workspace(m, n, k, levels, isa, threads));
+        const auto timed = [&](bool fast) {
+            const double start = now();
+            fast ? strassen(g, levels, space.get(), isa, threads) : gemm(g, workspace.get(), isa, threads);
+            return now() - start;
+        };
+        timed(true), timed(false);
+        std::vector<double> ratios, plain, seven;
+        for (const double begin = now(); ratios.size() < 3 || now() - begin < seconds;) {
+            plain.push_back(timed(false)), seven.push_back(timed(true));
+            ratios.push_back(plain.back() / seven.back());
+        }
+        std::sort(ratios.begin(), ratios.end()), std::sort(plain.begin(), plain.end()), std::sort(seven.begin(), seven.end());
+        std::printf("%ld x %ld x %ld %s, %d threads, %d levels: plain %.1f ms, Strassen %.1f ms (smallest); plain / Strassen "
+                    "%.3f (quartiles %.3f, %.3f), n = %zu\n",
+                    static_cast<long>(m), static_cast<long>(n), static_cast<long>(k), name(isa), threads, levels,
+                    1e3 * plain[0], 1e3 * seven[0], ratios[ratios.size() / 2], ratios[ratios.size() / 4],
+                    ratios[ratios.size() * 3 / 4], ratios.size());
+        return 0;
     }
     const double flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
     gemm(g, workspace.get(), isa, threads);
