@@ -89,8 +89,23 @@ inline void put(const GemmTile& t, std::int64_t i, std::int64_t first, std::int6
     store_first(to, sum, count);
 }
 
+// Whether every register of the tile can be stored past the caches.
+inline bool goes_past(const GemmTile& t) {
+    constexpr std::int64_t bytes = lanes * sizeof(float);
+    return t.past && !t.accumulate && t.columns == tile_columns && reinterpret_cast<std::uintptr_t>(t.c) % bytes == 0 &&
+           t.c_row % lanes == 0 && t.c_high % lanes == 0;
+}
+
 template <int Rows, bool Finish>
 inline void put_all(const GemmTile& t, const Floats* low, const Floats* high) {
+    if (!Finish && goes_past(t)) {
+#pragma GCC unroll 16
+        for (int i = 0; i < Rows; ++i) {
+            store_past(t.c + i * t.c_row, low[i]);
+            store_past(t.c + i * t.c_row + t.c_high, high[i]);
+        }
+        return;
+    }
     if (!Finish && t.columns == tile_columns) {  // whole registers, as most are
 #pragma GCC unroll 16
         for (int i = 0; i < Rows; ++i) {
@@ -160,6 +175,7 @@ void tile_of(const GemmTile& t) {
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
         low[i] = high[i] = zeros();
+        if (t.past) continue;
         __builtin_prefetch(t.c + i * t.c_row, 1);  // C is not needed before the end, and is far away
         __builtin_prefetch(t.c + i * t.c_row + t.c_high, 1);
     }

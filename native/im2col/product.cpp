@@ -13,6 +13,8 @@ namespace {
 constexpr std::int64_t depth_block = 256;          // values of the sum at a time: a panel of 32 is then 32 KiB, in the first cache
 constexpr std::int64_t chunk_floats = 192 << 10;   // of a chunk's columns: most of a second cache of 1 MiB
 constexpr std::int64_t most_tiles = 16;            // of A against one panel of B: reuse enough for what the panel costs
+constexpr std::int64_t few_tiles = 4;              // at least, for what loading the panel costs
+constexpr std::int64_t weights_floats = 256 << 10; // that a second cache of 1 MiB holds
 constexpr double transpose_cycles = 130;           // of a tile's maps and pixels, on the way to NCHW
 
 constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
@@ -154,6 +156,12 @@ private:
 
     static constexpr std::int64_t most_parts() { return most_tiles; }
 
+    // Tiles of pixels against one panel of weights. Few, where the weights stay in the second cache: the pixels are then
+    // in the first when the next panel comes, and whole pixels of the result are written together.
+    std::int64_t bunch_tiles(const GridProduct& g) const {
+        return g.depth <= depth_block && g.depth * stored_ <= weights_floats ? few_tiles : most_tiles;
+    }
+
     static constexpr std::int64_t depth_part(std::int64_t depth, std::int64_t blocks, std::int64_t i) {
         return std::min(depth, part_of(quotient_up(depth, maps_per_block), blocks, i) * maps_per_block);
     }
@@ -244,7 +252,8 @@ private:
                            .residual = nullptr,
                            .relu = false,
                            .a_row = tile.a_row,
-                           .a_block = from_.block};
+                           .a_block = from_.block,
+                           .past = false};
                 if (straight) {
                     t.c = w.result + at;
                     t.c_row = w.g.maps_down ? to_.map : to_.pixel;
@@ -263,7 +272,10 @@ private:
 
     void maps_across(const Work& w, const float* panels, float* sums, float* bias, const Places* places, std::int64_t parts) const {
         const GridProduct& g = w.g;
-        for (std::int64_t part = w.first_part; part < w.last_part; ++part) {
+        const std::int64_t bunches = quotient_up(parts, bunch_tiles(g));
+        for (std::int64_t i = 0; i < bunches * (w.last_part - w.first_part); ++i) {
+            const std::int64_t bunch = i / (w.last_part - w.first_part), part = w.first_part + i % (w.last_part - w.first_part);
+            const std::int64_t begin = part_of(parts, bunches, bunch), end = part_of(parts, bunches, bunch + 1);
             const std::int64_t first = part * gemm_.tile_columns, map = w.group * out_ + first;
             std::fill_n(bias, gemm_.tile_columns, 0.0f);
             if (w.epilogue.bias != nullptr && first < out_) {
@@ -272,11 +284,11 @@ private:
             const float* weights = w.packed + g.packed + (w.group * g.map_parts + part) * g.depth * gemm_.tile_columns;
             const std::int64_t maps = std::min(gemm_.tile_columns, stored_ - first);
             multiply(
-                w, parts,
+                w, end - begin,
                 [&](std::int64_t tile) {
-                    const Places& place = places[tile];
+                    const Places& place = places[begin + tile];
                     if (place.source != nullptr) return TileWork{place.source, from_.pixel, map, maps, bias, &place};
-                    return TileWork{panels + tile * gemm_.tile_rows * g.depth, 0, map, maps, bias, &place};
+                    return TileWork{panels + (begin + tile) * gemm_.tile_rows * g.depth, 0, map, maps, bias, &place};
                 },
                 weights, gemm_.tile_columns, sums);
         }
