@@ -32,7 +32,9 @@ public:
           kernels_(STRIATE_KERNELS_OF(options.isa, im2col_kernels)),
           x_(strides_of(options.from, s.in, s.rows.size, s.columns.size)),
           dy_(strides_of(options.to, s.out, s.rows.out(), s.columns.out())),
-          grid_(forward_grid(s)) {
+          grid_(forward_grid(s)),
+          plain_{.rows = grid_.rows, .columns = grid_.columns, .row_stride = 1, .column_stride = 1, .first_row = 0,
+                 .first_column = 0, .row_step = 1, .column_step = 1, .taps = {}} {
         pixels_ = s.batch * grid_.pixels();
         panels_ = quotient_up(s.group_in() * s.taps(), gemm_.tile_columns);
         tiles_ = quotient_up(s.group_out(), gemm_.tile_rows);
@@ -83,11 +85,15 @@ private:
         for (std::int64_t block = 0; block < blocks; ++block) {
             const std::int64_t first = begin + part_of(end - begin, blocks, block);
             const std::int64_t count = begin + part_of(end - begin, blocks, block + 1) - first;
+            Pixels seen[pixel_block / most_pixels];
+            for (std::int64_t t = 0; t < count; t += most_pixels) {
+                seen[t / most_pixels] = grid_.seen(x_, first + t, std::min(most_pixels, count - t));
+            }
             for (std::int64_t tile = tile_begin; tile < tile_end; ++tile) {
                 read_dy(w.dy, group, tile, first, count, a + (tile - tile_begin) * pixel_block * gemm_.tile_rows);
             }
             for (std::int64_t panel = panel_begin; panel < panel_end; ++panel) {
-                read_x(w.x, group, panel, first, count, b);
+                read_x(w.x, group, panel, first, count, seen, b);
                 for (std::int64_t tile = tile_begin; tile < tile_end; ++tile) {
                     gemm_.tile({.a = a + (tile - tile_begin) * pixel_block * gemm_.tile_rows,
                                 .b = b,
@@ -110,32 +116,55 @@ private:
     }
 
     void read_dy(const float* dy, std::int64_t group, std::int64_t tile, std::int64_t first, std::int64_t count, float* to) const {
-        const Grid plain{.rows = grid_.rows, .columns = grid_.columns, .row_stride = 1, .column_stride = 1, .first_row = 0,
-                         .first_column = 0, .row_step = 1, .column_step = 1, .taps = {}};
-        for (std::int64_t t = 0; t < count; t += most_pixels) {
-            const Pixels seen = plain.seen(dy_, first + t, std::min(most_pixels, count - t));
-            maps_of(dy, dy_, grid_.rows, grid_.columns, group * shape_.group_out() + first_out(tile),
-                    first_out(tile + 1) - first_out(tile), seen, {0, 0}, to + t * gemm_.tile_rows, gemm_.tile_rows);
+        const std::int64_t map = group * shape_.group_out() + first_out(tile), maps = first_out(tile + 1) - first_out(tile);
+        for (std::int64_t t = 0; t < count;) {
+            const std::int64_t run = std::min(count - t, run_of(dy_, first + t));
+            const std::int64_t at = plain_.even_places(dy_, first + t, run);
+            if (lies_evenly(dy_)) {
+                gemm_.pack_a(dy + dy_.of_map(map) + at, dy_.map, dy_.pixel, maps, run, to + t * gemm_.tile_rows);
+                t += run;
+                continue;
+            }
+            const Pixels seen = plain_.seen(dy_, first + t, std::min(most_pixels, run));
+            maps_of(dy, dy_, grid_.rows, grid_.columns, map, maps, seen, {0, 0}, to + t * gemm_.tile_rows, gemm_.tile_rows);
+            t += seen.count;
         }
     }
 
-    void read_x(const float* x, std::int64_t group, std::int64_t panel, std::int64_t first, std::int64_t count, float* to) const {
+    void read_x(const float* x, std::int64_t group, std::int64_t panel, std::int64_t first, std::int64_t count,
+                const Pixels* seen, float* to) const {
         const std::int64_t maps = shape_.group_in(), all = maps * shape_.taps();
         const std::int64_t begin = panel * gemm_.tile_columns, end = std::min(all, begin + gemm_.tile_columns);
-        for (std::int64_t t = 0; t < count; t += most_pixels) {
-            const Pixels seen = grid_.seen(x_, first + t, std::min(most_pixels, count - t));
+        if (lies_evenly(x_) && grid_.even_sight(x_, shape_.rows.size, shape_.columns.size, first, 1) >= 0) {
+            for (std::int64_t t = 0, run; t < count; t += run) {
+                run = std::min(count - t, run_of(x_, first + t));
+                const std::int64_t at = grid_.even_sight(x_, shape_.rows.size, shape_.columns.size, first + t, run);
+                gemm_.pack_b(x + x_.of_map(group * maps + begin) + at, x_.pixel, x_.map, end - begin, run, to + t * gemm_.tile_columns);
+            }
+            return;
+        }
+        for (std::int64_t t = 0; t < count; t += most_pixels, ++seen) {
             float* const rows = to + t * gemm_.tile_columns;
             for (std::int64_t at = begin; at < end;) {
                 const std::int64_t tap = at / maps, map = at % maps, some = std::min(maps - map, end - at);
-                maps_of(x, x_, shape_.rows.size, shape_.columns.size, group * maps + map, some, seen,
+                maps_of(x, x_, shape_.rows.size, shape_.columns.size, group * maps + map, some, *seen,
                         grid_.taps[static_cast<std::size_t>(tap)].shift, rows + at - begin, gemm_.tile_columns);
                 at += some;
             }
             if (end - begin == gemm_.tile_columns) continue;
-            for (std::int64_t p = 0; p < seen.count; ++p) {
+            for (std::int64_t p = 0; p < seen->count; ++p) {
                 std::fill_n(rows + p * gemm_.tile_columns + (end - begin), gemm_.tile_columns - (end - begin), 0.0f);
             }
         }
+    }
+
+    // Whether maps are a constant distance apart, and need not be taken block by block.
+    static bool lies_evenly(const ImageStrides& s) { return s.block == maps_per_block * s.map; }
+
+    // Pixels from this one to the end of what lies evenly: its image, or the batch.
+    std::int64_t run_of(const ImageStrides& s, std::int64_t pixel) const {
+        const std::int64_t image = grid_.pixels();
+        return s.image == image * s.pixel ? pixels_ - pixel : image - pixel % image;
     }
 
     // Maps [first, first + maps), which may begin inside a block.
@@ -170,7 +199,7 @@ private:
     const GemmKernels& gemm_;
     const Im2colKernels& kernels_;
     ImageStrides x_, dy_;
-    Grid grid_;
+    Grid grid_, plain_;  // of x; of dy, every pixel of which is itself
     std::int64_t pixels_, panels_, tiles_, down_, across_, parts_;
 };
 

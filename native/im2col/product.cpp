@@ -206,9 +206,13 @@ private:
             if (source >= 0) continue;
             const Pixels seen = g.grid.seen(from_, pixel, place.count);
             float* to = panels + part * width * g.depth;
-            for (const GridTap& tap : g.grid.taps) {
-                kernels_.pixels_across(sight, seen, tap.shift, to, width);
-                to += in_ * width;
+            for (std::size_t tap = 0; tap < g.grid.taps.size();) {
+                const std::int64_t taps = taps_together(g.grid, tap, seen);
+                Sight wide = sight;
+                wide.maps = taps * in_;
+                kernels_.pixels_across(wide, seen, g.grid.taps[tap].shift, to, width);
+                to += taps * in_ * width;
+                tap += static_cast<std::size_t>(taps);
             }
         }
         if (g.maps_down) {
@@ -216,6 +220,22 @@ private:
         } else {
             maps_across(w, panels, sums, bias, places, parts);
         }
+    }
+
+    // With maps innermost, neighbouring taps of a row see neighbouring values: they are read as if they were one with
+    // more maps, where none of them is outside. This many, from `tap` on.
+    std::int64_t taps_together(const Grid& grid, std::size_t tap, const Pixels& seen) const {
+        if (from_.map != 1 || from_.block != maps_per_block || from_.pixel != in_) return 1;
+        const Shift first = grid.taps[tap].shift;
+        std::int64_t left = width_, right = 0;
+        for (std::int64_t t = 0; t < seen.count; ++t) left = std::min(left, seen.x[t]), right = std::max(right, seen.x[t]);
+        if (left + first.columns < 0) return 1;
+        std::int64_t taps = 1;
+        for (std::size_t next = tap + 1; next < grid.taps.size(); ++next, ++taps) {
+            const Shift shift = grid.taps[next].shift;
+            if (shift.rows != first.rows || shift.columns != first.columns + taps || right + shift.columns >= width_) break;
+        }
+        return taps;
     }
 
     // Whether pixels that follow each other in the images are an operand of the product as they lie in memory.
