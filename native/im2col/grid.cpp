@@ -63,7 +63,8 @@ Pixels Grid::seen(const ImageStrides& from, std::int64_t begin, std::int64_t cou
 void Grid::places(const ImageStrides& to, std::int64_t begin, std::int64_t count, std::int64_t* at) const {
     std::int64_t image = begin / pixels(), row = begin % pixels() / columns, column = begin % columns;
     for (std::int64_t t = 0; t < count; ++t) {
-        at[t] = image * to.image + (first_row + row * row_step) * to.row + (first_column + column * column_step) * to.pixel;
+        at[t] =
+            image * to.image + (first_row + row * row_step) * to.row + (first_column + column * column_step) * to.pixel;
         if (++column < columns) continue;
         column = 0;
         if (++row < rows) continue;

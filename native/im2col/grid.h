@@ -20,18 +20,19 @@ struct GridTap {
 
 struct Grid {
     std::int64_t rows, columns;
-    std::int64_t row_stride, column_stride;                          // pixels of the image from one to the next
-    std::int64_t first_row, first_column, row_step, column_step;     // where its pixels lie in the result
+    std::int64_t row_stride, column_stride;                       // pixels of the image from one to the next
+    std::int64_t first_row, first_column, row_step, column_step;  // where its pixels lie in the result
     std::vector<GridTap> taps;
 
     std::int64_t pixels() const { return rows * columns; }
 
-    // Pixels [begin, begin + count) of this grid in a batch of images: what they see, and where each lies in the result.
+    // Pixels [begin, begin + count) of this grid in a batch of images: what they see, and where each lies in the
+    // result.
     Pixels seen(const ImageStrides& from, std::int64_t begin, std::int64_t count) const;
     void places(const ImageStrides& to, std::int64_t begin, std::int64_t count, std::int64_t* at) const;
 
-    // The place of pixel `begin`, if the others follow it at a pixel's stride each; −1 if they do not. The same for what
-    // they see, in images of `height` × `width`, if the only tap is the pixel itself.
+    // The place of pixel `begin`, if the others follow it at a pixel's stride each; −1 if they do not. The same for
+    // what they see, in images of `height` × `width`, if the only tap is the pixel itself.
     std::int64_t even_places(const ImageStrides& to, std::int64_t begin, std::int64_t count) const;
     std::int64_t even_sight(const ImageStrides& from, std::int64_t height, std::int64_t width, std::int64_t begin,
                             std::int64_t count) const;

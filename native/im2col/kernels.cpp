@@ -44,7 +44,8 @@ void runs_across(const Sight& sight, const std::int64_t* at, std::int64_t count,
             if (end - t == 1) {
                 for (std::int64_t c = 0; c < sight.maps; ++c) to[c * step + t] = from[c * sight.strides.map];
             } else {
-                for (std::int64_t c = 0; c < sight.maps; ++c) copy(from + c * sight.strides.map, to + c * step + t, end - t);
+                for (std::int64_t c = 0; c < sight.maps; ++c)
+                    copy(from + c * sight.strides.map, to + c * step + t, end - t);
             }
         }
         t = end;
@@ -151,14 +152,16 @@ void finish_pixels(const Finished& f) {
         const std::int64_t maps = smaller(lanes, f.maps - c), map = f.strides.of_map(c);
         const Floats bias = load(f.bias + c);
         if (f.strides.map == 1) {
-            for (std::int64_t t = 0; t < f.pixels; ++t) write(load(f.sums + t * tile_columns + c) + bias, f, f.at[t] + map, maps);
+            for (std::int64_t t = 0; t < f.pixels; ++t)
+                write(load(f.sums + t * tile_columns + c) + bias, f, f.at[t] + map, maps);
             continue;
         }
         float turned[lanes * most_pixels];
         for (std::int64_t t = 0; t < f.pixels; t += lanes) {
             Floats block[lanes];
 #pragma GCC unroll 16
-            for (int p = 0; p < lanes; ++p) block[p] = t + p < f.pixels ? load(f.sums + (t + p) * tile_columns + c) + bias : zeros();
+            for (int p = 0; p < lanes; ++p)
+                block[p] = t + p < f.pixels ? load(f.sums + (t + p) * tile_columns + c) + bias : zeros();
             transpose(block);
 #pragma GCC unroll 16
             for (int m = 0; m < lanes; ++m) store(turned + m * most_pixels + t, block[m]);

@@ -37,16 +37,16 @@ struct Run {
 
 // A tile of sums on its way to the result.
 struct Finished {
-    const float* sums;                        // rows of tile_columns values
-    float* result;                            // its first map
-    const float* residual;                    // laid out as the result, or none
+    const float* sums;      // rows of tile_columns values
+    float* result;          // its first map
+    const float* residual;  // laid out as the result, or none
     ImageStrides strides;
-    std::int64_t maps;                        // that are stored
-    const float* bias;                        // of each map that is stored, rounded up to whole registers
+    std::int64_t maps;  // that are stored
+    const float* bias;  // of each map that is stored, rounded up to whole registers
     bool relu;
-    const std::int64_t* at;                   // where each pixel lies
+    const std::int64_t* at;  // where each pixel lies
     std::int64_t pixels;
-    const Run* runs;                          // the same pixels, those that follow each other together
+    const Run* runs;  // the same pixels, those that follow each other together
     std::int64_t run_count;
 };
 

@@ -1,5 +1,5 @@
-// Three products with one matrix, col [C·taps, pixels]: row (c, i, j) holds, for each pixel of the result, what tap (i, j)
-// of its window sees of map c. With weights as they lie, W [K, C·taps],
+// Three products with one matrix, col [C·taps, pixels]: row (c, i, j) holds, for each pixel of the result, what tap (i,
+// j) of its window sees of map c. With weights as they lie, W [K, C·taps],
 //
 //     y = W · col        dcol = Wᵀ · dy, and dx gathers from dcol what each of its pixels gave        dW = dy · colᵀ
 //
@@ -54,13 +54,16 @@ public:
     }
 
     // `maps` maps of images of the result's size, [maps, pixels].
-    void plain(const float* y, const ImageStrides& strides, std::int64_t image, std::int64_t map, std::int64_t maps, float* to) const {
+    void plain(const float* y, const ImageStrides& strides, std::int64_t image, std::int64_t map, std::int64_t maps,
+               float* to) const {
         parallel_items(quotient_up(maps, rows_per_item), threads, [&](std::int64_t item, int) {
             const std::int64_t first = item * rows_per_item;
             const float* from = y + image * strides.image + strides.of_map(map + first);
-            const Sight sight{from, strides, std::min(rows_per_item, maps - first), shape.rows.out(), shape.columns.out()};
+            const Sight sight{from, strides, std::min(rows_per_item, maps - first), shape.rows.out(),
+                              shape.columns.out()};
             for (std::int64_t t = 0; t < pixels(); t += most_pixels) {
-                const Pixels seen = same(shape.rows.out(), shape.columns.out()).seen(strides, t, std::min(most_pixels, pixels() - t));
+                const Pixels seen =
+                    same(shape.rows.out(), shape.columns.out()).seen(strides, t, std::min(most_pixels, pixels() - t));
                 kernels.pixels_across(sight, seen, {0, 0}, to + first * pixels() + t, pixels());
             }
         });
@@ -68,8 +71,15 @@ public:
 
     // Every pixel sees itself.
     static Grid same(std::int64_t rows, std::int64_t columns) {
-        return {.rows = rows, .columns = columns, .row_stride = 1, .column_stride = 1, .first_row = 0, .first_column = 0,
-                .row_step = 1, .column_step = 1, .taps = {{0, 0, {0, 0}}}};
+        return {.rows = rows,
+                .columns = columns,
+                .row_stride = 1,
+                .column_stride = 1,
+                .first_row = 0,
+                .first_column = 0,
+                .row_step = 1,
+                .column_step = 1,
+                .taps = {{0, 0, {0, 0}}}};
     }
 
     ConvShape shape;
@@ -118,7 +128,9 @@ public:
 
     std::int64_t packed_floats() const override { return columns_.shape.out * columns_.depth(); }
     std::int64_t workspace_floats() const override {
-        return matrix_floats() + sums_floats() + gemm_workspace(columns_.shape.group_out(), columns_.pixels(), columns_.depth(), columns_.isa, columns_.threads);
+        return matrix_floats() + sums_floats() +
+               gemm_workspace(columns_.shape.group_out(), columns_.pixels(), columns_.depth(), columns_.isa,
+                              columns_.threads);
     }
     void pack(const Filters& filters, float* packed) const override { copy_filters(columns_.shape, filters, packed); }
 
@@ -130,8 +142,13 @@ public:
         for (std::int64_t image = 0; image < columns_.shape.batch; ++image) {
             for (std::int64_t group = 0; group < columns_.shape.groups; ++group) {
                 columns_.columns(images, from_, image, group, matrix);
-                gemm({.m = maps, .n = pixels, .k = depth, .a = {packed + group * maps * depth, depth, 1}, .b = {matrix, pixels, 1},
-                      .c = sums, .c_row = pixels},
+                gemm({.m = maps,
+                      .n = pixels,
+                      .k = depth,
+                      .a = {packed + group * maps * depth, depth, 1},
+                      .b = {matrix, pixels, 1},
+                      .c = sums,
+                      .c_row = pixels},
                      sums + sums_floats(), columns_.isa, columns_.threads);
                 finish(sums, maps, stored_, pixels, group * maps, to_, image, epilogue, result, columns_.threads);
             }
@@ -159,7 +176,8 @@ public:
     std::int64_t packed_floats() const override { return columns_.shape.out * columns_.depth(); }
     std::int64_t workspace_floats() const override {
         return matrix_floats() + dy_floats() + dx_floats() +
-               gemm_workspace(columns_.depth(), columns_.pixels(), columns_.shape.group_out(), columns_.isa, columns_.threads);
+               gemm_workspace(columns_.depth(), columns_.pixels(), columns_.shape.group_out(), columns_.isa,
+                              columns_.threads);
     }
     void pack(const Filters& filters, float* packed) const override { copy_filters(columns_.shape, filters, packed); }
 
@@ -173,13 +191,19 @@ public:
         for (std::int64_t image = 0; image < s.batch; ++image) {
             for (std::int64_t group = 0; group < s.groups; ++group) {
                 columns_.plain(images, from_, image, group * maps, maps, dy);
-                gemm({.m = depth, .n = pixels, .k = maps, .a = {packed + group * maps * depth, 1, depth}, .b = {dy, pixels, 1},
-                      .c = matrix, .c_row = pixels},
+                gemm({.m = depth,
+                      .n = pixels,
+                      .k = maps,
+                      .a = {packed + group * maps * depth, 1, depth},
+                      .b = {dy, pixels, 1},
+                      .c = matrix,
+                      .c_row = pixels},
                      dx + dx_floats(), columns_.isa, columns_.threads);
                 parallel_items(s.group_in(), columns_.threads, [&](std::int64_t map, int) {
                     gather(matrix + map * s.taps() * pixels, dx + map * s.in_pixels());
                 });
-                finish(dx, s.group_in(), stored_, s.in_pixels(), group * s.group_in(), to_, image, epilogue, result, columns_.threads);
+                finish(dx, s.group_in(), stored_, s.in_pixels(), group * s.group_in(), to_, image, epilogue, result,
+                       columns_.threads);
             }
         }
     }
@@ -199,9 +223,11 @@ private:
                     for (const GridTap& tap : grid.taps) {
                         const std::int64_t p = y + tap.shift.rows, q = x + tap.shift.columns;
                         if (p < 0 || p >= height || q < 0 || q >= width) continue;
-                        sum += matrix[((tap.row * columns_.shape.columns.kernel + tap.column) * height + p) * width + q];
+                        sum +=
+                            matrix[((tap.row * columns_.shape.columns.kernel + tap.column) * height + p) * width + q];
                     }
-                    dx[(grid.first_row + y * grid.row_step) * columns_.shape.columns.size + grid.first_column + x * grid.column_step] = sum;
+                    dx[(grid.first_row + y * grid.row_step) * columns_.shape.columns.size + grid.first_column +
+                       x * grid.column_step] = sum;
                 }
             }
         }
@@ -221,7 +247,9 @@ public:
           dy_(strides_of(options.to, s.out, s.rows.out(), s.columns.out())) {}
 
     std::int64_t workspace_floats() const override {
-        return matrix_floats() + dy_floats() + gemm_workspace(columns_.shape.group_out(), columns_.depth(), columns_.pixels(), columns_.isa, columns_.threads);
+        return matrix_floats() + dy_floats() +
+               gemm_workspace(columns_.shape.group_out(), columns_.depth(), columns_.pixels(), columns_.isa,
+                              columns_.threads);
     }
 
     void run(const float* x, const float* dy, float* dw, float* workspace) const override {
@@ -233,8 +261,14 @@ public:
             for (std::int64_t group = 0; group < s.groups; ++group) {
                 columns_.columns(x, x_, image, group, matrix);
                 columns_.plain(dy, dy_, image, group * maps, maps, plain);
-                gemm({.m = maps, .n = depth, .k = pixels, .a = {plain, pixels, 1}, .b = {matrix, 1, pixels},
-                      .c = dw + group * maps * depth, .c_row = depth, .accumulate = image > 0},
+                gemm({.m = maps,
+                      .n = depth,
+                      .k = pixels,
+                      .a = {plain, pixels, 1},
+                      .b = {matrix, 1, pixels},
+                      .c = dw + group * maps * depth,
+                      .c_row = depth,
+                      .accumulate = image > 0},
                      plain + dy_floats(), columns_.isa, columns_.threads);
             }
         }

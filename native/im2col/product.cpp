@@ -10,10 +10,13 @@ namespace striate {
 
 namespace {
 
-constexpr std::int64_t depth_block = 256;          // values of the sum at a time: a panel of 32 is then 32 KiB, in the first cache
-constexpr std::int64_t chunk_floats = 192 << 10;   // of a chunk's columns: most of a second cache of 1 MiB
-constexpr std::int64_t most_tiles = 16;            // of A against one panel of B: reuse enough for what the panel costs
-constexpr double transpose_cycles = 130;           // of a tile's maps and pixels, on the way to NCHW
+constexpr std::int64_t depth_block =
+    256;  // values of the sum at a time: a panel of 32 is then 32 KiB, in the first cache
+constexpr std::int64_t chunk_floats = 192 << 10;  // of a chunk's columns: most of a second cache of 1 MiB
+constexpr std::int64_t most_tiles = 16;           // of A against one panel of B: reuse enough for what the panel costs
+constexpr std::int64_t few_tiles = 4;             // at least, for what loading the panel costs
+constexpr std::int64_t weights_floats = 256 << 10;  // that a second cache of 1 MiB holds
+constexpr double transpose_cycles = 130;            // of a tile's maps and pixels, on the way to NCHW
 
 constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -23,13 +26,13 @@ constexpr std::int64_t part_of(std::int64_t n, std::int64_t parts, std::int64_t 
 // One grid, planned.
 struct GridProduct {
     Grid grid;
-    std::int64_t depth;       // terms of a sum: taps · maps
-    std::int64_t pixels;      // of the batch
-    bool maps_down;           // maps are the rows of the tile, pixels its columns; else the other way round
-    std::int64_t map_parts;   // tiles (maps down) or panels of the result's maps
-    std::int64_t chunks;      // of pixels
-    std::int64_t shares;      // of the maps, each an item of its own, where there are too few chunks
-    std::int64_t packed;      // offset of its weights
+    std::int64_t depth;      // terms of a sum: taps · maps
+    std::int64_t pixels;     // of the batch
+    bool maps_down;          // maps are the rows of the tile, pixels its columns; else the other way round
+    std::int64_t map_parts;  // tiles (maps down) or panels of the result's maps
+    std::int64_t chunks;     // of pixels
+    std::int64_t shares;     // of the maps, each an item of its own, where there are too few chunks
+    std::int64_t packed;     // offset of its weights
 };
 
 class Product final : public ImagePlan {
@@ -47,7 +50,8 @@ public:
         const Axis &rows = s.rows, &columns = s.columns;
         height_ = forward ? rows.size : rows.out(), width_ = forward ? columns.size : columns.out();
         from_ = strides_of(options.from, in_ * s.groups, height_, width_);
-        to_ = strides_of(options.to, out_ * s.groups, forward ? rows.out() : rows.size, forward ? columns.out() : columns.size);
+        to_ = strides_of(options.to, out_ * s.groups, forward ? rows.out() : rows.size,
+                         forward ? columns.out() : columns.size);
         stored_ = stored_maps(options.to, out_);
         for (Grid& grid : forward ? std::vector<Grid>{forward_grid(s)} : backward_data_grids(s)) {
             plan(std::move(grid), options.to == Layout::nchw);
@@ -67,9 +71,11 @@ public:
                 const std::int64_t out = pass_ == Pass::forward ? filters.out : filters.in;
                 const std::int64_t in = pass_ == Pass::forward ? filters.in : filters.out;
                 for (const GridTap& tap : g.grid.taps) {
-                    const float* from = filters.data + group * filters.group + tap.row * filters.row + tap.column * filters.column;
+                    const float* from =
+                        filters.data + group * filters.group + tap.row * filters.row + tap.column * filters.column;
                     for (std::int64_t c = 0; c < in_; ++c, to += step) {
-                        for (std::int64_t m = 0; m < step; ++m) to[m] = first + m < last ? from[(first + m) * out + c * in] : 0.0f;
+                        for (std::int64_t m = 0; m < step; ++m)
+                            to[m] = first + m < last ? from[(first + m) * out + c * in] : 0.0f;
                     }
                 }
             });
@@ -87,9 +93,17 @@ public:
                 ++at;
             }
             const GridProduct& g = grids_[at];
-            const std::int64_t share = item % g.shares, chunk = item / g.shares % g.chunks, group = item / g.shares / g.chunks;
-            const Work work{g, images, packed, epilogue, result, group, part_of(g.pixels, g.chunks, chunk),
-                            part_of(g.pixels, g.chunks, chunk + 1), part_of(g.map_parts, g.shares, share),
+            const std::int64_t share = item % g.shares, chunk = item / g.shares % g.chunks,
+                               group = item / g.shares / g.chunks;
+            const Work work{g,
+                            images,
+                            packed,
+                            epilogue,
+                            result,
+                            group,
+                            part_of(g.pixels, g.chunks, chunk),
+                            part_of(g.pixels, g.chunks, chunk + 1),
+                            part_of(g.map_parts, g.shares, share),
                             part_of(g.map_parts, g.shares, share + 1)};
             compute(work, workspace + member * thread_floats());
         });
@@ -115,7 +129,7 @@ private:
 
     // What one tile is made of and where it goes.
     struct TileWork {
-        const float* rows;     // its panel of A, or A itself with a_row
+        const float* rows;  // its panel of A, or A itself with a_row
         std::int64_t a_row;
         std::int64_t map, maps;
         const float* bias;     // of those maps
@@ -123,7 +137,14 @@ private:
     };
 
     void plan(Grid grid, bool pixels_are_neighbours) {
-        GridProduct g{.grid = std::move(grid), .depth = 0, .pixels = 0, .maps_down = false, .map_parts = 0, .chunks = 0, .shares = 1, .packed = packed_};
+        GridProduct g{.grid = std::move(grid),
+                      .depth = 0,
+                      .pixels = 0,
+                      .maps_down = false,
+                      .map_parts = 0,
+                      .chunks = 0,
+                      .shares = 1,
+                      .packed = packed_};
         const std::int64_t rows = gemm_.tile_rows, columns = gemm_.tile_columns;
         g.depth = static_cast<std::int64_t>(g.grid.taps.size()) * in_;
         g.pixels = shape_.batch * g.grid.pixels();
@@ -135,7 +156,8 @@ private:
         g.map_parts = quotient_up(stored_, g.maps_down ? rows : columns);
         const std::int64_t pixel_parts = quotient_up(g.pixels, g.maps_down ? columns : rows);
         const std::int64_t part_pixels = g.maps_down ? columns : rows;
-        std::int64_t parts = std::clamp<std::int64_t>(chunk_floats / std::max<std::int64_t>(1, g.depth * part_pixels), 1, most_parts());
+        std::int64_t parts =
+            std::clamp<std::int64_t>(chunk_floats / std::max<std::int64_t>(1, g.depth * part_pixels), 1, most_parts());
         g.chunks = quotient_up(pixel_parts, parts);
         const std::int64_t jobs = shape_.groups * g.chunks;
         if (threads_ > 1 && jobs < 4 * threads_) {
@@ -147,12 +169,20 @@ private:
             }
         }
         chunk_parts_ = std::max(chunk_parts_, quotient_up(quotient_up(g.pixels, g.chunks), part_pixels));
-        panel_floats_ = std::max(panel_floats_, quotient_up(quotient_up(quotient_up(g.pixels, g.chunks), part_pixels) * part_pixels * g.depth, 16) * 16);
+        panel_floats_ = std::max(
+            panel_floats_,
+            quotient_up(quotient_up(quotient_up(g.pixels, g.chunks), part_pixels) * part_pixels * g.depth, 16) * 16);
         packed_ += shape_.groups * g.map_parts * g.depth * (g.maps_down ? rows : columns);
         grids_.push_back(std::move(g));
     }
 
     static constexpr std::int64_t most_parts() { return most_tiles; }
+
+    // Tiles of pixels against one panel of weights. Few, where the weights stay in the second cache: the pixels are
+    // then in the first when the next panel comes, and whole pixels of the result are written together.
+    std::int64_t bunch_tiles(const GridProduct& g) const {
+        return g.depth <= depth_block && g.depth * stored_ <= weights_floats ? few_tiles : most_tiles;
+    }
 
     static constexpr std::int64_t depth_part(std::int64_t depth, std::int64_t blocks, std::int64_t i) {
         return std::min(depth, part_of(quotient_up(depth, maps_per_block), blocks, i) * maps_per_block);
@@ -161,7 +191,8 @@ private:
     std::int64_t tile_floats() const { return gemm_.tile_rows * gemm_.tile_columns; }
     std::int64_t places_floats() const { return quotient_up(sizeof(Places), sizeof(float)); }
     std::int64_t thread_floats() const {
-        const std::int64_t floats = panel_floats_ + most_tiles * tile_floats() + most_pixels + chunk_parts_ * places_floats();
+        const std::int64_t floats =
+            panel_floats_ + most_tiles * tile_floats() + most_pixels + chunk_parts_ * places_floats();
         return quotient_up(floats, 16) * 16;
     }
 
@@ -193,14 +224,19 @@ private:
                 g.grid.places(to_, pixel, place.count, place.at);
                 place.run_count = runs_of(place.at, place.count, place.runs);
             }
-            const std::int64_t source = lies_ready(g, place.count) ? g.grid.even_sight(from_, height_, width_, pixel, place.count) : -1;
+            const std::int64_t source =
+                lies_ready(g, place.count) ? g.grid.even_sight(from_, height_, width_, pixel, place.count) : -1;
             place.source = source < 0 ? nullptr : sight.images + source;
             if (source >= 0) continue;
             const Pixels seen = g.grid.seen(from_, pixel, place.count);
             float* to = panels + part * width * g.depth;
-            for (const GridTap& tap : g.grid.taps) {
-                kernels_.pixels_across(sight, seen, tap.shift, to, width);
-                to += in_ * width;
+            for (std::size_t tap = 0; tap < g.grid.taps.size();) {
+                const std::int64_t taps = taps_together(g.grid, tap, seen);
+                Sight wide = sight;
+                wide.maps = taps * in_;
+                kernels_.pixels_across(wide, seen, g.grid.taps[tap].shift, to, width);
+                to += taps * in_ * width;
+                tap += static_cast<std::size_t>(taps);
             }
         }
         if (g.maps_down) {
@@ -208,6 +244,24 @@ private:
         } else {
             maps_across(w, panels, sums, bias, places, parts);
         }
+    }
+
+    // With maps innermost, neighbouring taps of a row see neighbouring values: they are read as if they were one with
+    // more maps, where none of them is outside. This many, from `tap` on.
+    std::int64_t taps_together(const Grid& grid, std::size_t tap, const Pixels& seen) const {
+        if (from_.map != 1 || from_.block != maps_per_block || from_.pixel != in_) return 1;
+        const Shift first = grid.taps[tap].shift;
+        std::int64_t left = width_, right = 0;
+        for (std::int64_t t = 0; t < seen.count; ++t)
+            left = std::min(left, seen.x[t]), right = std::max(right, seen.x[t]);
+        if (left + first.columns < 0) return 1;
+        std::int64_t taps = 1;
+        for (std::size_t next = tap + 1; next < grid.taps.size(); ++next, ++taps) {
+            const Shift shift = grid.taps[next].shift;
+            if (shift.rows != first.rows || shift.columns != first.columns + taps || right + shift.columns >= width_)
+                break;
+        }
+        return taps;
     }
 
     // Whether pixels that follow each other in the images are an operand of the product as they lie in memory.
@@ -218,7 +272,8 @@ private:
     // The tiles of up to most_tiles panels of A against one panel of B. A tile goes straight to the result where its
     // pixels lie evenly there, and by way of `sums` where they do not.
     template <typename Tile>
-    void multiply(const Work& w, std::int64_t tiles, const Tile& tile_at, const float* b, std::int64_t b_step, float* sums) const {
+    void multiply(const Work& w, std::int64_t tiles, const Tile& tile_at, const float* b, std::int64_t b_step,
+                  float* sums) const {
         const std::int64_t depth = w.g.depth, blocks = std::max<std::int64_t>(1, quotient_up(depth, depth_block));
         for (std::int64_t block = 0; block < blocks; ++block) {
             // whole blocks of maps, where A is read in place
@@ -226,7 +281,8 @@ private:
             for (std::int64_t i = 0; i < tiles; ++i) {
                 const TileWork tile = tile_at(i);
                 const Places& places = *tile.places;
-                const bool last = block + 1 == blocks, straight = w.g.maps_down ? places.run_count == 1 : places.even && to_.map == 1;
+                const bool last = block + 1 == blocks,
+                           straight = w.g.maps_down ? places.run_count == 1 : places.even && to_.map == 1;
                 const std::int64_t at = places.at[0] + to_.of_map(tile.map);
                 GemmTile t{.a = tile.rows + (tile.a_row == 0 ? begin * gemm_.tile_rows : from_.of_map(begin)),
                            .b = b + begin * b_step,
@@ -236,7 +292,9 @@ private:
                            .c_row = gemm_.tile_columns,
                            .c_high = gemm_.lanes,
                            .rows = w.g.maps_down ? tile.maps : places.count,
-                           .columns = w.g.maps_down ? places.count : straight ? tile.maps : gemm_.tile_columns,
+                           .columns = w.g.maps_down ? places.count
+                                      : straight    ? tile.maps
+                                                    : gemm_.tile_columns,
                            .accumulate = block > 0,
                            .finish = false,
                            .row_bias = nullptr,
@@ -244,26 +302,33 @@ private:
                            .residual = nullptr,
                            .relu = false,
                            .a_row = tile.a_row,
-                           .a_block = from_.block};
+                           .a_block = from_.block,
+                           .past = false};
                 if (straight) {
                     t.c = w.result + at;
                     t.c_row = w.g.maps_down ? to_.map : to_.pixel;
                     if (!w.g.maps_down) t.c_high = to_.of_map(tile.map + gemm_.lanes) - to_.of_map(tile.map);
-                    t.finish = last && (w.epilogue.bias != nullptr || w.epilogue.residual != nullptr || w.epilogue.relu);
+                    t.finish =
+                        last && (w.epilogue.bias != nullptr || w.epilogue.residual != nullptr || w.epilogue.relu);
                     if (w.epilogue.bias != nullptr) (w.g.maps_down ? t.row_bias : t.column_bias) = tile.bias;
                     if (w.epilogue.residual != nullptr) t.residual = w.epilogue.residual + at;
                     t.relu = w.epilogue.relu;
                 }
                 gemm_.tile(t);
-                if (last && !straight) (w.g.maps_down ? kernels_.finish_maps : kernels_.finish_pixels)(finished(w, t.c, tile));
+                if (last && !straight)
+                    (w.g.maps_down ? kernels_.finish_maps : kernels_.finish_pixels)(finished(w, t.c, tile));
             }
         }
     }
 
-
-    void maps_across(const Work& w, const float* panels, float* sums, float* bias, const Places* places, std::int64_t parts) const {
+    void maps_across(const Work& w, const float* panels, float* sums, float* bias, const Places* places,
+                     std::int64_t parts) const {
         const GridProduct& g = w.g;
-        for (std::int64_t part = w.first_part; part < w.last_part; ++part) {
+        const std::int64_t bunches = quotient_up(parts, bunch_tiles(g));
+        for (std::int64_t i = 0; i < bunches * (w.last_part - w.first_part); ++i) {
+            const std::int64_t bunch = i / (w.last_part - w.first_part),
+                               part = w.first_part + i % (w.last_part - w.first_part);
+            const std::int64_t begin = part_of(parts, bunches, bunch), end = part_of(parts, bunches, bunch + 1);
             const std::int64_t first = part * gemm_.tile_columns, map = w.group * out_ + first;
             std::fill_n(bias, gemm_.tile_columns, 0.0f);
             if (w.epilogue.bias != nullptr && first < out_) {
@@ -272,11 +337,11 @@ private:
             const float* weights = w.packed + g.packed + (w.group * g.map_parts + part) * g.depth * gemm_.tile_columns;
             const std::int64_t maps = std::min(gemm_.tile_columns, stored_ - first);
             multiply(
-                w, parts,
+                w, end - begin,
                 [&](std::int64_t tile) {
-                    const Places& place = places[tile];
+                    const Places& place = places[begin + tile];
                     if (place.source != nullptr) return TileWork{place.source, from_.pixel, map, maps, bias, &place};
-                    return TileWork{panels + tile * gemm_.tile_rows * g.depth, 0, map, maps, bias, &place};
+                    return TileWork{panels + (begin + tile) * gemm_.tile_rows * g.depth, 0, map, maps, bias, &place};
                 },
                 weights, gemm_.tile_columns, sums);
         }
@@ -295,9 +360,13 @@ private:
                     w, end - begin,
                     [&](std::int64_t tile) {
                         const std::int64_t first = first_map(g, begin + tile), map = w.group * out_ + first;
-                        return TileWork{w.packed + g.packed + (w.group * g.map_parts + begin + tile) * g.depth * gemm_.tile_rows, 0, map,
-                                        first_map(g, begin + tile + 1) - first,
-                                        w.epilogue.bias == nullptr ? none : w.epilogue.bias + map, places + part};
+                        return TileWork{
+                            w.packed + g.packed + (w.group * g.map_parts + begin + tile) * g.depth * gemm_.tile_rows,
+                            0,
+                            map,
+                            first_map(g, begin + tile + 1) - first,
+                            w.epilogue.bias == nullptr ? none : w.epilogue.bias + map,
+                            places + part};
                     },
                     ready ? places[part].source : panels + part * gemm_.tile_columns * g.depth,
                     ready ? from_.map : gemm_.tile_columns, sums);
@@ -326,9 +395,9 @@ private:
     std::int64_t threads_;
     const GemmKernels& gemm_;
     const Im2colKernels& kernels_;
-    std::int64_t in_, out_;          // maps of a group: of what is read, of the result
-    std::int64_t stored_;            // maps of a group as the result stores them
-    std::int64_t height_, width_;    // of the images that are read
+    std::int64_t in_, out_;        // maps of a group: of what is read, of the result
+    std::int64_t stored_;          // maps of a group as the result stores them
+    std::int64_t height_, width_;  // of the images that are read
     ImageStrides from_, to_;
     std::vector<GridProduct> grids_;
     std::int64_t packed_ = 0, chunk_parts_ = 0, panel_floats_ = 0;
