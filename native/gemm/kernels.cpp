@@ -103,8 +103,9 @@ inline void put_all(const GemmTile& t, const Floats (&sums)[Registers][Rows]) {
 #pragma GCC unroll 16
         for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 2
-            for (int r = 0; r < Registers; ++r) store_past(t.c + i * t.c_row + r * t.c_high, sums[r][i]);
+            for (int r = 0; r < Registers; ++r) stream(t.c + i * t.c_row + r * t.c_high, sums[r][i]);
         }
+        settle_streams();
         return;
     }
     if (!Finish && t.columns == Registers * lanes) {  // whole registers, as most are

@@ -23,8 +23,6 @@ inline Floats zeros() { return _mm512_setzero_ps(); }
 inline Floats all(float x) { return _mm512_set1_ps(x); }
 inline Floats load(const float* from) { return _mm512_loadu_ps(from); }
 inline void store(float* to, Floats x) { _mm512_storeu_ps(to, x); }
-// Past the caches, to an address aligned to the register: for results that will not be read soon.
-inline void store_past(float* to, Floats x) { _mm512_stream_ps(to, x); }
 inline __mmask16 first_lanes(std::int64_t count) { return static_cast<__mmask16>((1u << count) - 1u); }
 inline Floats load_first(const float* from, std::int64_t count) {  // the other lanes are zero; count ≤ lanes
     return _mm512_maskz_loadu_ps(first_lanes(count), from);
@@ -45,7 +43,6 @@ inline Floats zeros() { return _mm256_setzero_ps(); }
 inline Floats all(float x) { return _mm256_set1_ps(x); }
 inline Floats load(const float* from) { return _mm256_loadu_ps(from); }
 inline void store(float* to, Floats x) { _mm256_storeu_ps(to, x); }
-inline void store_past(float* to, Floats x) { _mm256_stream_ps(to, x); }
 inline __m256i first_lanes(std::int64_t count) {
     const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), index);
@@ -71,7 +68,6 @@ inline Floats load(const float* from) {
     return x;
 }
 inline void store(float* to, Floats x) { std::memcpy(to, &x, sizeof x); }
-inline void store_past(float* to, Floats x) { store(to, x); }
 inline Floats load_first(const float* from, std::int64_t count) {
     Floats x{};
     std::memcpy(&x, from, static_cast<std::size_t>(count) * sizeof(float));

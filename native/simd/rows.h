@@ -27,9 +27,7 @@ inline void gather_row(const float* row, const Strides& strides, std::int64_t ma
         std::int64_t x = begin;
         for (; maps == lanes && x < end && x + lanes <= width; x += lanes) {
             Floats block[lanes];
-#pragma GCC unroll 16
-            for (int c = 0; c < lanes; ++c) block[c] = load(row + c * strides.map + x);
-            transpose(block);
+            load_transposed(row + x, strides.map, block);
 #pragma GCC unroll 16
             for (int p = 0; p < lanes; ++p) store(to + (x - begin + p) * lanes, block[p]);
         }

@@ -1,6 +1,7 @@
 // A square of floats in `lanes` registers, rows to columns: what turns maps into pixels and back.
 //
-// By doubling: neighbouring rows are interleaved by single floats, then by pairs, then by quarters of a register …
+// By doubling: neighbouring rows are interleaved by single floats, then by pairs, then by quarters of a register … From
+// memory, quarters are loaded to where they belong, which takes no shuffles, and only quarters are transposed.
 #pragma once
 
 #include "simd/floats.h"
@@ -38,6 +39,30 @@ inline void transpose(Floats (&rows)[lanes]) {
     }
 }
 
+// columns[x] = float x of each row, of `lanes` rows that lie `stride` apart.
+inline void load_transposed(const float* rows, std::int64_t stride, Floats (&columns)[lanes]) {
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; ++q) {
+        Floats part[4];  // part[i]: quarter q of rows i, 4 + i, 8 + i, 12 + i
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) {
+            const float* from = rows + i * stride + 4 * q;
+            part[i] = _mm512_castps128_ps512(_mm_loadu_ps(from));
+            part[i] = _mm512_insertf32x4(part[i], _mm_loadu_ps(from + 4 * stride), 1);
+            part[i] = _mm512_insertf32x4(part[i], _mm_loadu_ps(from + 8 * stride), 2);
+            part[i] = _mm512_insertf32x4(part[i], _mm_loadu_ps(from + 12 * stride), 3);
+        }
+        const __m512d a = _mm512_castps_pd(_mm512_unpacklo_ps(part[0], part[1]));
+        const __m512d b = _mm512_castps_pd(_mm512_unpackhi_ps(part[0], part[1]));
+        const __m512d c = _mm512_castps_pd(_mm512_unpacklo_ps(part[2], part[3]));
+        const __m512d d = _mm512_castps_pd(_mm512_unpackhi_ps(part[2], part[3]));
+        columns[4 * q] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
+        columns[4 * q + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
+        columns[4 * q + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
+        columns[4 * q + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+    }
+}
+
 #elif defined(__AVX2__)
 
 inline void transpose(Floats (&rows)[lanes]) {
@@ -61,6 +86,25 @@ inline void transpose(Floats (&rows)[lanes]) {
     }
 }
 
+// columns[x] = float x of each row, of `lanes` rows that lie `stride` apart.
+inline void load_transposed(const float* rows, std::int64_t stride, Floats (&columns)[lanes]) {
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; ++h) {
+        Floats part[4];  // part[i]: half h of rows i and 4 + i
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) {
+            const float* from = rows + i * stride + 4 * h;
+            part[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(from)), _mm_loadu_ps(from + 4 * stride), 1);
+        }
+        const Floats a = _mm256_unpacklo_ps(part[0], part[1]), b = _mm256_unpackhi_ps(part[0], part[1]);
+        const Floats c = _mm256_unpacklo_ps(part[2], part[3]), d = _mm256_unpackhi_ps(part[2], part[3]);
+        columns[4 * h] = _mm256_shuffle_ps(a, c, 0x44);
+        columns[4 * h + 1] = _mm256_shuffle_ps(a, c, 0xee);
+        columns[4 * h + 2] = _mm256_shuffle_ps(b, d, 0x44);
+        columns[4 * h + 3] = _mm256_shuffle_ps(b, d, 0xee);
+    }
+}
+
 #else
 
 inline void transpose(Floats (&rows)[lanes]) {
@@ -69,6 +113,12 @@ inline void transpose(Floats (&rows)[lanes]) {
     rows[1] = Floats{a[1], b[1], c[1], d[1]};
     rows[2] = Floats{a[2], b[2], c[2], d[2]};
     rows[3] = Floats{a[3], b[3], c[3], d[3]};
+}
+
+// columns[x] = float x of each row, of `lanes` rows that lie `stride` apart.
+inline void load_transposed(const float* rows, std::int64_t stride, Floats (&columns)[lanes]) {
+    for (int i = 0; i < lanes; ++i) columns[i] = load(rows + i * stride);
+    transpose(columns);
 }
 
 #endif

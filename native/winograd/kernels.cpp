@@ -13,6 +13,8 @@ constexpr int tile_rows = 14;  // 28 sums, 2 registers of weights, 1 spread inpu
 constexpr int tile_rows = 6;  // 12 + 2 + 1 of 16
 #endif
 
+constexpr std::int64_t line_floats = 16;  // of the caches
+
 template <int M>
 using Three = Transform<M, 3>;
 template <int M>
@@ -39,7 +41,8 @@ inline __attribute__((always_inline)) void add_map(const float* v, const float* 
     }
 }
 
-template <int Rows, bool Ahead>
+// `Lines` lines from `next` on are fetched for each map.
+template <int Rows, int Lines>
 void multiply_of(const float* v, std::int64_t v_block, const float* u, std::int64_t maps, float* out,
                  std::int64_t out_block, const float* next) {
     Floats low[Rows], high[Rows];
@@ -48,12 +51,8 @@ void multiply_of(const float* v, std::int64_t v_block, const float* u, std::int6
     for (; maps >= lanes; maps -= lanes) {
 #pragma GCC unroll 4
         for (int c = 0; c < lanes; ++c) {
-            if constexpr (Ahead) {
-                for (std::size_t byte = 0; byte < 2 * lanes * sizeof(float); byte += 64) {
-                    __builtin_prefetch(reinterpret_cast<const char*>(next) + byte, 0, 2);
-                }
-                next += 2 * lanes;
-            }
+#pragma GCC unroll 2
+            for (int line = 0; line < Lines; ++line, next += line_floats) __builtin_prefetch(next, 0, 2);
             add_map<Rows>(v + c, u, low, high);
             u += 2 * lanes;
         }
@@ -69,12 +68,13 @@ void multiply_of(const float* v, std::int64_t v_block, const float* u, std::int6
 
 template <int Rows = tile_rows>
 void multiply(const float* v, std::int64_t v_block, const float* u, std::int64_t maps, float* out, std::int64_t out_block,
-              std::int64_t rows, const float* next) {
+              std::int64_t rows, const float* next, int lines) {
     if (rows == Rows) {
-        if (next == nullptr) return multiply_of<Rows, false>(v, v_block, u, maps, out, out_block, next);
-        return multiply_of<Rows, true>(v, v_block, u, maps, out, out_block, next);
+        if (lines == 0) return multiply_of<Rows, 0>(v, v_block, u, maps, out, out_block, next);
+        if (lines == 1) return multiply_of<Rows, 1>(v, v_block, u, maps, out, out_block, next);
+        return multiply_of<Rows, 2>(v, v_block, u, maps, out, out_block, next);
     }
-    if constexpr (Rows > 1) multiply<Rows - 1>(v, v_block, u, maps, out, out_block, rows, next);
+    if constexpr (Rows > 1) multiply<Rows - 1>(v, v_block, u, maps, out, out_block, rows, next, lines);
 }
 
 }  // namespace

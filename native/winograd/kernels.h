@@ -46,6 +46,7 @@ struct WinogradFilters {
     std::int64_t maps, channels;
     float* components;        // of map c of the input: steps of `component`, each [lanes], from components + c · channel on
     std::int64_t component, channel;
+    bool stream;     // past the caches
     float* scratch;  // filter_floats
 };
 
@@ -70,10 +71,10 @@ struct WinogradKernels {
     std::int64_t transforms_count;
 
     // out[o][t] = Σ over `maps` maps of v[block][t] · u, for 2 · lanes output maps and rows ≤ tile_rows tiles. v steps by
-    // v_block from one block of maps to the next, out by out_block from one block of output maps to the next. What lies
-    // as far from `next` as u reaches is fetched into the second cache, if `next` is not null.
+    // v_block from one block of maps to the next, out by out_block from one block of output maps to the next. From `next`
+    // on, `lines` ≤ 2 lines of 64 bytes are fetched into the second cache for each map.
     void (*multiply)(const float* v, std::int64_t v_block, const float* u, std::int64_t maps, float* out,
-                     std::int64_t out_block, std::int64_t rows, const float* next);
+                     std::int64_t out_block, std::int64_t rows, const float* next, int lines);
 
     // Streamed stores are seen by other threads from here on.
     void (*settle)();

@@ -18,6 +18,8 @@ namespace {
 constexpr std::int64_t items_per_thread = 4;      // of a phase that all threads share: enough to even out, few to fetch
 constexpr std::int64_t stream_bytes = 32 << 20;  // results larger than this are gone from the caches before they are read
 
+constexpr std::int64_t line_floats = 16;         // of the caches
+
 constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // From one component to the next: components that lay a power of two apart would fall on the same lines of a cache.
@@ -122,8 +124,10 @@ public:
                                      .components = to + half * lanes,
                                      .component = out_pairs_ * panel(),
                                      .channel = 2 * lanes,
+                                     .stream = 4 * packed_floats() > stream_bytes,
                                      .scratch = scratch});
             }
+            kernels_.settle();
         });
     }
 
@@ -275,20 +279,24 @@ private:
     }
 
     // Units are (component, pair of blocks of the result), in the order in which their weights lie.
-    void multiply(const Work& work, const Chunk& chunk, Range units, const float* in, float* out, Ahead& ahead) const {
+    void multiply(const Work& work, const Chunk& chunk, Range units, const float* in, float* out, Ahead& pixels) const {
         const std::int64_t lanes = kernels_.lanes;
         const std::int64_t tiles = tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin);
         const std::int64_t in_step = spaced(in_blocks_ * tiles * lanes), out_step = spaced(2 * out_pairs_ * tiles * lanes);
         const std::int64_t parts = quotient_up(tiles, kernels_.tile_rows);
+        // the next panel is fetched line by line over the first two parts, or at once if there is but one
+        const std::int64_t panel_lines = quotient_up(2 * lanes, line_floats), lines = parts == 1 ? panel_lines : 1;
         const float* weights = work.packed + (chunk.group * components_ * out_pairs_ + units.begin) * panel();
         for (std::int64_t unit = units.begin; unit < units.end; ++unit, weights += panel()) {
             const std::int64_t component = unit / out_pairs_, pair = unit % out_pairs_;
-            ahead.fetch();
+            pixels.fetch();
             for (std::int64_t each = 0, t = 0; each < parts; ++each) {
                 const std::int64_t count = quotient_up(tiles - t, parts - each);  // parts as equal as can be
-                const float* const next = each == 0 && unit + 1 < units.end ? weights + panel() : nullptr;
+                const bool ahead = unit + 1 < units.end && each * lines < panel_lines;
                 kernels_.multiply(in + component * in_step + t * lanes, tiles * lanes, weights, shape_.group_in(),
-                                  out + component * out_step + (2 * pair * tiles + t) * lanes, tiles * lanes, count, next);
+                                  out + component * out_step + (2 * pair * tiles + t) * lanes, tiles * lanes, count,
+                                  weights + panel() + each * shape_.group_in() * line_floats,
+                                  ahead ? static_cast<int>(lines) : 0);
                 t += count;
             }
         }

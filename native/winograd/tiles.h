@@ -190,7 +190,7 @@ struct Tiles {
         if constexpr (J < Along::size) {
             constexpr float divisor = Down::tables.divisor[I] * Along::tables.divisor[J];
             constexpr bool is_exact = is_power_of_two(divisor);
-            store(to + (I * Along::size + J) * f.component, divided(row[J], divisor, is_exact));
+            put(to + (I * Along::size + J) * f.component, divided(row[J], divisor, is_exact), f.stream);
             put_components<I, J + 1>(row, f, to);
         }
     }

@@ -1,0 +1,58 @@
+"""The algebra of Winograd's filtering, apart from all kernels: tests/conv holds those to float64."""
+
+import itertools
+from fractions import Fraction
+
+import pytest
+import torch
+
+from striate.conv import ConvShape, plan
+
+
+def exact_matrices(m, taps, points):
+    """Aᵀ, G, Bᵀ of F(m, taps) in fractions, from the points alone, as native/winograd/cook_toom.h states them."""
+    size = m + taps - 1
+
+    def polynomial(roots):
+        coefficients = [Fraction(1)]
+        for root in roots:
+            shifted = [Fraction(0), *coefficients]
+            coefficients = [a - root * b for a, b in zip(shifted, [*coefficients, Fraction(0)], strict=True)]
+        return coefficients + [Fraction(0)] * (size - len(coefficients))
+
+    at = [[p**i for p in points] + [Fraction(i == m - 1)] for i in range(m)]
+    g, bt = [], []
+    for j, p in enumerate(points):
+        others = points[:j] + points[j + 1 :]
+        distance = Fraction(1)
+        for q in others:
+            distance *= p - q
+        g.append([p**k / distance for k in range(taps)])
+        bt.append(polynomial(others))
+    g.append([Fraction(k == taps - 1) for k in range(taps)])
+    bt.append(polynomial(points))
+    return at, g, bt
+
+
+# native/winograd/points.h, by the number of products.
+POINTS = {4: (0, 1, -1), 6: (0, 1, -1, "1/2", -2), 8: (0, 1, -1, 2, -2, "1/2", "-1/2")}
+
+
+@pytest.mark.parametrize(("m", "taps"), [(2, 3), (4, 3), (6, 3), (2, 5), (4, 5)])
+def test_the_algorithm_is_exact(m, taps):
+    """Σ_j Aᵀ[i, j] G[j, k] Bᵀ[j, l] is 1 for l = i + k and 0 otherwise: filtering, as an identity of polynomials."""
+    size = m + taps - 1
+    at, g, bt = exact_matrices(m, taps, [Fraction(p) for p in POINTS[size]])
+    for i, k, position in itertools.product(range(m), range(taps), range(size)):
+        total = sum(at[i][j] * g[j][k] * bt[j][position] for j in range(size))
+        assert total == (position == i + k)
+
+
+@pytest.mark.parametrize(("m", "multiple"), [(2, 4), (4, 225)])
+def test_whole_numbers_come_out_exact(m, multiple):
+    """Filters that the divisions of G ⊗ G leave whole, and small pixels: nothing is rounded, so nothing differs."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(-4, 5, (1, 3, 13, 13), generator=generator).float()
+    weight = multiple * torch.randint(-2, 3, (5, 3, 3, 3), generator=generator).float()
+    y = plan(ConvShape.of(x.shape, weight.shape, padding=1), f"winograd{m}").run(x, weight)
+    assert torch.equal(y.double(), torch.nn.functional.conv2d(x.double(), weight.double(), padding=1))
