@@ -15,17 +15,19 @@ public:
         : shape_(shape),
           threads_(options.threads),
           kernels_(fft_kernels_of(options)),
+          maps_(FftMaps::of(shape)),
           tiling_(*fft_tiling(Pass::backward_weights, shape, kernels_.lanes)),
           x_(strides_of(options.from, shape.in, shape.rows.size, shape.columns.size)),
           dy_(strides_of(options.to, shape.out, shape.rows.out(), shape.columns.out())) {
         const std::int64_t lanes = kernels_.lanes;
-        in_blocks_ = quotient_up(shape.group_in(), lanes);
-        out_blocks_ = quotient_up(shape.group_out(), lanes);
+        in_blocks_ = quotient_up(maps_.in, lanes);
+        of_block_ = maps_.lanewise ? 1 : maps_.in;
+        out_blocks_ = quotient_up(maps_.out, lanes);
         tiles_ = shape.batch * tiling_.per_image();
         chunk_ = fft_chunk(tiles_, tiling_.components() * 2 * lanes * (in_blocks_ + out_blocks_), threads_);
         x_step_ = fft_spaced(in_blocks_ * chunk_ * 2 * lanes);
         dy_step_ = fft_spaced(out_blocks_ * chunk_ * 2 * lanes);
-        dw_step_ = fft_spaced(out_blocks_ * shape.group_in() * 2 * lanes);
+        dw_step_ = fft_spaced(out_blocks_ * of_block_ * 2 * lanes);
     }
 
     std::int64_t workspace_floats() const override {
@@ -37,15 +39,15 @@ public:
         const std::int64_t chunks = quotient_up(tiles_, chunk_), components = tiling_.components();
         const std::int64_t phases = 2 * chunks + 1;  // of a group: tiles in and products, by turns; filters out
         const std::int64_t share = fft_share(
-            components, chunk_ * shape_.group_in() * out_blocks_ * kernels_.lanes, threads_);
+            components, chunk_ * of_block_ * out_blocks_ * kernels_.lanes, threads_);
         const auto of_phase = [&](std::int64_t phase) {
             const std::int64_t begin = phase % phases / 2 * chunk_;
             return Chunk{phase / phases, begin, std::min(chunk_, tiles_ - begin)};
         };
         parallel_phases(
-            shape_.groups * phases, threads_,
+            maps_.groups * phases, threads_,
             [&](std::int64_t phase) {
-                if (phase % phases == 2 * chunks) return out_blocks_ * shape_.group_in();
+                if (phase % phases == 2 * chunks) return out_blocks_ * of_block_;
                 if (phase % phases % 2 == 1) return quotient_up(components, share);
                 return of_phase(phase).tiles * (in_blocks_ + out_blocks_);
             },
@@ -75,11 +77,11 @@ private:
 
     void x_in(const Chunk& chunk, const float* x, std::int64_t item, float* workspace, const FftScratch& scratch) const {
         const std::int64_t lanes = kernels_.lanes, block = item / chunk.tiles, tile = item % chunk.tiles;
-        const std::int64_t map = chunk.group * shape_.group_in() + block * lanes;
+        const std::int64_t map = chunk.group * maps_.in + block * lanes;
         const FftPlace at = FftPlace::of(tiling_, chunk.begin + tile);
         kernels_.rows_in[tiling_.column_place]({.image = x + at.image * x_.image + x_.of_map(map),
                                                 .strides = {x_.map, x_.row, x_.pixel},
-                                                .maps = std::min(lanes, shape_.group_in() - block * lanes),
+                                                .maps = std::min(lanes, maps_.in - block * lanes),
                                                 .height = shape_.rows.size,
                                                 .width = shape_.columns.size,
                                                 .top = at.row - shape_.rows.low,
@@ -97,13 +99,13 @@ private:
     void dy_in(const Chunk& chunk, const float* dy, std::int64_t item, float* workspace,
                const FftScratch& scratch) const {
         const std::int64_t lanes = kernels_.lanes, block = item / chunk.tiles, tile = item % chunk.tiles;
-        const std::int64_t map = chunk.group * shape_.group_out() + block * lanes;
+        const std::int64_t map = chunk.group * maps_.out + block * lanes;
         const FftPlace at = FftPlace::of(tiling_, chunk.begin + tile);
         const FftSeen rows = FftSeen::of(shape_.rows), columns = FftSeen::of(shape_.columns);
         const float* const image = dy + at.image * dy_.image + dy_.of_map(map);
         kernels_.rows_in[tiling_.column_place]({.image = image + rows.begin * dy_.row + columns.begin * dy_.pixel,
                                                 .strides = {dy_.map, dy_.row, dy_.pixel},
-                                                .maps = std::min(lanes, shape_.group_out() - block * lanes),
+                                                .maps = std::min(lanes, maps_.out - block * lanes),
                                                 .height = rows.end - rows.begin,
                                                 .width = columns.end - columns.begin,
                                                 .top = at.row - rows.begin,
@@ -120,11 +122,16 @@ private:
 
     // dw[block of k][c] += Σ over tiles of x[c] · conjugate dy[k], one component.
     void multiply(const Chunk& chunk, std::int64_t component, float* workspace) const {
-        const std::int64_t lanes = kernels_.lanes, maps = shape_.group_in(), wide = 2 * lanes;
+        const std::int64_t lanes = kernels_.lanes, maps = maps_.in, wide = 2 * lanes;
         const float* const x = workspace + component * x_step_;
         const float* const dy = dy_components(workspace) + component * dy_step_;
         float* const dw = dw_components(workspace) + component * dw_step_;
         for (std::int64_t block = 0; block < in_blocks_; ++block) {
+            if (maps_.lanewise) {
+                const std::int64_t at = block * chunk.tiles * wide;
+                kernels_.sum_lanes({x + at, dy + at, dw + block * wide, chunk.tiles, chunk.begin > 0});
+                continue;
+            }
             const std::int64_t end = std::min((block + 1) * lanes, maps);
             std::int64_t parts = quotient_up(end - block * lanes, kernels_.tile_rows);
             for (std::int64_t c = block * lanes; c < end; --parts) {
@@ -148,17 +155,17 @@ private:
     }
 
     void filter_out(std::int64_t group, std::int64_t item, float* workspace, const FftScratch& scratch, float* dw) const {
-        const std::int64_t lanes = kernels_.lanes, maps = shape_.group_in(), taps = shape_.taps();
-        const std::int64_t block = item / maps, in = item % maps, out = block * lanes;
+        const std::int64_t lanes = kernels_.lanes, taps = shape_.taps(), filter = shape_.group_in() * taps;
+        const std::int64_t in = item % of_block_, out = item / of_block_ * lanes;
         std::fill_n(scratch.bias, lanes, 0.0f);
         kernels_.columns_out[tiling_.row_place](dw_components(workspace) + item * 2 * lanes, dw_step_, tiling_.columns,
                                                 scratch.half);
         kernels_.rows_out[tiling_.column_place](
             {.half = scratch.half,
-             .image = dw + ((group * shape_.group_out() + out) * maps + in) * taps,
+             .image = dw + (group * maps_.out + out) * filter + in * taps,
              .residual = nullptr,
-             .strides = {maps * taps, shape_.columns.kernel, 1},
-             .maps = std::min(lanes, shape_.group_out() - out),
+             .strides = {filter, shape_.columns.kernel, 1},
+             .maps = std::min(lanes, maps_.out - out),
              .rows = shape_.rows.kernel,
              .columns = shape_.columns.kernel,
              .row_spread = shape_.rows.dilation,
@@ -171,9 +178,11 @@ private:
     ConvShape shape_;
     int threads_;
     const FftKernels& kernels_;
+    FftMaps maps_;
     FftTiling tiling_;
     ImageStrides x_, dy_;
     std::int64_t in_blocks_, out_blocks_;         // blocks of `lanes` maps
+    std::int64_t of_block_;                       // input maps that meet a block of output maps
     std::int64_t tiles_, chunk_;                  // in all; worked on at a time
     std::int64_t x_step_, dy_step_, dw_step_;     // from one component to the next
 };

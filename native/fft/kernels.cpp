@@ -222,6 +222,21 @@ void multiply(const FftProduct& p) {
     if constexpr (Rows > 1) multiply<Rows - 1>(p);
 }
 
+void multiply_lanes(const FftLanewise& p) {
+    const Complex u = load_complex(p.u);
+    for (std::int64_t t = 0; t < p.terms; ++t) {
+        store_complex(p.out + t * 2 * lanes, load_complex(p.v + t * 2 * lanes) * u);
+    }
+}
+
+void sum_lanes(const FftLanewise& p) {
+    Complex sum = p.more ? load_complex(p.out) : Complex{zeros(), zeros()};
+    for (std::int64_t t = 0; t < p.terms; ++t) {
+        sum = sum + load_complex(p.v + t * 2 * lanes) * load_complex(p.u + t * 2 * lanes);
+    }
+    store_complex(p.out, sum);
+}
+
 }  // namespace
 
 #define STRIATE_OF_EACH_SIZE(kernel) \
@@ -234,6 +249,8 @@ const FftKernels fft_kernels = {.lanes = lanes,
                                 .columns_in = STRIATE_OF_EACH_SIZE(columns_in),
                                 .columns_in_conjugate = STRIATE_OF_EACH_SIZE(columns_in_conjugate),
                                 .columns_out = STRIATE_OF_EACH_SIZE(columns_out),
-                                .multiply = multiply<>};
+                                .multiply = multiply<>,
+                                .multiply_lanes = multiply_lanes,
+                                .sum_lanes = sum_lanes};
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

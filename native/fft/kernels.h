@@ -65,6 +65,15 @@ struct FftProduct {
     bool more;  // add to what is there
 };
 
+// Lane by lane, for `terms` tiles: out[t] = v[t] · u, or out = Σ_t v[t] · u[t], or out + that.
+// All numbers are [2, lanes], those of tiles one after another.
+struct FftLanewise {
+    const float *v, *u;
+    float* out;
+    std::int64_t terms;
+    bool more;  // of a sum: add to what is there
+};
+
 struct FftKernels {
     std::int64_t lanes;
     std::int64_t tile_rows;  // rows of a product whose sums fit the registers
@@ -78,6 +87,8 @@ struct FftKernels {
                                                  std::int64_t component, float scale);
     void (*columns_out[fft_size_count])(const float* components, std::int64_t component, std::int64_t columns, float* half);
     void (*multiply)(const FftProduct&);
+    void (*multiply_lanes)(const FftLanewise&);
+    void (*sum_lanes)(const FftLanewise&);
 };
 
 namespace portable {

@@ -17,23 +17,24 @@ public:
         : shape_(shape),
           threads_(options.threads),
           kernels_(fft_kernels_of(options)),
+          maps_(FftMaps::of(shape)),
           tiling_(*fft_tiling(Pass::forward, shape, kernels_.lanes)),
           from_(strides_of(options.from, shape.in, shape.rows.size, shape.columns.size)),
           to_(strides_of(options.to, shape.out, shape.rows.out(), shape.columns.out())),
           padded_(options.to == Layout::blocked) {
-        const std::int64_t lanes = kernels_.lanes, out = shape.group_out();
-        in_blocks_ = quotient_up(shape.group_in(), lanes);
-        out_blocks_ = quotient_up(padded_ ? stored_maps(Layout::blocked, out) : out, lanes);
+        const std::int64_t lanes = kernels_.lanes;
+        in_blocks_ = quotient_up(maps_.in, lanes);
+        out_blocks_ = quotient_up(padded_ ? stored_maps(Layout::blocked, maps_.out) : maps_.out, lanes);
         tiles_ = shape.batch * tiling_.per_image();
         chunk_ = fft_chunk(tiles_, tiling_.components() * 2 * lanes * (in_blocks_ + out_blocks_), threads_);
         in_step_ = fft_spaced(in_blocks_ * chunk_ * 2 * lanes);
         out_step_ = fft_spaced(out_blocks_ * chunk_ * 2 * lanes);
-        panel_ = shape.group_in() * 2 * lanes;
+        panel_ = (maps_.lanewise ? 1 : maps_.in) * 2 * lanes;
         weights_step_ = fft_spaced(out_blocks_ * panel_);
     }
 
     std::int64_t packed_floats() const override {
-        return shape_.groups * tiling_.components() * weights_step_ + threads_ * FftScratch::floats(tiling_, kernels_.lanes);
+        return maps_.groups * tiling_.components() * weights_step_ + threads_ * FftScratch::floats(tiling_, kernels_.lanes);
     }
 
     std::int64_t workspace_floats() const override {
@@ -42,18 +43,19 @@ public:
 
     // The conjugates of the filters' transforms: a correlation, not a convolution.
     void pack(const Filters& f, float* packed) const override {
-        const std::int64_t lanes = kernels_.lanes, components = tiling_.components(), maps = shape_.group_in();
-        float* const weights_end = packed + shape_.groups * components * weights_step_;
+        const std::int64_t lanes = kernels_.lanes, components = tiling_.components(), maps = maps_.lanewise ? 1 : maps_.in;
+        const std::int64_t step = maps_.lanewise ? f.group : f.out;  // from one lane to the next
+        float* const weights_end = packed + maps_.groups * components * weights_step_;
         const bool mirrored = f.column < 0;
-        parallel_items(shape_.groups * out_blocks_ * maps, threads_, [&](std::int64_t item, int member) {
+        parallel_items(maps_.groups * out_blocks_ * maps, threads_, [&](std::int64_t item, int member) {
             const std::int64_t map = item % maps, block = item / maps % out_blocks_, group = item / maps / out_blocks_;
             const FftScratch scratch = FftScratch::of(tiling_, lanes, weights_end, member);
-            const float* filter = f.data + group * f.group + block * lanes * f.out + map * f.in;
+            const float* filter = f.data + group * f.group + block * lanes * step + map * f.in;
             if (mirrored) filter += (shape_.columns.kernel - 1) * f.column;
             kernels_.rows_in[tiling_.column_place](
                 {.image = filter,
-                 .strides = {f.out, f.row, mirrored ? -f.column : f.column},
-                 .maps = std::clamp<std::int64_t>(shape_.group_out() - block * lanes, 0, lanes),
+                 .strides = {step, f.row, mirrored ? -f.column : f.column},
+                 .maps = std::clamp<std::int64_t>(maps_.out - block * lanes, 0, lanes),
                  .height = shape_.rows.kernel,
                  .width = shape_.columns.kernel,
                  .top = 0,
@@ -76,13 +78,13 @@ public:
              float* workspace) const override {
         const std::int64_t chunks = quotient_up(tiles_, chunk_), components = tiling_.components();
         const std::int64_t share = fft_share(
-            components, chunk_ * shape_.group_in() * out_blocks_ * kernels_.lanes, threads_);
+            components, chunk_ * panel_ / 2 * out_blocks_, threads_);
         const auto of_phase = [&](std::int64_t phase) {
             const std::int64_t chunk = phase / 3, begin = chunk % chunks * chunk_;
             return Chunk{chunk / chunks, begin, std::min(chunk_, tiles_ - begin)};
         };
         parallel_phases(
-            3 * shape_.groups * chunks, threads_,
+            3 * maps_.groups * chunks, threads_,
             [&](std::int64_t phase) {
                 const std::int64_t tiles = of_phase(phase).tiles;
                 return phase % 3 == 0   ? tiles * in_blocks_
@@ -108,12 +110,12 @@ private:
 
     void tile_in(const Chunk& chunk, const float* images, std::int64_t item, float* workspace, int member) const {
         const std::int64_t lanes = kernels_.lanes, block = item / chunk.tiles, tile = item % chunk.tiles;
-        const std::int64_t map = chunk.group * shape_.group_in() + block * lanes;
+        const std::int64_t map = chunk.group * maps_.in + block * lanes;
         const FftPlace at = FftPlace::of(tiling_, chunk.begin + tile);
         const FftScratch scratch = run_scratch(workspace, member);
         kernels_.rows_in[tiling_.column_place]({.image = images + at.image * from_.image + from_.of_map(map),
                                                 .strides = {from_.map, from_.row, from_.pixel},
-                                                .maps = std::min(lanes, shape_.group_in() - block * lanes),
+                                                .maps = std::min(lanes, maps_.in - block * lanes),
                                                 .height = shape_.rows.size,
                                                 .width = shape_.columns.size,
                                                 .top = at.row - shape_.rows.low,
@@ -133,6 +135,11 @@ private:
         float* const out = workspace + tiling_.components() * in_step_ + component * out_step_;
         const float* const weights = packed + (chunk.group * tiling_.components() + component) * weights_step_;
         for (std::int64_t block = 0; block < out_blocks_; ++block) {
+            if (maps_.lanewise) {
+                const std::int64_t at = block * chunk.tiles * wide;
+                kernels_.multiply_lanes({in + at, weights + block * panel_, out + at, chunk.tiles, false});
+                continue;
+            }
             for (std::int64_t part = 0, t = 0; part < parts; ++part) {
                 const std::int64_t count = quotient_up(chunk.tiles - t, parts - part);  // parts as equal as can be
                 kernels_.multiply({.v = in + t * wide,
@@ -140,7 +147,7 @@ private:
                                    .v_row = wide,
                                    .v_term = 1,
                                    .u = weights + block * panel_,
-                                   .terms = shape_.group_in(),
+                                   .terms = maps_.in,
                                    .block_terms = kernels_.lanes,
                                    .out = out + (block * chunk.tiles + t) * wide,
                                    .out_row = wide,
@@ -154,8 +161,8 @@ private:
     void tile_out(const Chunk& chunk, const Epilogue& epilogue, float* result, std::int64_t item, float* workspace,
                   int member) const {
         const std::int64_t lanes = kernels_.lanes, block = item / chunk.tiles, tile = item % chunk.tiles;
-        const std::int64_t map = chunk.group * shape_.group_out() + block * lanes;
-        const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_out() - block * lanes, 0, lanes);
+        const std::int64_t map = chunk.group * maps_.out + block * lanes;
+        const std::int64_t maps = std::clamp<std::int64_t>(maps_.out - block * lanes, 0, lanes);
         const FftPlace at = FftPlace::of(tiling_, chunk.begin + tile);
         const FftScratch scratch = run_scratch(workspace, member);
         std::fill_n(scratch.bias, lanes, 0.0f);
@@ -180,6 +187,7 @@ private:
     ConvShape shape_;
     int threads_;
     const FftKernels& kernels_;
+    FftMaps maps_;
     FftTiling tiling_;
     ImageStrides from_, to_;
     bool padded_;                                   // the result's maps come in whole blocks

@@ -14,19 +14,20 @@ double cost(Pass pass, const ConvShape& s, const FftTiling& t, std::int64_t lane
     constexpr double slower = 4;
     // bytes of components that cross a cache, and of weights that come from memory
     constexpr double operations_per_cached_byte = 4, operations_per_byte = 12;
-    const double tiles = static_cast<double>(s.batch * t.per_image()), groups = static_cast<double>(s.groups);
-    const double in = static_cast<double>(s.group_in()), out = static_cast<double>(quotient_up(s.group_out(), lanes) * lanes);
-    const double in_stored = static_cast<double>(quotient_up(s.group_in(), lanes) * lanes);
+    const FftMaps m = FftMaps::of(s);
+    const std::int64_t in = quotient_up(m.in, lanes) * lanes, out = quotient_up(m.out, lanes) * lanes;
+    const double tiles = static_cast<double>(s.batch * t.per_image());
+    const double pairs = static_cast<double>(m.lanewise ? out : m.in * out);
     const double pixels = static_cast<double>(t.rows * t.columns), components = static_cast<double>(t.components());
-    const double maps = tiles * (in_stored + out);
+    const double maps = tiles * static_cast<double>(in + out);
     const double transforms = maps * pixels * 2.5 * std::log2(pixels) * slower;
-    const double products = 8 * components * tiles * in * out;
+    const double products = 8 * components * tiles * pairs;
     const double moved = 8 * components * maps * 2 * operations_per_cached_byte;
-    double weights = 8 * components * in * out * operations_per_byte;
+    double weights = 8 * components * pairs * operations_per_byte;
     if (pass == Pass::backward_weights) {  // written and read, and transformed
-        weights = 2 * weights + in * out * pixels * 2.5 * std::log2(pixels) * slower;
+        weights = 2 * weights + pairs * pixels * 2.5 * std::log2(pixels) * slower;
     }
-    return groups * (transforms + products + moved + weights);
+    return static_cast<double>(m.groups) * (transforms + products + moved + weights);
 }
 
 }  // namespace

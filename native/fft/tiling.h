@@ -30,6 +30,21 @@ struct FftTiling {
     float scale() const { return 0.25f / static_cast<float>(rows * columns); }
 };
 
+// Which maps meet in products. Where each map has a filter of its own (depthwise), all maps make one group in which lane
+// meets lane; elsewhere groups are those of the shape, and all maps of a group meet.
+struct FftMaps {
+    bool lanewise;
+    std::int64_t groups, in, out;  // in, out: of a group
+
+    static FftMaps of(const ConvShape& s) {
+        if (s.groups > 1 && s.group_in() == 1 && s.group_out() == 1) return {true, 1, s.in, s.out};
+        return {false, s.groups, s.group_in(), s.group_out()};
+    }
+
+    // Complex products of one tile's component, or weights of one.
+    std::int64_t pairs() const { return lanewise ? in : in * out; }
+};
+
 // Pixels [begin, end) of the results along an axis whose windows see any pixel at all: not those of padding alone.
 struct FftSeen {
     std::int64_t begin, end;

@@ -20,10 +20,10 @@ struct Complex {
 
 STRIATE_INLINE Complex operator+(Complex a, Complex b) { return {a.re + b.re, a.im + b.im}; }
 STRIATE_INLINE Complex operator-(Complex a, Complex b) { return {a.re - b.re, a.im - b.im}; }
-STRIATE_INLINE Complex times(Complex a, float re, float im) {
-    const Floats c = all(re), s = all(im);
-    return {minus_product(a.im, s, a.re * c), multiply_add(a.re, s, a.im * c)};
+STRIATE_INLINE Complex operator*(Complex a, Complex b) {
+    return {minus_product(a.im, b.im, a.re * b.re), multiply_add(a.re, b.im, a.im * b.re)};
 }
+STRIATE_INLINE Complex times(Complex a, float re, float im) { return a * Complex{all(re), all(im)}; }
 
 // In registers, in place.
 template <int N>
