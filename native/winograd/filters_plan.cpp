@@ -27,6 +27,7 @@ struct Side {
     std::int64_t blocks;         // of `lanes` maps
     std::int64_t height, width;  // of an image
     std::int64_t top, left;      // of the first tile
+    bool maps_together;          // all maps of a pixel lie side by side: they should be read together
 };
 
 class WinogradFilters final : public FilterPlan {
@@ -46,7 +47,8 @@ public:
                      .height = rows.size,
                      .width = columns.size,
                      .top = -rows.low,
-                     .left = -columns.low};
+                     .left = -columns.low,
+                     .maps_together = options.from == Layout::channels_last};
         const Side dy{.strides = strides_of(options.to, shape.out, rows.out(), columns.out()),
                       .tiles = kernels_.gradients[kind],
                       .maps = shape.group_out(),
@@ -54,7 +56,8 @@ public:
                       .height = rows.out(),
                       .width = columns.out(),
                       .top = 0,
-                      .left = 0};
+                      .left = 0,
+                      .maps_together = options.to == Layout::channels_last};
         // registers of columns are computed whole: the side that fills them better is the columns
         x_is_rows_ = x.maps * dy.blocks < dy.maps * x.blocks;
         rows_ = x_is_rows_ ? x : dy;
@@ -69,7 +72,9 @@ public:
         const std::int64_t cached_tiles = (cache_floats - units() * unit_floats()) / tile_floats;
         const std::int64_t tiles = all_rows * tile_columns_;
         own_chunks_ = cached_tiles >= std::max(least_tiles, tile_columns_) && tiles > cached_tiles;
-        chunk_rows_ = std::min(all_rows, std::max<std::int64_t>(1, (own_chunks_ ? cached_tiles : shared_tiles) / tile_columns_));
+        chunk_rows_ = std::max<std::int64_t>(1, (own_chunks_ ? cached_tiles : shared_tiles) / tile_columns_);
+        if (!own_chunks_ && tiles <= 2 * shared_tiles) chunk_rows_ = all_rows;  // then no sums are read again
+        chunk_rows_ = std::min(chunk_rows_, all_rows);
         if (own_chunks_) chunk_rows_ = std::min(chunk_rows_, quotient_up(all_rows, threads_));
         chunk_rows_ = quotient_up(all_rows, quotient_up(all_rows, chunk_rows_));  // chunks as equal as can be
         chunks_ = quotient_up(all_rows, chunk_rows_);
@@ -194,13 +199,14 @@ private:
     void transform(const Images& images, const Chunk& chunk, std::int64_t group, std::int64_t index, std::int64_t item,
                    float* scratch) const {
         const std::int64_t strips = quotient_up(rows_of_chunk(index), strip_rows_);
-        const bool is_row = item / strips < rows_.blocks;
+        const bool is_row = item < rows_.blocks * strips;
         const Side& side = is_row ? rows_ : columns_;
-        const std::int64_t block = is_row ? item / strips : item / strips - rows_.blocks;
+        const std::int64_t part = is_row ? item : item - rows_.blocks * strips;
+        const std::int64_t block = side.maps_together ? part % side.blocks : part / strips;
+        const std::int64_t first = (side.maps_together ? part / side.blocks : part % strips) * strip_rows_;
         const std::int64_t lanes = kernels_.lanes, map = block * lanes;
         const float* const first_map = (is_row ? images.rows : images.columns) + side.strides.of_map(group * side.maps + map);
         float* const components = (is_row ? chunk.rows : chunk.columns) + block * block_floats();
-        const std::int64_t first = item % strips * strip_rows_;
         const std::int64_t runs = quotient_up(tile_columns_, winograd_filter_run(m_));
         for (std::int64_t row = first; row < std::min(first + strip_rows_, rows_of_chunk(index)); ++row) {
             const std::int64_t tile_row = index * chunk_rows_ + row;
@@ -286,12 +292,48 @@ private:
     std::int64_t unit_component_;            // floats from one component of a unit to the next
 };
 
+// max_i Σ_j (|G_ji| ‖A_j‖₁ ‖Bᵀ_j‖₁)², over one axis: the variance of a weight whose components carry independent errors,
+// each as large as the largest pixels of x and dy can make its component.
+template <int M>
+constexpr double growth_squared() {
+    constexpr const auto& exact = Points<M>::matrices;
+    const auto size = [](double x) { return x < 0 ? -x : x; };
+    double largest = 0;
+    for (int i = 0; i < 3; ++i) {
+        double sum = 0;
+        for (int j = 0; j < M + 2; ++j) {
+            double x = 0, dy = 0;
+            for (int k = 0; k < M + 2; ++k) x += size(exact.bt[j][k].value());
+            for (int k = 0; k < M; ++k) dy += size(exact.at[k][j].value());
+            const double term = size(exact.g[j][i].value()) * x * dy;
+            sum += term * term;
+        }
+        largest = std::max(largest, sum);
+    }
+    return largest;
+}
+
+// Pairs of a pixel and a result that meet at one tap, at the tap where most do; at least 1.
+std::int64_t most_pairs(const Axis& axis) {
+    std::int64_t most = 1;
+    for (std::int64_t tap = 0; tap < axis.kernel; ++tap) {
+        const std::int64_t first = std::max<std::int64_t>(0, axis.low - tap);
+        most = std::max(most, std::min(axis.out(), axis.size + axis.low - tap) - first);
+    }
+    return most;
+}
+
 }  // namespace
 
 std::unique_ptr<FilterPlan> winograd_filters(const ConvShape& shape, const ConvOptions& options, int m) {
     return std::make_unique<WinogradFilters>(shape, options, m);
 }
 
-double winograd_filters_error_bound(const ConvShape&, int) { return 300; }
+double winograd_filters_error_bound(const ConvShape& shape, int m) {
+    const double growth = m == 2 ? growth_squared<2>() : m == 4 ? growth_squared<4>() : growth_squared<6>();
+    const std::int64_t rows = quotient_up(shape.rows.out(), m), columns = quotient_up(shape.columns.out(), m);
+    const double crowded = static_cast<double>(rows * columns) / static_cast<double>(most_pairs(shape.rows) * most_pairs(shape.columns));
+    return growth * crowded * std::sqrt(static_cast<double>(shape.batch * rows * columns + 6 * m + 11));
+}
 
 }  // namespace striate
