@@ -296,7 +296,7 @@ private:
 // each as large as the largest pixels of x and dy can make its component.
 template <int M>
 constexpr double growth_squared() {
-    constexpr const auto& exact = Points<M>::matrices;
+    constexpr const auto& exact = cook_toom<M, 3>;
     const auto size = [](double x) { return x < 0 ? -x : x; };
     double largest = 0;
     for (int i = 0; i < 3; ++i) {
