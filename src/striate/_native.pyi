@@ -93,11 +93,17 @@ def resize(image: Bytes, height: int, width: int, filter: Filter = "bilinear", *
     """
 
 def matmul(
-    a: npt.NDArray[np.float32], b: npt.NDArray[np.float32], threads: int = 1, *, isa: Isa | None = None
+    a: npt.NDArray[np.float32],
+    b: npt.NDArray[np.float32],
+    threads: int = 1,
+    *,
+    isa: Isa | None = None,
+    levels: int = 0,
 ) -> npt.NDArray[np.float32]:
     """float32[M, N]: the product of a float32[M, K] and b float32[K, N], of any strides.
 
-    The same bits for every number of threads. Raises ValueError when the sizes do not meet.
+    With `levels` > 0 by Strassen's seven products, that often. The same bits for every number of threads. Raises
+    ValueError when the sizes do not meet.
     """
 
 def reference_conv2d(

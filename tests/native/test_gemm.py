@@ -56,6 +56,31 @@ def test_across_the_borders_of_every_block(m, n, k, isa):
     check(strided(rng, m, k, "plain"), strided(rng, k, n, "plain"), 2, isa)
 
 
+@settings(deadline=None, max_examples=60)
+@given(m=SIDES, n=SIDES, k=SIDES, kinds=st.tuples(KINDS, KINDS), levels=st.integers(1, 3), seed=st.integers(0))
+def test_strassen_within_highams_bound(m, n, k, kinds, levels, seed):
+    """Higham 2002, §23.2.2: |C − Ĉ| ≤ (18^levels (k₀² + 6 k₀)) u max|A| max|B| with k₀ = ⌈k / 2^levels⌉."""
+    rng = np.random.default_rng(seed)
+    a, b = strided(rng, m, k, kinds[0]), strided(rng, k, n, kinds[1])
+    inner = -(-k // 2**levels)
+    largest = np.abs(a).max(initial=0).astype(np.float64) * np.abs(b).max(initial=0)
+    allowed = 18**levels * (inner**2 + 6 * inner) * EPSILON * largest
+    exact = a.astype(np.float64) @ b.astype(np.float64)
+    for isa in ISAS:
+        c = _native.matmul(a, b, 1, isa=isa, levels=levels)
+        assert c.shape == (m, n)
+        assert (np.abs(c - exact) <= allowed).all()
+        np.testing.assert_array_equal(_native.matmul(a, b, 3, isa=isa, levels=levels), c)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_strassen_on_small_whole_numbers_is_exact(isa):
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(-4, 5, size).astype(np.float32) for size in ((70, 90), (90, 50)))
+    for levels in (1, 2, 3):
+        np.testing.assert_array_equal(_native.matmul(a, b, isa=isa, levels=levels), a @ b)
+
+
 @pytest.mark.parametrize("isa", ISAS)
 def test_nan_and_infinity_come_through(isa):
     a, b = np.ones((3, 4), np.float32), np.ones((4, 40), np.float32)
@@ -77,6 +102,11 @@ def test_nan_and_infinity_come_through(isa):
 def test_what_does_not_fit_is_one_clear_line(a, b, error, message):
     with pytest.raises(error, match=f"^matmul: {message}"):
         _native.matmul(a, b)
+
+
+def test_levels_are_few():
+    with pytest.raises(ValueError, match=r"^matmul: levels must be from 0 to 8, not 9$"):
+        _native.matmul(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32), levels=9)
 
 
 def test_there_is_no_reference_product():
