@@ -28,6 +28,7 @@ inline Floats load_first(const float* from, std::int64_t count) {  // the other 
     return _mm512_maskz_loadu_ps(first_lanes(count), from);
 }
 inline void store_first(float* to, Floats x, std::int64_t count) { _mm512_mask_storeu_ps(to, first_lanes(count), x); }
+inline void store_past_caches(float* to, Floats x) { _mm512_stream_ps(to, x); }  // `to` aligned to a register
 inline Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }  // a·b + c
 inline Floats at_least_zero(Floats x) { return _mm512_max_ps(zeros(), x); }                    // NaN stays NaN
 
@@ -46,6 +47,7 @@ inline __m256i first_lanes(std::int64_t count) {
 }
 inline Floats load_first(const float* from, std::int64_t count) { return _mm256_maskload_ps(from, first_lanes(count)); }
 inline void store_first(float* to, Floats x, std::int64_t count) { _mm256_maskstore_ps(to, first_lanes(count), x); }
+inline void store_past_caches(float* to, Floats x) { _mm256_stream_ps(to, x); }
 inline Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
 inline Floats at_least_zero(Floats x) { return _mm256_max_ps(zeros(), x); }
 
@@ -70,9 +72,17 @@ inline Floats load_first(const float* from, std::int64_t count) {
 inline void store_first(float* to, Floats x, std::int64_t count) {
     std::memcpy(to, &x, static_cast<std::size_t>(count) * sizeof(float));
 }
+inline void store_past_caches(float* to, Floats x) { store(to, x); }
 inline Floats multiply_add(Floats a, Floats b, Floats c) { return a * b + c; }
 inline Floats at_least_zero(Floats x) { return x < zeros() ? zeros() : x; }
 
 #endif
+
+// After the last store past the caches, before anyone else may read what was stored.
+inline void end_stores_past_caches() {
+#if defined(__AVX2__)
+    _mm_sfence();
+#endif
+}
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE
