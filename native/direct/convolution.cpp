@@ -8,7 +8,6 @@ namespace {
 
 constexpr std::int64_t first_cache_floats = 6 << 10;    // of weights at a time: half of a first cache of 48 kB
 constexpr std::int64_t second_cache_floats = 1 << 17;   // of rows and sums at a time: a quarter of a second cache of 2 MB
-constexpr std::int64_t large_result_floats = 8 << 20;     // that no cache keeps for the next layer
 constexpr std::int64_t rows_of_a_copy = 4;
 constexpr std::int64_t weights_of_a_thread = 1 << 18;   // that may be read again for every few rows
 
@@ -155,14 +154,6 @@ void DirectConvolution::copy_rows(const ConvCall& call, const Chunk& chunk, cons
                    .step = images_ * image_floats()});
 }
 
-// Whether results go past the caches: those that are larger than caches, in whole and aligned registers.
-bool DirectConvolution::past_caches(const float* result) const {
-    const std::int64_t lanes = kernels_.lanes, bytes = lanes * static_cast<std::int64_t>(sizeof(float));
-    const ImageStrides& s = to_.strides;
-    return to_.strides.map == 1 && shape_.group_out() % lanes == 0 && shape_.batch * s.image >= large_result_floats &&
-           (reinterpret_cast<std::uintptr_t>(result + to_.offset) % bytes | s.image % lanes | s.row % lanes | s.pixel % lanes) == 0;
-}
-
 // One pair of blocks of output maps, rows [begin, end) of the chunk's, counted through its images.
 void DirectConvolution::compute(const ConvCall& call, const Chunk& chunk, std::int64_t pair, std::int64_t begin,
                                 std::int64_t end, const float* buffer, float* sums) const {
@@ -182,7 +173,7 @@ void DirectConvolution::compute(const ConvCall& call, const Chunk& chunk, std::i
     const std::int64_t next_register = to_.strides.of_map(first_map + lanes) - to_map;
 
     // sums of blocks [first, first + blocks), and what is done to them when these were the last
-    const bool direct = to_.strides.map == 1, past = past_caches(call.result);
+    const bool direct = to_.strides.map == 1, past = past_caches(to_, shape_.batch, shape_.group_out(), lanes, call.result);
     const auto sweep = [&](std::int64_t first, std::int64_t blocks, const Runs& runs, bool last) {
         for (std::int64_t r = begin; r < end; ++r) {
             const std::int64_t image = r / chunk.rows, row = r % chunk.rows;

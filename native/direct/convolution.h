@@ -32,7 +32,6 @@ private:
 
     std::int64_t group_floats() const { return shape_.group_in() * shape_.taps() * to_blocks_.blocks * kernels_.lanes; }
     std::int64_t in_rows(std::int64_t rows) const { return (rows - 1) * shape_.rows.stride + shape_.rows.extent(); }
-    bool past_caches(const float* result) const;
     std::int64_t image_floats() const;
     std::int64_t buffer_floats() const { return from_blocks_.count() * images_ * image_floats(); }
     std::int64_t sums_floats() const;
