@@ -23,6 +23,17 @@ constexpr Place whole_images(Layout layout, std::int64_t maps, std::int64_t heig
     return {0, strides_of(layout, maps, height, width), layout == Layout::blocked};
 }
 
+// Whether results go past the caches: those that are larger than caches, so that the next layer finds none of them there,
+// in whole and aligned registers of maps. A store past the caches does not read the line first.
+inline bool past_caches(const Place& to, std::int64_t batch, std::int64_t group_maps, std::int64_t lanes, const float* result) {
+    constexpr std::int64_t large_floats = 8 << 20;  // 32 MB
+    const ImageStrides& s = to.strides;
+    const std::int64_t bytes = lanes * static_cast<std::int64_t>(sizeof(float));
+    return s.map == 1 && group_maps % lanes == 0 && batch * s.image >= large_floats &&
+           (s.image | s.row | s.pixel) % lanes == 0 &&
+           reinterpret_cast<std::uintptr_t>(result + to.offset) % static_cast<std::uintptr_t>(bytes) == 0;
+}
+
 // What one run is about.
 struct ConvCall {
     const float *images, *packed;

@@ -81,30 +81,36 @@ void DepthwiseConvolution::run(const ConvCall& call, std::int64_t, std::int64_t 
 void DepthwiseConvolution::run_maps(const ConvCall& call, std::int64_t image, std::int64_t begin, std::int64_t end,
                                     float* workspace) const {
     std::fill_n(workspace, thread_floats(), 0.0f);
-    for (std::int64_t row = begin; row < end; ++row) {
+    const bool past = past_caches(to_, shape_.batch, shape_.out, kernels_.lanes, call.result);
+    for (std::int64_t row = begin; row < end; row += 2) {
         const std::int64_t at = to_.offset + image * to_.strides.image + row * to_.strides.row;
-        kernels_.map_row({.image = call.images + image * from_.image,
-                          .row = from_.row,
-                          .pixel = from_.pixel,
-                          .height = shape_.rows.size,
-                          .width = shape_.columns.size,
-                          .kernel_rows = shape_.rows.kernel,
-                          .kernel_columns = shape_.columns.kernel,
-                          .dilation_rows = shape_.rows.dilation,
-                          .dilation_columns = shape_.columns.dilation,
-                          .stride = shape_.columns.stride,
-                          .top = row * shape_.rows.stride - shape_.rows.low,
-                          .left = -shape_.columns.low,
-                          .pixels = shape_.columns.out(),
-                          .maps = shape_.out,
-                          .w = call.packed,
-                          .bias = call.epilogue.bias,
-                          .residual = call.epilogue.residual == nullptr ? nullptr : call.epilogue.residual + at,
-                          .relu = call.epilogue.relu,
-                          .result = call.result + at,
-                          .result_pixel = to_.strides.pixel,
-                          .zeros = workspace});
+        kernels_.map_rows({.image = call.images + image * from_.image,
+                           .row = from_.row,
+                           .pixel = from_.pixel,
+                           .height = shape_.rows.size,
+                           .width = shape_.columns.size,
+                           .kernel_rows = shape_.rows.kernel,
+                           .kernel_columns = shape_.columns.kernel,
+                           .dilation_rows = shape_.rows.dilation,
+                           .dilation_columns = shape_.columns.dilation,
+                           .row_stride = shape_.rows.stride,
+                           .stride = shape_.columns.stride,
+                           .top = row * shape_.rows.stride - shape_.rows.low,
+                           .left = -shape_.columns.low,
+                           .rows = std::min<std::int64_t>(2, end - row),
+                           .pixels = shape_.columns.out(),
+                           .maps = shape_.out,
+                           .w = call.packed,
+                           .bias = call.epilogue.bias,
+                           .residual = call.epilogue.residual == nullptr ? nullptr : call.epilogue.residual + at,
+                           .relu = call.epilogue.relu,
+                           .result = call.result + at,
+                           .result_row = to_.strides.row,
+                           .result_pixel = to_.strides.pixel,
+                           .zeros = workspace,
+                           .past_caches = past});
     }
+    if (past) kernels_.end_results();
 }
 
 void DepthwiseConvolution::run_plane(const ConvCall& call, std::int64_t image, std::int64_t map, std::int64_t begin,

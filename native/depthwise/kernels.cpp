@@ -118,24 +118,26 @@ void plane_gradient(const PlaneGradient& g) {
     for (; t < g.taps.count; ++t) plane_gradient_of<1>(g, t);
 }
 
-inline void store_maps(const MapRow& m, std::int64_t at, std::int64_t c, Floats sum) {
+// `at` counts from the first result's first map.
+inline void store_maps(const MapRows& m, std::int64_t at, std::int64_t c, Floats sum) {
     const std::int64_t count = smaller(lanes, m.maps - c);
     if (m.bias != nullptr) sum = sum + load_first(m.bias + c, count);
     if (m.residual != nullptr) sum = sum + load_first(m.residual + at + c, count);
     if (m.relu) sum = at_least_zero(sum);
+    if (m.past_caches) return stream(m.result + at + c, sum);
     if (count == lanes) return store(m.result + at + c, sum);
     store_first(m.result + at + c, sum, count);
 }
 
 // One result pixel of any filter.
-void map_pixel(const MapRow& m, std::int64_t x) {
+void map_pixel(const MapRows& m, std::int64_t row, std::int64_t x) {
     const float* w = m.w;
-    const std::int64_t left = m.left + x * m.stride;
+    const std::int64_t top = m.top + row * m.row_stride, left = m.left + x * m.stride;
     for (std::int64_t c = 0; c < m.maps; c += lanes) {
         const std::int64_t count = smaller(lanes, m.maps - c);
         Floats sum = zeros();
         for (std::int64_t i = 0; i < m.kernel_rows; ++i) {
-            const std::int64_t y = m.top + i * m.dilation_rows;
+            const std::int64_t y = top + i * m.dilation_rows;
             for (std::int64_t j = 0; j < m.kernel_columns; ++j, w += lanes) {
                 const std::int64_t column = left + j * m.dilation_columns;
                 if (y < 0 || y >= m.height || column < 0 || column >= m.width) continue;
@@ -143,65 +145,95 @@ void map_pixel(const MapRow& m, std::int64_t x) {
                 sum = multiply_add(count == lanes ? load(from) : load_first(from, count), load(w), sum);
             }
         }
-        store_maps(m, x * m.result_pixel, c, sum);
+        store_maps(m, row * m.result_row + x * m.result_pixel, c, sum);
     }
 }
 
-// Four neighbouring result pixels of a 3×3 filter, none of whose columns is outside the image. Rows that are outside
-// read zeros.
-template <int Stride>
-void map_pixels_of_3x3(const MapRow& m, std::int64_t x) {
-    constexpr int pixels = 4, columns = (pixels - 1) * Stride + 3;
-    const float* rows[3];
-    std::int64_t steps[3];
-    for (int i = 0; i < 3; ++i) {
+// Four neighbouring result pixels of each of `Rows` rows, of a 3×3 filter, none of whose columns is outside the image.
+// Rows that are outside read zeros. A second row of results reads half as much again, not as much.
+template <int Stride, int Rows>
+void map_pixels_of_3x3(const MapRows& m, std::int64_t x) {
+    constexpr int pixels = 4, columns = (pixels - 1) * Stride + 3, in_rows = (Rows - 1) * Stride + 3;
+    const std::int64_t left = (m.left + x * Stride) * m.pixel;
+    const float* rows[in_rows];
+    std::int64_t steps[in_rows];
+    for (int i = 0; i < in_rows; ++i) {
         const std::int64_t y = m.top + i;
         const bool outside = y < 0 || y >= m.height;
-        rows[i] = outside ? m.zeros : m.image + y * m.row + (m.left + x * Stride) * m.pixel;
+        rows[i] = outside ? m.zeros : m.image + y * m.row + left;
         steps[i] = outside ? 0 : m.pixel;
+    }
+    // what the next rows of results will read first, towards the second cache
+    const std::int64_t below = m.top + in_rows;
+    const float* ahead[Rows * Stride];
+    for (int i = 0; i < Rows * Stride; ++i) {
+        ahead[i] = m.image + (below + i < m.height ? below + i : m.height - 1) * m.row + left;
     }
     const float* w = m.w;
     for (std::int64_t c = 0; c < m.maps; c += lanes, w += 9 * lanes) {
         const std::int64_t count = smaller(lanes, m.maps - c);
-        Floats sum[pixels];
 #pragma GCC unroll 4
-        for (int p = 0; p < pixels; ++p) sum[p] = zeros();
-#pragma GCC unroll 3
-        for (int i = 0; i < 3; ++i) {
-            const Floats weights[3] = {load(w + (3 * i) * lanes), load(w + (3 * i + 1) * lanes),
-                                       load(w + (3 * i + 2) * lanes)};
+        for (int i = 0; i < Rows * Stride; ++i) {
+#pragma GCC unroll 8
+            for (int k = 0; k < pixels * Stride; ++k) __builtin_prefetch(ahead[i] + k * m.pixel + c, 0, 2);
+        }
+        Floats sum[Rows][pixels];
+#pragma GCC unroll 2
+        for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+            for (int p = 0; p < pixels; ++p) sum[r][p] = zeros();
+        }
+        Floats weights[3][3];
+#pragma GCC unroll 9
+        for (int t = 0; t < 9; ++t) weights[t / 3][t % 3] = load(w + t * lanes);
+#pragma GCC unroll 5
+        for (int i = 0; i < in_rows; ++i) {
             const float* at = rows[i] + c;
 #pragma GCC unroll 9
             for (int k = 0; k < columns; ++k, at += steps[i]) {
                 const Floats pixel = count == lanes ? load(at) : load_first(at, count);
+#pragma GCC unroll 2
+                for (int r = 0; r < Rows; ++r) {
+                    const int down = i - r * Stride;
+                    if (down < 0 || down > 2) continue;
 #pragma GCC unroll 3
-                for (int j = 0; j < 3; ++j) {
-                    if (k < j || (k - j) % Stride != 0 || (k - j) / Stride >= pixels) continue;
-                    sum[(k - j) / Stride] = multiply_add(pixel, weights[j], sum[(k - j) / Stride]);
+                    for (int j = 0; j < 3; ++j) {
+                        if (k < j || (k - j) % Stride != 0 || (k - j) / Stride >= pixels) continue;
+                        const int p = (k - j) / Stride;
+                        sum[r][p] = multiply_add(pixel, weights[down][j], sum[r][p]);
+                    }
                 }
             }
         }
+#pragma GCC unroll 2
+        for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 4
-        for (int p = 0; p < pixels; ++p) store_maps(m, (x + p) * m.result_pixel, c, sum[p]);
+            for (int p = 0; p < pixels; ++p) store_maps(m, r * m.result_row + (x + p) * m.result_pixel, c, sum[r][p]);
+        }
     }
 }
 
-void map_row(const MapRow& m) {
+void map_rows(const MapRows& m) {
     const bool fits = m.kernel_rows == 3 && m.kernel_columns == 3 && m.dilation_rows == 1 && m.dilation_columns == 1 &&
-                      (m.stride == 1 || m.stride == 2);
+                      m.stride == m.row_stride && (m.stride == 1 || m.stride == 2);
     for (std::int64_t x = 0; x < m.pixels;) {
         const std::int64_t first = m.left + x * m.stride;
         if (fits && x + 4 <= m.pixels && first >= 0 && first + 3 * m.stride + 3 <= m.width) {
-            m.stride == 1 ? map_pixels_of_3x3<1>(m, x) : map_pixels_of_3x3<2>(m, x);
+            if (m.stride == 1) {
+                m.rows == 1 ? map_pixels_of_3x3<1, 1>(m, x) : map_pixels_of_3x3<1, 2>(m, x);
+            } else {
+                m.rows == 1 ? map_pixels_of_3x3<2, 1>(m, x) : map_pixels_of_3x3<2, 2>(m, x);
+            }
             x += 4;
         } else {
-            map_pixel(m, x++);
+            for (std::int64_t row = 0; row < m.rows; ++row) map_pixel(m, row, x);
+            ++x;
         }
     }
 }
 
 }  // namespace
 
-const DepthwiseKernels depthwise_kernels = {lanes, plane_rows, plane_sums, plane_gradient, map_row};
+const DepthwiseKernels depthwise_kernels = {lanes, plane_rows, plane_sums, plane_gradient, map_rows, end_stores_past_caches};
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -50,21 +50,22 @@ struct PlaneGradient {
     float* dw;
 };
 
-// One row of results of all maps, lying side by side.
-struct MapRow {
-    const float* image;                 // pixel (0, 0)
-    std::int64_t row, pixel;            // strides of the image
-    std::int64_t height, width;         // of the image
-    std::int64_t kernel_rows, kernel_columns, dilation_rows, dilation_columns, stride;
-    std::int64_t top, left;             // of the first result's first tap
-    std::int64_t pixels, maps;
-    const float* w;                     // [blocks, taps, lanes]
-    const float* bias;                  // [maps], or none
-    const float* residual;              // of this row, or none
+// One or two rows of results of all maps, lying side by side.
+struct MapRows {
+    const float* image;          // pixel (0, 0)
+    std::int64_t row, pixel;     // strides of the image
+    std::int64_t height, width;  // of the image
+    std::int64_t kernel_rows, kernel_columns, dilation_rows, dilation_columns, row_stride, stride;
+    std::int64_t top, left;  // of the first result's first tap
+    std::int64_t rows, pixels, maps;
+    const float* w;         // [blocks, taps, lanes]
+    const float* bias;      // [maps], or none
+    const float* residual;  // of the first row, or none
     bool relu;
     float* result;
-    std::int64_t result_pixel;
+    std::int64_t result_row, result_pixel;
     const float* zeros;  // [maps + lanes]
+    bool past_caches;    // result is large and its registers are whole and aligned: caches have no use for it
 };
 
 struct DepthwiseKernels {
@@ -72,7 +73,8 @@ struct DepthwiseKernels {
     void (*plane_rows)(const PlaneRows&);
     void (*plane_sums)(const PlaneSums&);
     void (*plane_gradient)(const PlaneGradient&);
-    void (*map_row)(const MapRow&);
+    void (*map_rows)(const MapRows&);
+    void (*end_results)();  // after the last result past the caches
 };
 
 namespace portable {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "conv/layout.h"
 #include "conv/shape.h"
 
 namespace striate {
@@ -20,6 +21,14 @@ struct InputBlocks {
         : block(std::min(maps, lanes)), full(maps / block), rest(maps % block) {}
     std::int64_t count() const { return full + (rest > 0 ? 1 : 0); }
     std::int64_t maps(std::int64_t index) const { return index < full ? block : rest; }
+
+    // Where each block begins in images of these strides, seen from the group's first map, which begins a block of 16
+    // where there are such.
+    std::vector<std::int64_t> begins(const ImageStrides& strides) const {
+        std::vector<std::int64_t> all;
+        for (std::int64_t b = 0; b < count(); ++b) all.push_back(strides.of_map(b * block));
+        return all;
+    }
 };
 
 // Output maps of one group: blocks of `lanes`, in pairs; the last pair may be one block alone.
@@ -28,6 +37,11 @@ struct OutputPairs {
 
     std::int64_t count() const { return quotient_up(blocks, 2); }
     int registers(std::int64_t pair) const { return 2 * pair + 2 <= blocks ? 2 : 1; }
+    std::vector<std::int64_t> begins(const ImageStrides& strides, std::int64_t lanes) const {
+        std::vector<std::int64_t> all;
+        for (std::int64_t b = 0; b < blocks; ++b) all.push_back(strides.of_map(b * lanes));
+        return all;
+    }
 };
 
 // Where the runs of a filter's taps begin, seen from its first tap, and how long they are.

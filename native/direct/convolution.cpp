@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::int64_t first_cache_floats = 6 << 10;    // of weights at a time: half of a first cache of 48 kB
 constexpr std::int64_t second_cache_floats = 1 << 17;   // of rows and sums at a time: a quarter of a second cache of 2 MB
+constexpr std::int64_t rows_of_a_copy = 4;
 constexpr std::int64_t weights_of_a_thread = 1 << 18;   // that may be read again for every few rows
 
 }  // namespace
@@ -22,6 +23,7 @@ DirectConvolution::DirectConvolution(const ConvShape& shape, const ImageStrides&
       from_blocks_(shape.group_in(), kernels_.lanes),
       to_blocks_{quotient_up(to.whole_blocks ? stored_maps(Layout::blocked, shape.group_out()) : shape.group_out(),
                              kernels_.lanes)},
+      from_begins_(from_blocks_.begins(from)),
       pixels_((shape.columns.out() - 1) * shape.columns.stride + shape.columns.extent()),
       runs_(shape, from_blocks_.block, from_blocks_.block, pixels_ * from_blocks_.block),
       rest_runs_(shape, from_blocks_.block, from_blocks_.rest, pixels_ * from_blocks_.block) {
@@ -94,41 +96,62 @@ std::int64_t DirectConvolution::phases() const { return own_ ? 1 : 2 * shape_.gr
 std::int64_t DirectConvolution::items(std::int64_t phase) const {
     if (own_) return shape_.groups * chunks();
     const Chunk part = chunk(phase / 2);
-    return phase % 2 == 0 ? from_blocks_.count() * part.images : to_blocks_.count() * parts(part);
+    return phase % 2 == 0 ? copies(part) * part.images : to_blocks_.count() * parts(part);
 }
 
 void DirectConvolution::run(const ConvCall& call, std::int64_t phase, std::int64_t item, int member) const {
     if (own_) {
         const Chunk part = chunk(item);
         float* const buffer = call.workspace + member * (buffer_floats() + sums_floats());
-        for (std::int64_t block = 0; block < from_blocks_.count(); ++block) copy_rows(call, part, block, 0, buffer);
-        for (std::int64_t pair = 0; pair < to_blocks_.count(); ++pair) {
-            compute(call, part, pair, 0, part.rows, buffer, buffer + buffer_floats());
+        float* const sums = buffer + buffer_floats();
+        copy_rows(call, part, {0, 0, from_blocks_.count(), 0, in_rows(part.rows)}, buffer);
+        // a row of all maps at a time, if the first cache holds all weights: the result is written in its own order
+        const std::int64_t rows = group_floats() <= first_cache_floats ? 1 : part.rows;
+        for (std::int64_t row = 0; row < part.rows; row += rows) {
+            for (std::int64_t pair = 0; pair < to_blocks_.count(); ++pair) {
+                compute(call, part, pair, row, row + rows, buffer, sums);
+            }
         }
         return;
     }
     const Chunk part = chunk(phase / 2);
-    if (phase % 2 == 0) return copy_rows(call, part, item / part.images, item % part.images, call.workspace);
+    if (phase % 2 == 0) return copy_rows(call, part, copy(part, item), call.workspace);
     const std::int64_t rows = part.images * part.rows, count = parts(part), index = item % count;
     compute(call, part, item / count, rows * index / count, rows * (index + 1) / count, call.workspace,
             call.workspace + buffer_floats() + member * sums_floats());
 }
 
-void DirectConvolution::copy_rows(const ConvCall& call, const Chunk& chunk, std::int64_t block, std::int64_t image,
-                                  float* buffer) const {
+// Rows may be copied by several threads at once where copying one writes nothing of the next (simd/rows.h).
+std::int64_t DirectConvolution::copies(const Chunk& chunk) const {
+    return from_.map == 1 ? quotient_up(in_rows(chunk.rows), rows_of_a_copy) : from_blocks_.count();
+}
+
+DirectConvolution::Copy DirectConvolution::copy(const Chunk& chunk, std::int64_t index) const {
+    const std::int64_t image = index / copies(chunk), part = index % copies(chunk), rows = in_rows(chunk.rows);
+    if (from_.map != 1) return {image, part, 1, 0, rows};
+    const std::int64_t row = part * rows_of_a_copy;
+    return {image, 0, from_blocks_.count(), row, std::min(rows_of_a_copy, rows - row)};
+}
+
+void DirectConvolution::copy_rows(const ConvCall& call, const Chunk& chunk, const Copy& copy, float* buffer) const {
     if (shape_.taps() == 0) return;
-    const std::int64_t map = chunk.group * shape_.group_in() + block * from_blocks_.block;
-    kernels_.rows({.image = call.images + (chunk.image + image) * from_.image + from_.of_map(map),
+    const std::int64_t map = chunk.group * shape_.group_in(), last = copy.block + copy.blocks - 1;
+    kernels_.rows({.image = call.images + (chunk.image + copy.image) * from_.image + from_.of_map(map),
+                   .from = from_begins_.data() + copy.block,
                    .strides = {from_.map, from_.row, from_.pixel},
-                   .maps = from_blocks_.maps(block),
+                   .blocks = copy.blocks,
+                   .maps = from_blocks_.block,
+                   .last_maps = from_blocks_.maps(last),
                    .height = shape_.rows.size,
                    .width = shape_.columns.size,
-                   .top = chunk.row * shape_.rows.stride - shape_.rows.low,
+                   .top = chunk.row * shape_.rows.stride - shape_.rows.low + copy.row,
                    .left = -shape_.columns.low,
-                   .rows = in_rows(chunk.rows),
+                   .rows = copy.rows,
                    .pixels = pixels_,
                    .block = from_blocks_.block,
-                   .to = buffer + (block * images_ + image) * image_floats()});
+                   .to = buffer + (copy.block * images_ + copy.image) * image_floats() +
+                         copy.row * pixels_ * from_blocks_.block,
+                   .step = images_ * image_floats()});
 }
 
 // One pair of blocks of output maps, rows [begin, end) of the chunk's, counted through its images.
@@ -141,11 +164,22 @@ void DirectConvolution::compute(const ConvCall& call, const Chunk& chunk, std::i
     const std::int64_t sums_step = (part_rows_ * columns + lanes) * lanes;
     const float* const weights = call.packed + chunk.group * group_floats() + pair * shape_.group_in() * taps * 2 * lanes;
 
-    // sums of rows of blocks [first, first + blocks), then on to `done` when these were the last
-    const auto sweep = [&](std::int64_t first, std::int64_t blocks, const Runs& runs, auto done) {
+    float bias[2 * maps_per_block] = {};  // by registers
+    const std::int64_t first_map = chunk.group * shape_.group_out() + pair * 2 * lanes;
+    const std::int64_t real = std::min(registers * lanes, shape_.group_out() - pair * 2 * lanes);
+    const std::int64_t maps = to_.whole_blocks ? registers * lanes : real;
+    if (call.epilogue.bias != nullptr && real > 0) std::copy_n(call.epilogue.bias + first_map, real, bias);
+    const std::int64_t to_map = to_.strides.of_map(first_map);
+    const std::int64_t next_register = to_.strides.of_map(first_map + lanes) - to_map;
+
+    // sums of blocks [first, first + blocks), and what is done to them when these were the last
+    const bool direct = to_.strides.map == 1, past = past_caches(to_, shape_.batch, shape_.group_out(), lanes, call.result);
+    const auto sweep = [&](std::int64_t first, std::int64_t blocks, const Runs& runs, bool last) {
         for (std::int64_t r = begin; r < end; ++r) {
             const std::int64_t image = r / chunk.rows, row = r % chunk.rows;
             float* const row_sums = sums + (r - begin) * columns * lanes;
+            const std::int64_t at = to_.offset + (chunk.image + image) * to_.strides.image + to_map + (chunk.row + row) * to_.strides.row;
+            const float* const residual = call.epilogue.residual == nullptr ? nullptr : call.epilogue.residual + at;
             kernels_.sums[registers - 1]({.x = buffer + (first * images_ + image) * image_floats() +
                                                row * shape_.rows.stride * pixels_ * from_blocks_.block,
                                           .pixel = shape_.columns.stride * from_blocks_.block,
@@ -158,43 +192,34 @@ void DirectConvolution::compute(const ConvCall& call, const Chunk& chunk, std::i
                                           .sums = row_sums,
                                           .sums_step = sums_step,
                                           .pixels = columns,
-                                          .add = first > 0});
-            done(chunk.image + image, chunk.row + row, row_sums);
+                                          .add = first > 0,
+                                          .result = last && direct ? call.result + at : nullptr,
+                                          .result_pixel = to_.strides.pixel,
+                                          .maps = maps,
+                                          .next_register = next_register,
+                                          .bias = bias,
+                                          .residual = residual,
+                                          .relu = call.epilogue.relu,
+                                          .past_caches = past});
+            for (int m = 0; last && !direct && m < registers; ++m) {
+                kernels_.result({.sums = row_sums + m * sums_step,
+                                 .pixels = columns,
+                                 .maps = std::min(lanes, maps - m * lanes),
+                                 .strides = {to_.strides.map, to_.strides.row, to_.strides.pixel},
+                                 .bias = bias + m * lanes,
+                                 .residual = residual == nullptr ? nullptr : residual + m * next_register,
+                                 .relu = call.epilogue.relu,
+                                 .row = call.result + at + m * next_register});
+            }
         }
     };
 
-    float bias[2][maps_per_block] = {};
-    const std::int64_t first_map = pair * 2 * lanes;
-    if (call.epilogue.bias != nullptr) {
-        for (std::int64_t lane = 0; lane < std::min(registers * lanes, shape_.group_out() - first_map); ++lane) {
-            bias[lane / lanes][lane % lanes] = call.epilogue.bias[chunk.group * shape_.group_out() + first_map + lane];
-        }
-    }
-    const auto keep = [](std::int64_t, std::int64_t, float*) {};
-    const auto finish = [&](std::int64_t image, std::int64_t row, float* row_sums) {
-        for (int m = 0; m < registers; ++m) {
-            const std::int64_t map = first_map + m * lanes;
-            const std::int64_t at = to_.offset + image * to_.strides.image +
-                                    to_.strides.of_map(chunk.group * shape_.group_out() + map) + row * to_.strides.row;
-            kernels_.result({.sums = row_sums + m * sums_step,
-                             .pixels = columns,
-                             .maps = to_.whole_blocks ? lanes : std::min(lanes, shape_.group_out() - map),
-                             .strides = {to_.strides.map, to_.strides.row, to_.strides.pixel},
-                             .bias = bias[m],
-                             .residual = call.epilogue.residual == nullptr ? nullptr : call.epilogue.residual + at,
-                             .relu = call.epilogue.relu,
-                             .row = call.result + at});
-        }
-    };
     for (std::int64_t first = 0; first < from_blocks_.full; first += slice) {
         const std::int64_t blocks = std::min(slice, from_blocks_.full - first);
-        if (first + blocks == from_blocks_.count()) {
-            sweep(first, blocks, runs_, finish);
-        } else {
-            sweep(first, blocks, runs_, keep);
-        }
+        sweep(first, blocks, runs_, first + blocks == from_blocks_.count());
     }
-    if (from_blocks_.rest > 0) sweep(from_blocks_.full, 1, rest_runs_, finish);
+    if (from_blocks_.rest > 0) sweep(from_blocks_.full, 1, rest_runs_, true);
+    if (direct && past) kernels_.end_results();
 }
 
 }  // namespace striate

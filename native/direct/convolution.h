@@ -39,7 +39,13 @@ private:
     std::int64_t parts(const Chunk& chunk) const { return std::min(parts_, chunk.images * chunk.rows); }
     Chunk chunk(std::int64_t index) const;
 
-    void copy_rows(const ConvCall& call, const Chunk& chunk, std::int64_t block, std::int64_t image, float* buffer) const;
+    // A part of what a chunk's images see: some blocks, or some rows.
+    struct Copy {
+        std::int64_t image, block, blocks, row, rows;
+    };
+    std::int64_t copies(const Chunk& chunk) const;
+    Copy copy(const Chunk& chunk, std::int64_t index) const;
+    void copy_rows(const ConvCall& call, const Chunk& chunk, const Copy& copy, float* buffer) const;
     void compute(const ConvCall& call, const Chunk& chunk, std::int64_t pair, std::int64_t begin, std::int64_t end,
                  const float* buffer, float* sums) const;
 
@@ -50,6 +56,7 @@ private:
     const DirectKernels& kernels_;
     InputBlocks from_blocks_;
     OutputPairs to_blocks_;
+    std::vector<std::int64_t> from_begins_;  // of the blocks
     std::int64_t pixels_;  // of a row of the buffer
     Runs runs_, rest_runs_;
     bool own_;

@@ -22,6 +22,8 @@ public:
           dy_strides_(strides_of(options.to, shape.out, shape.rows.out(), shape.columns.out())),
           x_blocks_(shape.group_in(), kernels_.lanes),
           dy_blocks_{quotient_up(shape.group_out(), kernels_.lanes)},
+          x_begins_(x_blocks_.begins(x_strides_)),
+          dy_begins_(dy_blocks_.begins(dy_strides_, kernels_.lanes)),
           pixels_((shape.columns.out() - 1) * shape.columns.stride + shape.columns.extent()),
           runs_(shape, x_blocks_.block, x_blocks_.block, pixels_ * x_blocks_.block),
           rest_runs_(shape, x_blocks_.block, x_blocks_.rest, pixels_ * x_blocks_.block) {
@@ -102,34 +104,51 @@ private:
         const std::int64_t begin = chunks() * index / shares_, end = chunks() * (index + 1) / shares_;
         for (std::int64_t c = begin; c < end; ++c) {
             const Chunk part = chunk(group, c);
-            for (std::int64_t item = 0; item < (x_blocks_.count() + dy_blocks_.blocks) * images_; ++item) {
-                copy(part, item, x, dy, buffers);
+            for (std::int64_t image = 0; image < part.images; ++image) {
+                copy_x(part, image, 0, x_blocks_.count(), x, buffers);
+                copy_dy(part, image, 0, dy_blocks_.blocks, dy, buffers);
             }
             for (std::int64_t item = 0; item < sum_items(); ++item) sum(part, item, c > begin, buffers);
         }
     }
 
+    // One block of one image.
     void copy(const Chunk& part, std::int64_t item, const float* x, const float* dy, const Buffers& buffers) const {
-        const std::int64_t block = item / images_, image = item % images_, lanes = kernels_.lanes;
+        const std::int64_t block = item / images_, image = item % images_;
         if (image >= part.images) return;
-        if (block < x_blocks_.count()) {
-            const std::int64_t map = part.group * shape_.group_in() + block * x_blocks_.block;
-            return kernels_.rows({.image = x + (part.image + image) * x_strides_.image + x_strides_.of_map(map),
-                                  .strides = {x_strides_.map, x_strides_.row, x_strides_.pixel},
-                                  .maps = x_blocks_.maps(block),
-                                  .height = shape_.rows.size,
-                                  .width = shape_.columns.size,
-                                  .top = part.row * shape_.rows.stride - shape_.rows.low,
-                                  .left = -shape_.columns.low,
-                                  .rows = in_rows(part.rows),
-                                  .pixels = pixels_,
-                                  .block = x_blocks_.block,
-                                  .to = buffers.x + (block * images_ + image) * x_image()});
-        }
-        const std::int64_t out = block - x_blocks_.count(), map = part.group * shape_.group_out() + out * lanes;
-        kernels_.rows({.image = dy + (part.image + image) * dy_strides_.image + dy_strides_.of_map(map),
+        if (block < x_blocks_.count()) return copy_x(part, image, block, 1, x, buffers);
+        copy_dy(part, image, block - x_blocks_.count(), 1, dy, buffers);
+    }
+
+    void copy_x(const Chunk& part, std::int64_t image, std::int64_t block, std::int64_t blocks, const float* x,
+                const Buffers& buffers) const {
+        kernels_.rows({.image = x + (part.image + image) * x_strides_.image + x_strides_.of_map(part.group * shape_.group_in()),
+                       .from = x_begins_.data() + block,
+                       .strides = {x_strides_.map, x_strides_.row, x_strides_.pixel},
+                       .blocks = blocks,
+                       .maps = x_blocks_.block,
+                       .last_maps = x_blocks_.maps(block + blocks - 1),
+                       .height = shape_.rows.size,
+                       .width = shape_.columns.size,
+                       .top = part.row * shape_.rows.stride - shape_.rows.low,
+                       .left = -shape_.columns.low,
+                       .rows = in_rows(part.rows),
+                       .pixels = pixels_,
+                       .block = x_blocks_.block,
+                       .to = buffers.x + (block * images_ + image) * x_image(),
+                       .step = images_ * x_image()});
+    }
+
+    void copy_dy(const Chunk& part, std::int64_t image, std::int64_t block, std::int64_t blocks, const float* dy,
+                 const Buffers& buffers) const {
+        const std::int64_t lanes = kernels_.lanes;
+        kernels_.rows({.image = dy + (part.image + image) * dy_strides_.image +
+                                dy_strides_.of_map(part.group * shape_.group_out()),
+                       .from = dy_begins_.data() + block,
                        .strides = {dy_strides_.map, dy_strides_.row, dy_strides_.pixel},
-                       .maps = std::min(lanes, shape_.group_out() - out * lanes),
+                       .blocks = blocks,
+                       .maps = lanes,
+                       .last_maps = std::min(lanes, shape_.group_out() - (block + blocks - 1) * lanes),
                        .height = shape_.rows.out(),
                        .width = shape_.columns.out(),
                        .top = part.row,
@@ -137,7 +156,8 @@ private:
                        .rows = part.rows,
                        .pixels = shape_.columns.out(),
                        .block = lanes,
-                       .to = buffers.dy + (out * images_ + image) * dy_image()});
+                       .to = buffers.dy + (block * images_ + image) * dy_image(),
+                       .step = images_ * dy_image()});
     }
 
     void sum(const Chunk& part, std::int64_t item, bool add, const Buffers& buffers) const {
@@ -191,6 +211,7 @@ private:
     ImageStrides x_strides_, dy_strides_;
     InputBlocks x_blocks_;
     OutputPairs dy_blocks_;
+    std::vector<std::int64_t> x_begins_, dy_begins_;  // of the blocks
     std::int64_t pixels_;  // of a row of x in the buffer
     Runs runs_, rest_runs_;
     bool own_;

@@ -16,6 +16,8 @@ constexpr int tile_pixels = 14;  // 28 sums, 2 registers of weights, 1 spread va
 constexpr int tile_pixels = 6;  // 12 + 2 + 1 of 16
 #endif
 
+constexpr std::int64_t line_floats = 16;  // of 64 bytes
+
 constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 
@@ -35,24 +37,43 @@ void interleave(const float* row, const Strides& strides, std::int64_t maps, std
     }
 }
 
+// Blocks of a row of channels-last pixels, pixel by pixel: memory is read in its own order.
+void split_row(const DirectRows& r, const float* row, std::int64_t begin, std::int64_t end, float* to) {
+    const std::int64_t whole = r.last_maps == lanes ? r.blocks : r.blocks - 1;
+    for (std::int64_t x = begin; x < end; ++x) {
+        const float* from = row + x * r.strides.pixel;
+        float* block = to + (x - begin) * lanes;
+        for (std::int64_t b = 0; b < whole; ++b, from += lanes, block += r.step) store(block, load(from));
+        if (whole < r.blocks) store(block, load_first(from, r.last_maps));
+    }
+}
+
 void rows(const DirectRows& r) {
     const std::int64_t begin = smaller(larger(r.left, 0), r.left + r.pixels);
     const std::int64_t end = larger(begin, smaller(r.left + r.pixels, r.width));
+    const bool channels_last = r.blocks > 1 && r.strides.map == 1 && r.from[r.blocks - 1] == (r.blocks - 1) * lanes;
     for (std::int64_t i = 0; i < r.rows; ++i) {
         const std::int64_t y = r.top + i;
-        float* const to = r.to + i * r.pixels * r.block;
-        if (y < 0 || y >= r.height || begin == end) {
-            fill_zeros(to, r.pixels * r.block);
-            continue;
-        }
         const float* const row = r.image + y * r.strides.row;
-        fill_zeros(to, (begin - r.left) * r.block);
-        if (r.block == lanes) {
-            gather_row(row, r.strides, r.maps, r.width, begin, end, to + (begin - r.left) * lanes);
-        } else {
-            interleave(row, r.strides, r.maps, begin, end, to + (begin - r.left) * r.block);
+        const bool outside = y < 0 || y >= r.height || begin == end;
+        const std::int64_t before = outside ? r.pixels : begin - r.left, after = outside ? 0 : r.left + r.pixels - end;
+        if (channels_last && !outside) {
+            split_row(r, row, begin, end, r.to + (i * r.pixels + before) * lanes);
         }
-        fill_zeros(to + (end - r.left) * r.block, (r.left + r.pixels - end) * r.block);
+        for (std::int64_t b = 0; b < r.blocks; ++b) {
+            float* const to = r.to + b * r.step + i * r.pixels * r.block;
+            fill_zeros(to, before * r.block);
+            if (!outside && !channels_last) {
+                const std::int64_t maps = b + 1 < r.blocks ? r.maps : r.last_maps;
+                float* const first = to + before * r.block;
+                if (r.block == lanes) {
+                    gather_row(row + r.from[b], r.strides, maps, r.width, begin, end, first);
+                } else {
+                    interleave(row + r.from[b], r.strides, maps, begin, end, first);
+                }
+            }
+            fill_zeros(to + (r.pixels - after) * r.block, after * r.block);
+        }
     }
 }
 
@@ -65,10 +86,14 @@ void sums_of(const DirectSums& d, const float* x, float* sums) {
         for (int m = 0; m < Registers; ++m) sum[t][m] = d.add ? load(sums + m * d.sums_step + t * lanes) : zeros();
     }
     const float* w = d.w;
-    const std::int64_t pixel = d.pixel, run = d.run;
+    const std::int64_t pixel = d.pixel, run = d.run, seen = (Pixels - 1) * pixel + run;
     for (std::int64_t block = 0; block < d.blocks; ++block) {
         for (std::int64_t r = 0; r < d.run_count; ++r) {
             const float* begin = x + d.runs[r];
+            // The next run's pixels come from the second cache, and a queue full of multiply-adds hides little of its
+            // latency.
+            const float* const next = r + 1 < d.run_count ? x + d.runs[r + 1] : x + d.block;
+            for (std::int64_t i = 0; i < seen; i += line_floats) __builtin_prefetch(next + i);
             for (const float* const end = begin + run; begin != end; ++begin) {
                 Floats weights[Registers];
 #pragma GCC unroll 2
@@ -86,10 +111,33 @@ void sums_of(const DirectSums& d, const float* x, float* sums) {
         }
         x += d.block;
     }
+    if (d.result == nullptr) {
 #pragma GCC unroll 16
-    for (int t = 0; t < Pixels; ++t) {
+        for (int t = 0; t < Pixels; ++t) {
 #pragma GCC unroll 2
-        for (int m = 0; m < Registers; ++m) store(sums + m * d.sums_step + t * lanes, sum[t][m]);
+            for (int m = 0; m < Registers; ++m) store(sums + m * d.sums_step + t * lanes, sum[t][m]);
+        }
+        return;
+    }
+    const std::int64_t first = (sums - d.sums) / lanes * d.result_pixel;
+#pragma GCC unroll 2
+    for (int m = 0; m < Registers; ++m) {
+        const std::int64_t at = first + m * d.next_register, maps = smaller(d.maps - m * lanes, lanes);
+        const Floats bias = load(d.bias + m * lanes);
+#pragma GCC unroll 16
+        for (int t = 0; t < Pixels; ++t) {
+            const std::int64_t to = at + t * d.result_pixel;
+            Floats value = sum[t][m] + bias;
+            if (d.residual != nullptr) value = value + load_first(d.residual + to, maps);
+            if (d.relu) value = at_least_zero(value);
+            if (d.past_caches) {
+                stream(d.result + to, value);
+            } else if (maps == lanes) {
+                store(d.result + to, value);
+            } else {
+                store_first(d.result + to, value, maps);
+            }
+        }
     }
 }
 
@@ -164,6 +212,6 @@ void gradient(const DirectGradient& g) {
 
 }  // namespace
 
-const DirectKernels direct_kernels = {lanes, rows, {sums<1>, sums<2>}, result, {gradient<1>, gradient<2>}};
+const DirectKernels direct_kernels = {lanes, rows, {sums<1>, sums<2>}, result, end_stores_past_caches, {gradient<1>, gradient<2>}};
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

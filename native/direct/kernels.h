@@ -11,16 +11,18 @@
 
 namespace striate {
 
-// Rows of one block of maps into the buffer [rows, pixels, width_of_block], zeros where the image has no pixel.
+// Rows of blocks of maps into the buffer [blocks][rows, pixels, block], zeros where the image has no pixel.
 struct DirectRows {
-    const float* image;  // its first map
+    const float* image;            // its first map
+    const std::int64_t* from;      // where each block of maps begins, seen from there
     Strides strides;
-    std::int64_t maps;           // that exist, ≤ block
-    std::int64_t height, width;  // of the image
-    std::int64_t top, left;      // the buffer's first pixel, in the image
-    std::int64_t rows, pixels;   // of the buffer
-    std::int64_t block;          // maps side by side: `lanes`, or as many as there are, if fewer
-    float* to;                   // with room for lanes² floats beyond the last pixel
+    std::int64_t blocks, maps, last_maps;  // blocks; maps that exist in each, and in the last
+    std::int64_t height, width;    // of the image
+    std::int64_t top, left;        // the buffer's first pixel, in the image
+    std::int64_t rows, pixels;     // of the buffer
+    std::int64_t block;            // maps side by side: `lanes`, or as many as there are, if fewer
+    float* to;                     // with room for lanes² floats beyond the last pixel of each block
+    std::int64_t step;             // from one block to the next
 };
 
 // One row of output pixels, for one or two registers of output maps.
@@ -34,6 +36,15 @@ struct DirectSums {
     float* sums;                          // [registers] steps of `sums_step`, each [pixels, lanes]
     std::int64_t sums_step, pixels;
     bool add;                             // onto the sums that are there
+
+    // Where results, not sums, are wanted, of maps that lie side by side:
+    float* result;                        // none: only `sums` is written
+    std::int64_t result_pixel, maps;      // maps that exist
+    std::int64_t next_register;           // floats from a register's maps to the next one's
+    const float* bias;                    // [registers, lanes]
+    const float* residual;                // of this row, or none
+    bool relu;
+    bool past_caches;                     // result is large and its registers are aligned: caches have no use for it
 };
 
 // A finished row of one register of output maps.
@@ -64,6 +75,7 @@ struct DirectKernels {
     void (*rows)(const DirectRows&);
     void (*sums[2])(const DirectSums&);  // for one and for two registers of output maps
     void (*result)(const DirectResult&);
+    void (*end_results)();  // after the last result past the caches
     void (*gradient[2])(const DirectGradient&);
 };
 
