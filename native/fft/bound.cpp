@@ -17,7 +17,7 @@ namespace {
 double bound(Pass pass, const ConvShape& s, const FftTiling& t) {
     // a level of a transform, relative to the norm: μ + γ₄(√2 + μ) (Higham 2002, theorem 24.2), μ ≤ 1 for the twiddles
     constexpr double level = 7;
-    const double levels = std::log2(static_cast<double>(t.rows * t.columns)) + 2;  // and pairs of rows taken apart, twice
+    const double levels = std::log2(static_cast<double>(t.rows * t.columns)) + 2;  // and pairs of rows, taken apart
     const bool of_filters = pass == Pass::backward_weights;
     const double pairs = static_cast<double>(of_filters ? s.batch * t.per_image() : s.group_in());
     const double products = 3 * pairs + 6;  // 2 √2 n for sums of 2 n terms; those of the scale, bias and residual

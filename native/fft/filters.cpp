@@ -38,8 +38,7 @@ public:
     void run(const float* x, const float* dy, float* dw, float* workspace) const override {
         const std::int64_t chunks = quotient_up(tiles_, chunk_), components = tiling_.components();
         const std::int64_t phases = 2 * chunks + 1;  // of a group: tiles in and products, by turns; filters out
-        const std::int64_t share = fft_share(
-            components, chunk_ * of_block_ * out_blocks_ * kernels_.lanes, threads_);
+        const std::int64_t share = fft_share(components, chunk_ * of_block_ * out_blocks_ * kernels_.lanes, threads_);
         const auto of_phase = [&](std::int64_t phase) {
             const std::int64_t begin = phase % phases / 2 * chunk_;
             return Chunk{phase / phases, begin, std::min(chunk_, tiles_ - begin)};
@@ -75,7 +74,8 @@ private:
     float* dy_components(float* workspace) const { return workspace + tiling_.components() * x_step_; }
     float* dw_components(float* workspace) const { return dy_components(workspace) + tiling_.components() * dy_step_; }
 
-    void x_in(const Chunk& chunk, const float* x, std::int64_t item, float* workspace, const FftScratch& scratch) const {
+    void x_in(const Chunk& chunk, const float* x, std::int64_t item, float* workspace,
+              const FftScratch& scratch) const {
         const std::int64_t lanes = kernels_.lanes, block = item / chunk.tiles, tile = item % chunk.tiles;
         const std::int64_t map = chunk.group * maps_.in + block * lanes;
         const FftPlace at = FftPlace::of(tiling_, chunk.begin + tile);
@@ -116,8 +116,8 @@ private:
                                                 .half = scratch.half,
                                                 .scratch = scratch.rows});
         kernels_.columns_in_conjugate[tiling_.row_place](
-            scratch.half, tiling_.columns, dy_components(workspace) + (block * chunk.tiles + tile) * 2 * lanes, dy_step_,
-            tiling_.scale());
+            scratch.half, tiling_.columns, dy_components(workspace) + (block * chunk.tiles + tile) * 2 * lanes,
+            dy_step_, tiling_.scale());
     }
 
     // dw[block of k][c] += Σ over tiles of x[c] · conjugate dy[k], one component.
@@ -154,25 +154,25 @@ private:
         }
     }
 
-    void filter_out(std::int64_t group, std::int64_t item, float* workspace, const FftScratch& scratch, float* dw) const {
+    void filter_out(std::int64_t group, std::int64_t item, float* workspace, const FftScratch& scratch,
+                    float* dw) const {
         const std::int64_t lanes = kernels_.lanes, taps = shape_.taps(), filter = shape_.group_in() * taps;
         const std::int64_t in = item % of_block_, out = item / of_block_ * lanes;
         std::fill_n(scratch.bias, lanes, 0.0f);
         kernels_.columns_out[tiling_.row_place](dw_components(workspace) + item * 2 * lanes, dw_step_, tiling_.columns,
                                                 scratch.half);
-        kernels_.rows_out[tiling_.column_place](
-            {.half = scratch.half,
-             .image = dw + (group * maps_.out + out) * filter + in * taps,
-             .residual = nullptr,
-             .strides = {filter, shape_.columns.kernel, 1},
-             .maps = std::min(lanes, maps_.out - out),
-             .rows = shape_.rows.kernel,
-             .columns = shape_.columns.kernel,
-             .row_spread = shape_.rows.dilation,
-             .column_spread = shape_.columns.dilation,
-             .bias = scratch.bias,
-             .relu = false,
-             .scratch = scratch.rows});
+        kernels_.rows_out[tiling_.column_place]({.half = scratch.half,
+                                                 .image = dw + (group * maps_.out + out) * filter + in * taps,
+                                                 .residual = nullptr,
+                                                 .strides = {filter, shape_.columns.kernel, 1},
+                                                 .maps = std::min(lanes, maps_.out - out),
+                                                 .rows = shape_.rows.kernel,
+                                                 .columns = shape_.columns.kernel,
+                                                 .row_spread = shape_.rows.dilation,
+                                                 .column_spread = shape_.columns.dilation,
+                                                 .bias = scratch.bias,
+                                                 .relu = false,
+                                                 .scratch = scratch.rows});
     }
 
     ConvShape shape_;
@@ -181,10 +181,10 @@ private:
     FftMaps maps_;
     FftTiling tiling_;
     ImageStrides x_, dy_;
-    std::int64_t in_blocks_, out_blocks_;         // blocks of `lanes` maps
-    std::int64_t of_block_;                       // input maps that meet a block of output maps
-    std::int64_t tiles_, chunk_;                  // in all; worked on at a time
-    std::int64_t x_step_, dy_step_, dw_step_;     // from one component to the next
+    std::int64_t in_blocks_, out_blocks_;      // blocks of `lanes` maps
+    std::int64_t of_block_;                    // input maps that meet a block of output maps
+    std::int64_t tiles_, chunk_;               // in all; worked on at a time
+    std::int64_t x_step_, dy_step_, dw_step_;  // from one component to the next
 };
 
 }  // namespace

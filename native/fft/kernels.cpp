@@ -137,8 +137,7 @@ void columns_out(const float* components, std::int64_t component, std::int64_t c
             z[N - k] = {b.re - a.im, a.re + b.im};
         }
     }
-    fourier<N>([&](int n) { return z[n]; },
-               [&](int k, Complex x) { store_complex(half + k * row, {x.im, x.re}); });
+    fourier<N>([&](int n) { return z[n]; }, [&](int k, Complex x) { store_complex(half + k * row, {x.im, x.re}); });
     for (std::int64_t column = 1; column < columns / 2; ++column) {
         const float* from = components + (2 + column * N) * component;
         float* const to = half + 2 * column * lanes;
@@ -239,8 +238,7 @@ void sum_lanes(const FftLanewise& p) {
 
 }  // namespace
 
-#define STRIATE_OF_EACH_SIZE(kernel) \
-    {kernel<8>, kernel<12>, kernel<16>, kernel<24>, kernel<32>, kernel<48>, kernel<64>}
+#define STRIATE_OF_EACH_SIZE(kernel) {kernel<8>, kernel<12>, kernel<16>, kernel<24>, kernel<32>, kernel<48>, kernel<64>}
 
 const FftKernels fft_kernels = {.lanes = lanes,
                                 .tile_rows = tile_rows,

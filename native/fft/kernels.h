@@ -4,8 +4,9 @@
 //
 //     half        [R, C / 2, 2, lanes]        its rows transformed. Real rows have the second half of their frequencies
 //                                             from the first; frequencies 0 and C/2 are real, and share the first place
-//     components  [R · C / 2 + 2, 2, lanes]   its columns transformed too, a register of real and one of imaginary parts
-//                                             each, `component` floats apart
+//     components  [R · C / 2 + 2, 2, lanes]   its columns transformed too; `component` floats from one to the next
+//
+// Each number is a register of real parts and one of imaginary parts.
 //
 // Components are numbered: row frequencies 0 … R/2 of column frequency 0, then of C/2, then 0 … R−1 of 1, 2, … C/2 − 1.
 // Rows are transformed as pairs, the second as the imaginary part of the first, and come out doubled.
@@ -24,10 +25,10 @@ constexpr std::int64_t fft_components(std::int64_t rows, std::int64_t columns) {
 struct FftInput {
     const float* image;  // its first map
     Strides strides;
-    std::int64_t maps;           // that exist, ≤ lanes; the other lanes get zeros
-    std::int64_t height, width;  // of the image
-    std::int64_t top, left;      // of the tile; pixels outside the image are zero
-    std::int64_t rows, columns;  // of the tile that are read; the rest is zero
+    std::int64_t maps;                               // that exist, ≤ lanes; the other lanes get zeros
+    std::int64_t height, width;                      // of the image
+    std::int64_t top, left;                          // of the tile; pixels outside the image are zero
+    std::int64_t rows, columns;                      // of the tile that are read; the rest is zero
     std::int64_t row_spread = 1, column_spread = 1;  // the tile's rows from one row that is read to the next: dilation
     bool mirrored = false;                           // each row from its last pixel to its first; of filters alone
     std::int64_t size;                               // R
@@ -41,7 +42,7 @@ struct FftOutput {
     const float* residual;  // added, if any; laid out as the image
     Strides strides;
     std::int64_t maps;
-    std::int64_t rows, columns;  // that are written
+    std::int64_t rows, columns;                      // that are written
     std::int64_t row_spread = 1, column_spread = 1;  // as in FftInput
     const float* bias;                               // [lanes]
     bool relu;
@@ -81,11 +82,13 @@ struct FftKernels {
     // By the place of C in fft_sizes.
     void (*rows_in[fft_size_count])(const FftInput&);
     void (*rows_out[fft_size_count])(const FftOutput&);
-    // By the place of R. `scale` is what components are multiplied by, or 1; the conjugate is that of the components.
-    void (*columns_in[fft_size_count])(const float* half, std::int64_t columns, float* components, std::int64_t component);
+    // By the place of R. The second stores the conjugates, times `scale`.
+    void (*columns_in[fft_size_count])(const float* half, std::int64_t columns, float* components,
+                                       std::int64_t component);
     void (*columns_in_conjugate[fft_size_count])(const float* half, std::int64_t columns, float* components,
                                                  std::int64_t component, float scale);
-    void (*columns_out[fft_size_count])(const float* components, std::int64_t component, std::int64_t columns, float* half);
+    void (*columns_out[fft_size_count])(const float* components, std::int64_t component, std::int64_t columns,
+                                        float* half);
     void (*multiply)(const FftProduct&);
     void (*multiply_lanes)(const FftLanewise&);
     void (*sum_lanes)(const FftLanewise&);

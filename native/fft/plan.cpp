@@ -34,7 +34,8 @@ public:
     }
 
     std::int64_t packed_floats() const override {
-        return maps_.groups * tiling_.components() * weights_step_ + threads_ * FftScratch::floats(tiling_, kernels_.lanes);
+        return maps_.groups * tiling_.components() * weights_step_ +
+               threads_ * FftScratch::floats(tiling_, kernels_.lanes);
     }
 
     std::int64_t workspace_floats() const override {
@@ -43,7 +44,8 @@ public:
 
     // The conjugates of the filters' transforms: a correlation, not a convolution.
     void pack(const Filters& f, float* packed) const override {
-        const std::int64_t lanes = kernels_.lanes, components = tiling_.components(), maps = maps_.lanewise ? 1 : maps_.in;
+        const std::int64_t lanes = kernels_.lanes, components = tiling_.components();
+        const std::int64_t maps = maps_.lanewise ? 1 : maps_.in;     // that a filter takes
         const std::int64_t step = maps_.lanewise ? f.group : f.out;  // from one lane to the next
         float* const weights_end = packed + maps_.groups * components * weights_step_;
         const bool mirrored = f.column < 0;
@@ -70,15 +72,15 @@ public:
                  .scratch = scratch.rows});
             kernels_.columns_in_conjugate[tiling_.row_place](
                 scratch.half, tiling_.columns,
-                packed + group * components * weights_step_ + block * panel_ + map * 2 * lanes, weights_step_, tiling_.scale());
+                packed + group * components * weights_step_ + block * panel_ + map * 2 * lanes, weights_step_,
+                tiling_.scale());
         });
     }
 
     void run(const float* images, const float* packed, const Epilogue& epilogue, float* result,
              float* workspace) const override {
         const std::int64_t chunks = quotient_up(tiles_, chunk_), components = tiling_.components();
-        const std::int64_t share = fft_share(
-            components, chunk_ * panel_ / 2 * out_blocks_, threads_);
+        const std::int64_t share = fft_share(components, chunk_ * panel_ / 2 * out_blocks_, threads_);
         const auto of_phase = [&](std::int64_t phase) {
             const std::int64_t chunk = phase / 3, begin = chunk % chunks * chunk_;
             return Chunk{chunk / chunks, begin, std::min(chunk_, tiles_ - begin)};
@@ -105,7 +107,8 @@ private:
         std::int64_t group, begin, tiles;
     };
     FftScratch run_scratch(float* workspace, int member) const {
-        return FftScratch::of(tiling_, kernels_.lanes, workspace + tiling_.components() * (in_step_ + out_step_), member);
+        return FftScratch::of(tiling_, kernels_.lanes, workspace + tiling_.components() * (in_step_ + out_step_),
+                              member);
     }
 
     void tile_in(const Chunk& chunk, const float* images, std::int64_t item, float* workspace, int member) const {
@@ -190,18 +193,19 @@ private:
     FftMaps maps_;
     FftTiling tiling_;
     ImageStrides from_, to_;
-    bool padded_;                                   // the result's maps come in whole blocks
-    std::int64_t in_blocks_, out_blocks_;           // blocks of `lanes` maps
-    std::int64_t tiles_, chunk_;                    // in all; worked on at a time
+    bool padded_;                                     // the result's maps come in whole blocks
+    std::int64_t in_blocks_, out_blocks_;             // blocks of `lanes` maps
+    std::int64_t tiles_, chunk_;                      // in all; worked on at a time
     std::int64_t in_step_, out_step_, weights_step_;  // from one component to the next
-    std::int64_t panel_;                            // weights of one component and block of output maps
+    std::int64_t panel_;                              // weights of one component and block of output maps
 };
 
 std::string refuses(Pass, const ConvShape& shape, const ConvOptions&) {
     for (const Axis& axis : {shape.rows, shape.columns}) {
         if (axis.stride != 1) return "takes stride 1, not " + std::to_string(axis.stride);
         if (axis.extent() > fft_largest) {
-            return "takes filters of up to " + std::to_string(fft_largest) + " pixels, not " + std::to_string(axis.extent());
+            return "takes filters of up to " + std::to_string(fft_largest) + " pixels, not " +
+                   std::to_string(axis.extent());
         }
     }
     return {};
@@ -213,10 +217,7 @@ std::unique_ptr<ImagePlan> images(const ConvShape& shape, const ConvOptions& opt
 
 }  // namespace
 
-const ConvAlgorithm fft_algorithm = {.name = "fft",
-                                     .refuses = refuses,
-                                     .images = images,
-                                     .filters = fft_filters,
-                                     .error_bound = fft_error_bound};
+const ConvAlgorithm fft_algorithm = {
+    .name = "fft", .refuses = refuses, .images = images, .filters = fft_filters, .error_bound = fft_error_bound};
 
 }  // namespace striate

@@ -30,8 +30,8 @@ struct FftTiling {
     float scale() const { return 0.25f / static_cast<float>(rows * columns); }
 };
 
-// Which maps meet in products. Where each map has a filter of its own (depthwise), all maps make one group in which lane
-// meets lane; elsewhere groups are those of the shape, and all maps of a group meet.
+// Which maps meet in products. Where each map has a filter of its own (depthwise), all maps make one group in which
+// lane meets lane; elsewhere groups are those of the shape, and all maps of a group meet.
 struct FftMaps {
     bool lanewise;
     std::int64_t groups, in, out;  // in, out: of a group
@@ -40,9 +40,6 @@ struct FftMaps {
         if (s.groups > 1 && s.group_in() == 1 && s.group_out() == 1) return {true, 1, s.in, s.out};
         return {false, s.groups, s.group_in(), s.group_out()};
     }
-
-    // Complex products of one tile's component, or weights of one.
-    std::int64_t pairs() const { return lanewise ? in : in * out; }
 };
 
 // Pixels [begin, end) of the results along an axis whose windows see any pixel at all: not those of padding alone.
@@ -55,7 +52,8 @@ struct FftSeen {
     }
 };
 
-// The cheapest for this shape, in pass forward or backward_weights; none if the filters are larger than the largest tile.
+// The cheapest for this shape, in pass forward or backward_weights; none if the filters are larger than the largest
+// tile.
 std::optional<FftTiling> fft_tiling(Pass pass, const ConvShape& shape, std::int64_t lanes);
 
 }  // namespace striate

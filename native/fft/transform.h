@@ -2,9 +2,9 @@
 //
 //     X[k] = Σ_n x[n] · exp(−2πi n k / N)
 //
-// N = A·B takes two passes (Cooley and Tukey 1965): with n = B·a + b and k = c + A·d, transforms over a, twiddle factors
-// exp(−2πi b·c / N), transforms over b. The inverse, but for its factor 1/N, is the same with re and im exchanged on
-// both sides; so whoever loads and stores decides the direction, and there is one transform.
+// N = A·B takes two passes (Cooley and Tukey 1965): with n = B·a + b and k = c + A·d, transforms over a, twiddle
+// factors exp(−2πi b·c / N), transforms over b. The inverse, but for its factor 1/N, is the same with re and im
+// exchanged on both sides; so whoever loads and stores decides the direction, and there is one transform.
 #pragma once
 
 #include "fft/twiddles.h"
@@ -43,7 +43,7 @@ struct Butterfly<3> {
         constexpr float height = static_cast<float>(sine(1, 3));
         const Complex sum = x[1] + x[2], difference = x[1] - x[2];
         const Complex middle{minus_product(all(0.5f), sum.re, x[0].re), minus_product(all(0.5f), sum.im, x[0].im)};
-        const Complex side{difference.im * all(height), difference.re * all(height)};  // −i·height·difference, but for a sign
+        const Complex side{difference.im * all(height), difference.re * all(height)};  // times −i, but for a sign
         x[0] = x[0] + sum;
         x[1] = {middle.re + side.re, middle.im - side.im};
         x[2] = {middle.re - side.re, middle.im + side.im};
@@ -89,28 +89,16 @@ struct Butterfly<8> {
     }
 };
 
-// The two passes of each size.
+// Butterflies of the first pass; those of the second are of 4 or 8 numbers.
 template <int N>
-struct Passes;
-template <>
-struct Passes<8> { static constexpr int first = 1, second = 8; };
-template <>
-struct Passes<12> { static constexpr int first = 3, second = 4; };
-template <>
-struct Passes<16> { static constexpr int first = 4, second = 4; };
-template <>
-struct Passes<24> { static constexpr int first = 3, second = 8; };
-template <>
-struct Passes<32> { static constexpr int first = 4, second = 8; };
-template <>
-struct Passes<48> { static constexpr int first = 6, second = 8; };
-template <>
-struct Passes<64> { static constexpr int first = 8, second = 8; };
+constexpr int first_pass = N == 8                 ? 1
+                           : N > 16 && N % 8 == 0 ? N / 8
+                                                  : N / 4;
 
 // load(n) gives x[n], store(k, X[k]) takes the result. Everything is loaded before anything is stored, for N > 8.
 template <int N, typename Load, typename Store>
 STRIATE_INLINE void fourier(Load load, Store store) {
-    constexpr int A = Passes<N>::first, B = Passes<N>::second;
+    constexpr int A = first_pass<N>, B = N / A;
     if constexpr (A == 1) {
         Complex x[B];
 #pragma GCC unroll 8
