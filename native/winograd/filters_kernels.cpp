@@ -33,7 +33,7 @@ void tiles_of(const WinogradTiles& run, std::int64_t begin, std::int64_t end, st
 #pragma GCC unroll 8
             for (int i = 0; i < in; ++i) {
                 column[i] = Whole ? load(rows[i]) : load_first(rows[i], maps);
-                __builtin_prefetch(rows[i] + 8 * steps[i]);
+                __builtin_prefetch(rows[i] + 8 * steps[i]);  // maps that lie together leave pixels far apart
                 rows[i] += steps[i];
             }
             Product<matrix>::by_rows(column, result);
@@ -55,11 +55,7 @@ void tiles_of(const WinogradTiles& run, std::int64_t begin, std::int64_t end, st
             Floats along[out];
             Product<matrix>::by_rows(down[i], along);
 #pragma GCC unroll 8
-            for (int j = 0; j < out; ++j) {
-                float* const to = run.components + (i * out + j) * run.component + t * lanes;
-                __builtin_prefetch(to + 4 * lanes, 1);
-                store(to, along[j]);
-            }
+            for (int j = 0; j < out; ++j) store(run.components + (i * out + j) * run.component + t * lanes, along[j]);
         }
     }
 }
