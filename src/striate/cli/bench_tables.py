@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from striate.bench.nets import NetRow
     from striate.bench.peers import Peer
     from striate.bench.roofline import Point
-    from striate.bench.strassen import SizeRow
+    from striate.bench.strassen import SizeEntry, SizeRow
     from striate.bench.timing import Spread
 
 __all__ = ["in_short", "print_conv", "print_fft", "print_im2col", "print_nets", "print_roofline", "print_strassen"]
@@ -70,7 +70,7 @@ def _print_steps(rows: Sequence["Row"], names: Sequence[str]) -> None:
 
 
 def _print_rows(machine: "Machine", rows: Sequence["Row"], direct: Sequence[str], names: Sequence[str]) -> None:
-    columns = ["layer", "N", "peer ms", "ours ms", "GFLOP/s", "of peak", "× direct", "× all", "error"]
+    columns = ["layer", "N", "peer ms", "ours ms", "GFLOP/s", "peak", "direct", "all", "error"]
     shown = _names(rows)
     cells = []
     for row, name in zip(rows, shown, strict=True):
@@ -249,16 +249,12 @@ def print_strassen(machine: "Machine", rows: Sequence["SizeRow"]) -> None:
 
     print(f"{machine}\n")
     names = list(rows[0].entries)
-    columns = ["size", *(f"{name} ms" for name in names), *(f"{name} error" for name in names if name != "torch")]
-    cells = [
-        [
-            row.size,
-            *(_milli(row.entries[name].seconds.median) for name in names),
-            *(_error(row.entries[name].error) for name in names if name != "torch"),
-        ]
-        for row in rows
-    ]
-    print_table(columns, cells, right=columns)
+    print("milliseconds, median ± half the distance of the quartiles\n")
+    times = [[row.size, *(_with_spread(row.entries[name]) for name in names)] for row in rows]
+    print_table(["size", *names], times, right=["size", *names])
+    print("\nlargest error over the largest result, against float64\n")
+    errors = [[row.size, *(_error(row.entries[name].error) for name in names)] for row in rows]
+    print_table(["size", *names], errors, right=["size", *names])
     print()
     for level in range(1, rows[0].levels + 1):
         size = crossover(rows, level)
@@ -277,7 +273,7 @@ def _names(rows: Sequence["Row"]) -> list[str]:
     return names
 
 
-def _with_spread(entry: "Entry") -> str | None:
+def _with_spread(entry: "Entry | SizeEntry") -> str | None:
     if entry.seconds is None:
         return None
     s = entry.seconds
