@@ -124,4 +124,5 @@ def test_lock_holds_torch_still() -> None:
 def test_ci_runs_check_test_and_sanitize() -> None:
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111
-    assert re.findall(r"^make (\w+)$", script.read_text(encoding="utf-8"), re.MULTILINE) == ["check", "test", "sanitize"]
+    made = re.findall(r"^make (\w+)$", script.read_text(encoding="utf-8"), re.MULTILINE)
+    assert made == ["check", "test", "sanitize"]

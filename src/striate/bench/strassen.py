@@ -1,14 +1,7 @@
-"""Strassen's seven products over our matrix product, against it and against BLAS: crossover and error.
+"""Strassen's seven products (native/strassen) against our matrix product and against BLAS: crossover and error.
 
-    m₁ = (a₁₁ + a₂₂)(b₁₁ + b₂₂)    m₅ = (a₁₁ + a₁₂) b₂₂
-    m₂ = (a₂₁ + a₂₂) b₁₁           m₆ = (a₂₁ − a₁₁)(b₁₁ + b₁₂)
-    m₃ = a₁₁ (b₁₂ − b₂₂)           m₇ = (a₁₂ − a₂₂)(b₂₁ + b₂₂)
-    m₄ = a₂₂ (b₂₁ − b₁₁)
-    c₁₁ = m₁ + m₄ − m₅ + m₇,  c₁₂ = m₃ + m₅,  c₂₁ = m₂ + m₄,  c₂₂ = m₁ − m₂ + m₃ + m₆        (Strassen 1969)
-
-Each level saves an eighth of the multiplications, adds eighteen sums of quarters, and multiplies the bound on the error
-by up to 12 in place of 8 (Higham 2002, §23.2.2), which is why nobody goes on to single numbers. The sums are torch's,
-on as many threads as the products.
+Each level saves an eighth of the multiplications, adds fifteen sums of quarters, and multiplies the bound on the error
+(docs/algorithms/strassen.md), which is why nobody goes on to single numbers.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +18,7 @@ from striate.bench.charts import Line, line_chart
 from striate.bench.problem import relative_error
 from striate.bench.timing import Spread, interleave, ratio, spread
 
-__all__ = ["OURS", "SizeEntry", "SizeRow", "crossover", "figure", "measure", "product", "way"]
+__all__ = ["OURS", "SizeEntry", "SizeRow", "crossover", "figure", "measure", "way"]
 
 OURS = "striate"
 
@@ -55,36 +48,6 @@ def way(levels: int) -> str:
     'strassen 2'
     """
     return f"strassen {levels}"
-
-
-def product(a: Tensor, b: Tensor, levels: int, multiply: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """a b of square matrices whose side can be halved `levels` times.
-
-    >>> a, b = torch.arange(16.0).view(4, 4), torch.eye(4) * 2
-    >>> torch.equal(product(a, b, 2, torch.matmul), 2 * a)
-    True
-    """
-    if levels == 0:
-        return multiply(a, b)
-    half = a.shape[0] // 2
-    (a11, a12), (a21, a22) = ((rows[:, :half], rows[:, half:]) for rows in (a[:half], a[half:]))
-    (b11, b12), (b21, b22) = ((rows[:, :half], rows[:, half:]) for rows in (b[:half], b[half:]))
-    pairs = (
-        (a11 + a22, b11 + b22),
-        (a21 + a22, b11),
-        (a11, b12 - b22),
-        (a22, b21 - b11),
-        (a11 + a12, b22),
-        (a21 - a11, b11 + b12),
-        (a12 - a22, b21 + b22),
-    )
-    m1, m2, m3, m4, m5, m6, m7 = (product(left, right, levels - 1, multiply) for left, right in pairs)
-    c = torch.empty_like(a)
-    torch.add(m3, m5, out=c[:half, half:])
-    torch.add(m2, m4, out=c[half:, :half])
-    torch.add(m1, m4, out=c[:half, :half]).sub_(m5).add_(m7)
-    torch.sub(m1, m2, out=c[half:, half:]).add_(m3).add_(m6)
-    return c
 
 
 def measure(sizes: Sequence[int], levels: int, *, threads: int, rounds: int) -> Iterator[SizeRow]:
@@ -132,14 +95,14 @@ def _row(size: int, levels: int, threads: int, rounds: int) -> SizeRow:
     left, right = torch.from_numpy(a), torch.from_numpy(b)
     truth = a.astype(np.float64) @ b.astype(np.float64)
 
-    def ours(x: Tensor, y: Tensor) -> Tensor:
-        return torch.from_numpy(_native.matmul(x.numpy(), y.numpy(), threads))
+    def ours(levels: int) -> Callable[[], Tensor]:
+        return lambda: torch.from_numpy(_native.matmul(a, b, threads, levels=levels))
 
     runs: dict[str, Callable[[], Tensor]] = {
-        OURS: lambda: ours(left, right),
+        OURS: ours(0),
         "numpy": lambda: torch.from_numpy(a @ b),
         "torch": lambda: left @ right,
-        **{way(level): _strassen(left, right, level, ours) for level in range(1, levels + 1)},
+        **{way(level): ours(level) for level in range(1, levels + 1)},
     }
     errors = {name: relative_error(_array(run()), truth) for name, run in runs.items()}
     samples = interleave(runs, rounds)
@@ -148,12 +111,6 @@ def _row(size: int, levels: int, threads: int, rounds: int) -> SizeRow:
         for name in runs
     }
     return SizeRow(size=size, levels=levels, entries=entries)
-
-
-def _strassen(
-    left: Tensor, right: Tensor, levels: int, multiply: Callable[[Tensor, Tensor], Tensor]
-) -> Callable[[], Tensor]:
-    return lambda: product(left, right, levels, multiply)
 
 
 def _array(result: Tensor) -> NDArray[np.float32]:
