@@ -49,19 +49,21 @@ public:
         const std::int64_t rectangles = s.groups * down_ * across_;
         parts_ = std::clamp<std::int64_t>(quotient_up(enough_items, rectangles), 1,
                                           std::max<std::int64_t>(1, pixels_ / fewest_pixels));
+        straight_ = shape_.taps() == 1 && parts_ == 1;
     }
 
-    std::int64_t workspace_floats() const override { return parts_ * part_floats() + threads_ * thread_floats(); }
+    std::int64_t workspace_floats() const override { return sums_floats() + threads_ * thread_floats(); }
 
     void run(const float* x, const float* dy, float* dw, float* workspace) const override {
         const std::int64_t rectangles = shape_.groups * down_ * across_;
-        float* const threads = workspace + parts_ * part_floats();
+        float* const threads = workspace + sums_floats();
         parallel_phases(
-            2, static_cast<int>(threads_),
+            straight_ ? 1 : 2, static_cast<int>(threads_),
             [&](std::int64_t phase) { return phase == 0 ? rectangles * parts_ : shape_.groups * tiles_; },
             [&](std::int64_t phase, std::int64_t item, int member) {
                 if (phase == 0)
-                    return sum({x, dy, workspace, item % parts_, item / parts_}, threads + member * thread_floats());
+                    return sum({x, dy, workspace, dw, item % parts_, item / parts_},
+                               threads + member * thread_floats());
                 add(workspace, item / tiles_, item % tiles_, dw);
             });
     }
@@ -69,12 +71,13 @@ public:
 private:
     struct Work {
         const float *x, *dy;
-        float* sums;
+        float *sums, *dw;
         std::int64_t part, rectangle;
     };
 
     std::int64_t tile_floats() const { return gemm_.tile_rows * gemm_.tile_columns; }
     std::int64_t part_floats() const { return shape_.groups * panels_ * tiles_ * tile_floats(); }
+    std::int64_t sums_floats() const { return straight_ ? 0 : parts_ * part_floats(); }
     std::int64_t thread_floats() const {
         const std::int64_t floats = pixel_block * (std::min(tiles_, most_down) * gemm_.tile_rows + gemm_.tile_columns);
         return quotient_up(floats, 16) * 16;
@@ -82,6 +85,12 @@ private:
     float* sums_of(float* workspace, std::int64_t part, std::int64_t group, std::int64_t panel,
                    std::int64_t tile) const {
         return workspace + part * part_floats() + ((group * panels_ + panel) * tiles_ + tile) * tile_floats();
+    }
+    std::int64_t dw_of(std::int64_t group, std::int64_t panel, std::int64_t tile) const {  // with one tap
+        return (group * shape_.group_out() + first_out(tile)) * shape_.group_in() + panel * gemm_.tile_columns;
+    }
+    std::int64_t columns_of(std::int64_t panel) const {
+        return std::min(gemm_.tile_columns, shape_.group_in() * shape_.taps() - panel * gemm_.tile_columns);
     }
     std::int64_t first_out(std::int64_t tile) const { return part_of(shape_.group_out(), tiles_, tile); }
 
@@ -112,11 +121,12 @@ private:
                                 .b = b,
                                 .b_step = gemm_.tile_columns,
                                 .k = count,
-                                .c = sums_of(w.sums, w.part, group, panel, tile),
-                                .c_row = gemm_.tile_columns,
+                                .c = straight_ ? w.dw + dw_of(group, panel, tile)
+                                               : sums_of(w.sums, w.part, group, panel, tile),
+                                .c_row = straight_ ? shape_.group_in() : gemm_.tile_columns,
                                 .c_high = gemm_.lanes,
                                 .rows = first_out(tile + 1) - first_out(tile),
-                                .columns = gemm_.tile_columns,
+                                .columns = straight_ ? columns_of(panel) : gemm_.tile_columns,
                                 .accumulate = block > 0,
                                 .finish = false,
                                 .row_bias = nullptr,
@@ -201,14 +211,17 @@ private:
         const std::int64_t maps = shape_.group_in(), taps = shape_.taps();
         for (std::int64_t k = first_out(tile); k < first_out(tile + 1); ++k) {
             float* const filter = dw + (group * shape_.group_out() + k) * maps * taps;
+            std::int64_t tap = 0, map = 0;
             for (std::int64_t panel = 0; panel < panels_; ++panel) {
                 float* const total = sums_of(sums, 0, group, panel, tile) + (k - first_out(tile)) * gemm_.tile_columns;
                 for (std::int64_t part = 1; part < parts_; ++part) {
                     for (std::int64_t i = 0; i < gemm_.tile_columns; ++i) total[i] += total[part * part_floats() + i];
                 }
-                const std::int64_t begin = panel * gemm_.tile_columns,
-                                   end = std::min(maps * taps, begin + gemm_.tile_columns);
-                for (std::int64_t at = begin; at < end; ++at) filter[at % maps * taps + at / maps] = total[at - begin];
+                const std::int64_t count = columns_of(panel);
+                for (std::int64_t i = 0; i < count; ++i) {
+                    filter[map * taps + tap] = total[i];
+                    if (++map == maps) map = 0, ++tap;
+                }
             }
         }
     }
@@ -219,6 +232,7 @@ private:
     const Im2colKernels& kernels_;
     ImageStrides x_, dy_;
     Grid grid_, plain_;  // of x; of dy, every pixel of which is itself
+    bool straight_;      // one tap, and all pixels in one part: the tiles are those of dw
     std::int64_t pixels_, panels_, tiles_, down_, across_, parts_;
 };
 

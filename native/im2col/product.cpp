@@ -264,9 +264,12 @@ private:
         return taps;
     }
 
-    // Whether pixels that follow each other in the images are an operand of the product as they lie in memory.
+    // Whether pixels that follow each other in the images are an operand of the product as they lie in memory. Pixels a
+    // multiple of 4 KiB apart fall on the same few lines of the first cache: they are better copied.
     bool lies_ready(const GridProduct& g, std::int64_t pixels) const {
-        return in_place_ && (g.maps_down ? from_.pixel == 1 && pixels == gemm_.tile_columns : from_.map == 1);
+        if (!in_place_) return false;
+        if (g.maps_down) return from_.pixel == 1 && pixels == gemm_.tile_columns;
+        return from_.map == 1 && from_.pixel % 1024 != 0;
     }
 
     // The tiles of up to most_tiles panels of A against one panel of B. A tile goes straight to the result where its
