@@ -20,7 +20,7 @@ constexpr std::int64_t fft_spaced(std::int64_t floats) { return quotient_up(floa
 
 // Tiles of a chunk, all chunks about equal; `tile_floats` are the components of all maps.
 constexpr std::int64_t fft_chunk(std::int64_t tiles, std::int64_t tile_floats, std::int64_t threads) {
-    constexpr std::int64_t enough_tiles = 28;       // for each pass over the weights, which come from main memory
+    constexpr std::int64_t enough_tiles = 14;       // for each pass over the weights, which come from main memory
     constexpr std::int64_t cache_floats = 1 << 18;  // of components, for each thread: half of a second cache
     constexpr std::int64_t most_floats = 1 << 25;   // of components, all in all
     const std::int64_t chunk =

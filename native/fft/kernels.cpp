@@ -14,6 +14,10 @@ constexpr int tile_rows = 14;  // 28 sums, 2 registers of u, 1 spread number: 31
 constexpr int tile_rows = 6;  // 12 + 2 + 1 of 16
 #endif
 
+// Floats from what a product reads to what it asks memory for: weights are read once, from end to end, and the
+// processor's own prefetching stops at every page.
+constexpr std::int64_t ahead = 64 * lanes;
+
 constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 
@@ -191,6 +195,7 @@ void multiply_of(const FftProduct& p) {
         const std::int64_t count = smaller(p.block_terms, p.terms - begin);
         const float* term = v;
         for (std::int64_t i = 0; i < count; ++i, term += p.v_term, u += 2 * lanes) {
+            __builtin_prefetch(u + ahead), __builtin_prefetch(u + ahead + lanes);
             const Floats u_re = load(u), u_im = load(u + lanes);
 #pragma GCC unroll 16
             for (int r = 0; r < Rows; ++r) {
