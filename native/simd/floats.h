@@ -1,7 +1,7 @@
 // One register of floats, for the instruction set this file is compiled for.
 //
-// `lanes` floats wide: 16 (AVX-512), 8 (AVX2) or 4 (the compiler's own vectors, which every target has). Fused where the
-// set fuses; the portable one rounds the product too. As everything that kernels use, it lives in the namespace of
+// `lanes` floats wide: 16 (AVX-512), 8 (AVX2) or 4 (the compiler's own vectors, which every target has). Fused where
+// the set fuses; the portable one rounds the product too. As everything that kernels use, it lives in the namespace of
 // its set (simd/vector.h says why).
 #pragma once
 

@@ -9,8 +9,9 @@
 
 namespace striate::STRIATE_ISA_NAMESPACE {
 
-// Pixels [begin, end) of `row`, of which pixel x of map c is row[c · map + x · pixel], to to[(x − begin) · lanes]; lanes
-// from `maps` on get zeros. `width` pixels exist in all. Up to a register of pixels after the last may be written too.
+// Pixels [begin, end) of `row`, of which pixel x of map c is row[c · map + x · pixel], to to[(x − begin) · lanes];
+// lanes from `maps` on get zeros. `width` pixels exist in all. Up to a register of pixels after the last may be written
+// too.
 inline void gather_row(const float* row, const Strides& strides, std::int64_t maps, std::int64_t width,
                        std::int64_t begin, std::int64_t end, float* to) {
     if (strides.map == 1) {
@@ -84,8 +85,8 @@ inline void put_pixel(float* to, Floats sums, std::int64_t maps, const float* re
     }
 }
 
-// The inverse of gather_row, with bias, residual and ReLU: `count` pixels, each a register at from + x · lanes, to `row`.
-// Reads up to a register of pixels beyond the last.
+// The inverse of gather_row, with bias, residual and ReLU: `count` pixels, each a register at from + x · lanes, to
+// `row`. Reads up to a register of pixels beyond the last.
 inline void scatter_row(const float* from, std::int64_t count, std::int64_t maps, const Strides& strides,
                         const Finish& finish, float* row) {
     if (strides.map == 1) {

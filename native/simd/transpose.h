@@ -94,7 +94,8 @@ inline void load_transposed(const float* rows, std::int64_t stride, Floats (&col
 #pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
             const float* from = rows + i * stride + 4 * h;
-            part[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(from)), _mm_loadu_ps(from + 4 * stride), 1);
+            part[i] =
+                _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(from)), _mm_loadu_ps(from + 4 * stride), 1);
         }
         const Floats a = _mm256_unpacklo_ps(part[0], part[1]), b = _mm256_unpackhi_ps(part[0], part[1]);
         const Floats c = _mm256_unpacklo_ps(part[2], part[3]), d = _mm256_unpackhi_ps(part[2], part[3]);

@@ -3,8 +3,8 @@
 //     y = Aᵀ [(G g) ⊙ (Bᵀ d)]        m outputs of an r-tap filter g on m + r − 1 inputs d, with m + r − 1 products
 //
 // Winograd 1980; Lavin and Gray 2015. By Toom and Cook: polynomials of degree m + r − 2 are known by their values at
-// m + r − 2 points p_j and their leading coefficient ("the value at infinity"), so that a product of polynomials takes as
-// many products of numbers. Transposed (Tellegen), multiplying becomes filtering:
+// m + r − 2 points p_j and their leading coefficient ("the value at infinity"), so that a product of polynomials takes
+// as many products of numbers. Transposed (Tellegen), multiplying becomes filtering:
 //
 //     Aᵀ[i, j] = p_j^i                        and the unit column for infinity
 //     G[j, k]  = p_j^k / Π_{l≠j} (p_j − p_l)    and the unit row
@@ -54,9 +54,9 @@ template <int M, int R>
 struct CookToom {
     static constexpr int size = M + R - 1;
 
-    Fraction at[M][size];    // Aᵀ
-    Fraction g[size][R];     // G
-    Fraction bt[size][size]; // Bᵀ
+    Fraction at[M][size];     // Aᵀ
+    Fraction g[size][R];      // G
+    Fraction bt[size][size];  // Bᵀ
 
     // From the size − 1 finite points, all different.
     constexpr explicit CookToom(const Fraction (&points)[size - 1]) : at{}, g{}, bt{} {

@@ -5,8 +5,8 @@
 
 namespace striate {
 
-// max_i Σ_k (A_ik ‖G_k‖₁ ‖B_k‖₁)², over one axis: the variance of an output whose components carry independent errors, each
-// as large as the largest pixel and the largest tap can make its component.
+// max_i Σ_k (A_ik ‖G_k‖₁ ‖B_k‖₁)², over one axis: the variance of an output whose components carry independent errors,
+// each as large as the largest pixel and the largest tap can make its component.
 template <int M, int R>
 constexpr double winograd_growth_squared() {
     constexpr CookToom<M, R> exact = cook_toom<M, R>;

@@ -31,7 +31,8 @@ constexpr WinogradTransforms transforms[] = {
 
 // One map of the input into all sums.
 template <int Rows>
-inline __attribute__((always_inline)) void add_map(const float* v, const float* u, Floats (&low)[Rows], Floats (&high)[Rows]) {
+inline __attribute__((always_inline)) void add_map(const float* v, const float* u, Floats (&low)[Rows],
+                                                   Floats (&high)[Rows]) {
     const Floats u_low = load(u), u_high = load(u + lanes);
 #pragma GCC unroll 16
     for (int t = 0; t < Rows; ++t) {
@@ -67,8 +68,8 @@ void multiply_of(const float* v, std::int64_t v_block, const float* u, std::int6
 }
 
 template <int Rows = tile_rows>
-void multiply(const float* v, std::int64_t v_block, const float* u, std::int64_t maps, float* out, std::int64_t out_block,
-              std::int64_t rows, const float* next, int lines) {
+void multiply(const float* v, std::int64_t v_block, const float* u, std::int64_t maps, float* out,
+              std::int64_t out_block, std::int64_t rows, const float* next, int lines) {
     if (rows == Rows) {
         if (lines == 0) return multiply_of<Rows, 0>(v, v_block, u, maps, out, out_block, next);
         if (lines == 1) return multiply_of<Rows, 1>(v, v_block, u, maps, out, out_block, next);
@@ -79,7 +80,7 @@ void multiply(const float* v, std::int64_t v_block, const float* u, std::int64_t
 
 }  // namespace
 
-const WinogradKernels winograd_kernels = {lanes,      tile_rows,       transforms, sizeof transforms / sizeof transforms[0],
-                                          multiply<>, settle_streams};
+const WinogradKernels winograd_kernels = {
+    lanes, tile_rows, transforms, sizeof transforms / sizeof transforms[0], multiply<>, settle_streams};
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -44,7 +44,7 @@ struct WinogradFilters {
     const float* data;  // tap (i, j) of map c of filter k is data[k · out + c · in + i · row + j · column]
     std::int64_t out, in, row, column;
     std::int64_t maps, channels;
-    float* components;        // of map c of the input: steps of `component`, each [lanes], from components + c · channel on
+    float* components;  // of map c of the input: steps of `component`, each [lanes], from components + c · channel on
     std::int64_t component, channel;
     bool stream;     // past the caches
     float* scratch;  // filter_floats
@@ -70,9 +70,9 @@ struct WinogradKernels {
     const WinogradTransforms* transforms;
     std::int64_t transforms_count;
 
-    // out[o][t] = Σ over `maps` maps of v[block][t] · u, for 2 · lanes output maps and rows ≤ tile_rows tiles. v steps by
-    // v_block from one block of maps to the next, out by out_block from one block of output maps to the next. From `next`
-    // on, `lines` ≤ 2 lines of 64 bytes are fetched into the second cache for each map.
+    // out[o][t] = Σ over `maps` maps of v[block][t] · u, for 2 · lanes output maps and rows ≤ tile_rows tiles. v steps
+    // by v_block from one block of maps to the next, out by out_block from one block of output maps to the next. From
+    // `next` on, `lines` ≤ 2 lines of 64 bytes are fetched into the second cache for each map.
     void (*multiply)(const float* v, std::int64_t v_block, const float* u, std::int64_t maps, float* out,
                      std::int64_t out_block, std::int64_t rows, const float* next, int lines);
 

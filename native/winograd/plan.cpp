@@ -6,6 +6,7 @@
 #include "dispatch/caches.h"
 #include "dispatch/kernels.h"
 #include "threads/phases.h"
+#include "winograd/ahead.h"
 #include "winograd/error.h"
 #include "winograd/filters_plan.h"
 #include "winograd/kernels.h"
@@ -15,10 +16,11 @@ namespace striate {
 
 namespace {
 
-constexpr std::int64_t items_per_thread = 4;      // of a phase that all threads share: enough to even out, few to fetch
-constexpr std::int64_t stream_bytes = 32 << 20;  // results larger than this are gone from the caches before they are read
+constexpr std::int64_t items_per_thread = 4;  // of a phase that all threads share: enough to even out, few to fetch
+constexpr std::int64_t stream_bytes =
+    32 << 20;  // results larger than this are gone from the caches before they are read
 
-constexpr std::int64_t line_floats = 16;         // of the caches
+constexpr std::int64_t line_floats = 16;  // of the caches
 
 constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -35,29 +37,6 @@ Range part(std::int64_t count, std::int64_t items, std::int64_t item) {
 
 // Outputs of a tile along an axis, in F(m, ·): none where the filter has one tap.
 constexpr int outputs_of(int m, std::int64_t kernel) { return kernel == 1 ? 1 : m; }
-
-// Lines of the image that a later chunk reads, fetched into the second cache a few at a time between products.
-class Ahead {
-public:
-    Ahead() = default;
-    // `count` stretches of `bytes`, `step` bytes apart, in about `calls` calls of fetch().
-    Ahead(const float* first, std::int64_t count, std::int64_t step, std::int64_t bytes, std::int64_t calls)
-        : at_(reinterpret_cast<const char*>(first)), left_(count), step_(step), bytes_(bytes) {
-        lines_ = std::max<std::int64_t>(1, quotient_up(count * quotient_up(bytes, line), std::max<std::int64_t>(1, calls)));
-    }
-    void fetch() {
-        for (std::int64_t i = 0; i < lines_ && left_ > 0; ++i) {
-            __builtin_prefetch(at_ + offset_, 0, 2);
-            offset_ += line;
-            if (offset_ >= bytes_) offset_ = 0, at_ += step_, --left_;
-        }
-    }
-
-private:
-    static constexpr std::int64_t line = 64;
-    const char* at_ = nullptr;
-    std::int64_t left_ = 0, step_ = 0, bytes_ = 0, lines_ = 0, offset_ = 0;
-};
 
 class WinogradPlan final : public ImagePlan {
 public:
@@ -79,15 +58,16 @@ public:
         tile_columns_ = quotient_up(shape.columns.out(), transforms_.columns.m);
         runs_of_row_ = quotient_up(tile_columns_, transforms_.run);
         runs_ = shape.batch * tile_rows_ * runs_of_row_;
-        schedule_ = winograd_schedule({.runs = runs_,
-                                       .tiles_of_run = static_cast<double>(tile_columns_) / static_cast<double>(runs_of_row_),
-                                       .components = components_,
-                                       .in_maps = in_blocks_ * lanes,
-                                       .out_maps = out_pairs_ * 2 * lanes,
-                                       .lanes = lanes,
-                                       .tile_rows = kernels_.tile_rows,
-                                       .threads = threads_,
-                                       .cache_bytes = second_cache_bytes()});
+        schedule_ =
+            winograd_schedule({.runs = runs_,
+                               .tiles_of_run = static_cast<double>(tile_columns_) / static_cast<double>(runs_of_row_),
+                               .components = components_,
+                               .in_maps = in_blocks_ * lanes,
+                               .out_maps = out_pairs_ * 2 * lanes,
+                               .lanes = lanes,
+                               .tile_rows = kernels_.tile_rows,
+                               .threads = threads_,
+                               .cache_bytes = second_cache_bytes()});
         std::int64_t most = 0;  // tiles of a chunk
         for (std::int64_t begin = 0; begin < runs_; begin += schedule_.runs) {
             most = std::max(most, tiles_before(std::min(begin + schedule_.runs, runs_)) - tiles_before(begin));
@@ -107,13 +87,15 @@ public:
     void pack(const Filters& filters, float* packed) const override {
         const std::int64_t lanes = kernels_.lanes;
         parallel_items(shape_.groups * out_pairs_ * in_blocks_, threads_, [&](std::int64_t item, int) {
-            const std::int64_t block = item % in_blocks_, pair = item / in_blocks_ % out_pairs_, group = item / in_blocks_ / out_pairs_;
+            const std::int64_t block = item % in_blocks_, pair = item / in_blocks_ % out_pairs_,
+                               group = item / in_blocks_ / out_pairs_;
             alignas(64) float scratch[filter_floats];
             const std::int64_t channels = std::min(lanes, shape_.group_in() - block * lanes);
             float* const to = packed + (group * components_ * out_pairs_ + pair) * panel() + block * lanes * 2 * lanes;
             for (std::int64_t half = 0; half < 2; ++half) {
                 const std::int64_t map = (2 * pair + half) * lanes;
-                transforms_.filters({.data = filters.data + group * filters.group + std::min(map, shape_.group_out() - 1) * filters.out +
+                transforms_.filters({.data = filters.data + group * filters.group +
+                                             std::min(map, shape_.group_out() - 1) * filters.out +
                                              block * lanes * filters.in,
                                      .out = filters.out,
                                      .in = filters.in,
@@ -146,7 +128,7 @@ public:
             float* const scratch = out + out_floats_;
             const Chunk chunk = chunk_of(item);
             const std::int64_t runs = chunk.runs.end - chunk.runs.begin, products = components_ * out_pairs_;
-            Ahead ahead;
+            WinogradAhead ahead;
             if (item + threads_ < shape_.groups * chunks) {
                 ahead = ahead_of(work, chunk_of(item + threads_), {0, 1}, products);
             }
@@ -218,7 +200,7 @@ private:
             if (phase % phases == in_phase) {
                 transform_in(work, chunk, range, in, scratch);
             } else if (phase % phases == products_phase) {
-                Ahead ahead;
+                WinogradAhead ahead;
                 if (phase / phases + 1 < chunks) {
                     ahead = ahead_of(work, chunk_of(phase / phases + 1), {item, items(phase)}, range.end - range.begin);
                 }
@@ -230,12 +212,12 @@ private:
     }
 
     // Fetches part `share.begin` of `share.end` of what `chunk` will read (of its first image), in `calls` calls.
-    Ahead ahead_of(const Work& work, const Chunk& chunk, Range share, std::int64_t calls) const {
+    WinogradAhead ahead_of(const Work& work, const Chunk& chunk, Range share, std::int64_t calls) const {
         const Place first = place_of(chunk.runs.begin), last = place_of(chunk.runs.end - 1);
         const std::int64_t end = last.image == first.image ? last.row + 1 : tile_rows_;
         const std::int64_t top = std::max<std::int64_t>(0, first.row * transforms_.rows.m - shape_.rows.low);
-        const std::int64_t bottom = std::min(
-            shape_.rows.size, end * transforms_.rows.m + transforms_.rows.r - 1 - shape_.rows.low);
+        const std::int64_t bottom =
+            std::min(shape_.rows.size, end * transforms_.rows.m + transforms_.rows.r - 1 - shape_.rows.low);
         if (bottom <= top) return {};
         const std::int64_t map = chunk.group * shape_.group_in();
         const float* const at = work.images + first.image * from_.image + from_.of_map(map) + top * from_.row;
@@ -279,10 +261,12 @@ private:
     }
 
     // Units are (component, pair of blocks of the result), in the order in which their weights lie.
-    void multiply(const Work& work, const Chunk& chunk, Range units, const float* in, float* out, Ahead& pixels) const {
+    void multiply(const Work& work, const Chunk& chunk, Range units, const float* in, float* out,
+                  WinogradAhead& pixels) const {
         const std::int64_t lanes = kernels_.lanes;
         const std::int64_t tiles = tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin);
-        const std::int64_t in_step = spaced(in_blocks_ * tiles * lanes), out_step = spaced(2 * out_pairs_ * tiles * lanes);
+        const std::int64_t in_step = spaced(in_blocks_ * tiles * lanes),
+                           out_step = spaced(2 * out_pairs_ * tiles * lanes);
         const std::int64_t parts = quotient_up(tiles, kernels_.tile_rows);
         // the next panel is fetched line by line over the first two parts, or at once if there is but one
         const std::int64_t panel_lines = quotient_up(2 * lanes, line_floats), lines = parts == 1 ? panel_lines : 1;
@@ -319,21 +303,22 @@ private:
             }
             const Place place = place_of(run);
             const std::int64_t image = place.image * to_.image + to_.of_map(map);
-            transforms_.output({.components = out + (block * tiles + first) * lanes,
-                                .component = spaced(2 * out_pairs_ * tiles * lanes),
-                                .tiles = place.tiles,
-                                .image = work.result + image,
-                                .residual = work.epilogue.residual == nullptr ? nullptr : work.epilogue.residual + image,
-                                .strides = {to_.map, to_.row, to_.pixel},
-                                .maps = padded_ ? lanes : maps,
-                                .height = shape_.rows.out(),
-                                .width = shape_.columns.out(),
-                                .top = place.row * transforms_.rows.m,
-                                .left = place.column * transforms_.columns.m,
-                                .bias = bias,
-                                .relu = work.epilogue.relu,
-                                .stream = stream_,
-                                .scratch = scratch});
+            transforms_.output(
+                {.components = out + (block * tiles + first) * lanes,
+                 .component = spaced(2 * out_pairs_ * tiles * lanes),
+                 .tiles = place.tiles,
+                 .image = work.result + image,
+                 .residual = work.epilogue.residual == nullptr ? nullptr : work.epilogue.residual + image,
+                 .strides = {to_.map, to_.row, to_.pixel},
+                 .maps = padded_ ? lanes : maps,
+                 .height = shape_.rows.out(),
+                 .width = shape_.columns.out(),
+                 .top = place.row * transforms_.rows.m,
+                 .left = place.column * transforms_.columns.m,
+                 .bias = bias,
+                 .relu = work.epilogue.relu,
+                 .stream = stream_,
+                 .scratch = scratch});
         }
         if (stream_) kernels_.settle();
     }
@@ -344,10 +329,10 @@ private:
     const WinogradTransforms& transforms_;
     Layout from_layout_;
     ImageStrides from_, to_;
-    bool padded_;                                                // the result's maps come in whole blocks
-    bool stream_;                                                // the result goes past the caches
-    std::int64_t components_;                                    // of a tile
-    std::int64_t in_blocks_, out_blocks_, out_pairs_;            // blocks of `lanes` maps of a group; pairs of such blocks
+    bool padded_;                                      // the result's maps come in whole blocks
+    bool stream_;                                      // the result goes past the caches
+    std::int64_t components_;                          // of a tile
+    std::int64_t in_blocks_, out_blocks_, out_pairs_;  // blocks of `lanes` maps of a group; pairs of such blocks
     std::int64_t tile_rows_, tile_columns_, runs_of_row_, runs_;  // tiles of an image; runs of tiles, of all images
     WinogradSchedule schedule_;
     std::int64_t in_floats_, out_floats_;  // components of a chunk, before and after the products
@@ -359,10 +344,13 @@ std::string refuses(Pass pass, const ConvShape& shape, const ConvOptions&) {
     if (pass == Pass::backward_weights && (rows != 3 || columns != 3)) {
         return "has the gradient of 3×3 weights only, not of " + std::to_string(rows) + "×" + std::to_string(columns);
     }
-    const auto is_taken = [](std::int64_t kernel) { return kernel == 1 || kernel == 3 || (kernel == 5 && M + 5 - 1 <= 8); };
-    if (!is_taken(rows) || !is_taken(columns) || std::max(rows, columns) == 1 || (rows != columns && std::min(rows, columns) != 1)) {
-        return std::string("takes 3×3, 1×3 and 3×1") + (M + 5 - 1 <= 8 ? ", 5×5, 1×5 and 5×1 filters" : " filters") + ", not " +
-               std::to_string(rows) + "×" + std::to_string(columns);
+    const auto is_taken = [](std::int64_t kernel) {
+        return kernel == 1 || kernel == 3 || (kernel == 5 && M + 5 - 1 <= 8);
+    };
+    if (!is_taken(rows) || !is_taken(columns) || std::max(rows, columns) == 1 ||
+        (rows != columns && std::min(rows, columns) != 1)) {
+        return std::string("takes 3×3, 1×3 and 3×1") + (M + 5 - 1 <= 8 ? ", 5×5, 1×5 and 5×1 filters" : " filters") +
+               ", not " + std::to_string(rows) + "×" + std::to_string(columns);
     }
     for (const Axis& axis : {shape.rows, shape.columns}) {
         if (axis.stride != 1) return "takes stride 1, not " + std::to_string(axis.stride);
@@ -396,7 +384,8 @@ template <int M>
 double error_bound(Pass pass, const ConvShape& shape) {
     if (pass == Pass::backward_weights) return winograd_filters_error_bound(shape, M);
     const std::int64_t rows = shape.rows.kernel, columns = shape.columns.kernel;
-    const std::int64_t maps = shape.groups > 0 ? std::max(shape.group_in(), shape.group_out()) : 0;  // forward or adjoint
+    const std::int64_t maps =
+        shape.groups > 0 ? std::max(shape.group_in(), shape.group_out()) : 0;  // forward or adjoint
     const std::int64_t transforms = 3 * (outputs_of(M, rows) + rows + outputs_of(M, columns) + columns);
     return std::sqrt(growth_squared<M>(rows) * growth_squared<M>(columns) * static_cast<double>(maps + transforms));
 }

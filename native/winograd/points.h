@@ -2,8 +2,8 @@
 //
 // Zero first, then pairs: the two transforms of a pair share their work (transform.h), most of all for ±p. What was
 // measured, in float32 with random pixels, as the root mean square of the error against {0, ±1, ±2}: {0, ±1, ½, −2} is
-// 1.4 times more exact for three taps and 1.6 times for five, for 4 operations more in 12. For 8 products no other set of
-// small numbers came out better than {0, ±1, ±2, ±½}, and all others cost more.
+// 1.4 times more exact for three taps and 1.6 times for five, for 4 operations more in 12. For 8 products no other set
+// of small numbers came out better than {0, ±1, ±2, ±½}, and all others cost more.
 #pragma once
 
 #include "winograd/cook_toom.h"

@@ -7,8 +7,8 @@ namespace striate {
 
 namespace {
 
-constexpr double far_bytes = 10;        // a cycle, from beyond the second cache, prefetched and so in part for nothing
-constexpr double meeting_cycles = 3000; // of a phase: the last item's wait, and lines that change hands
+constexpr double far_bytes = 10;         // a cycle, from beyond the second cache, prefetched and so in part for nothing
+constexpr double meeting_cycles = 3000;  // of a phase: the last item's wait, and lines that change hands
 constexpr double workspace_bytes = 256 << 20;  // at most, of all components
 
 double quotient_up(double a, double b) { return std::ceil(a / b); }
@@ -18,11 +18,13 @@ double cycles(const WinogradSizes& s, bool together, std::int64_t runs) {
     const double tiles = static_cast<double>(runs) * s.tiles_of_run, chunks = quotient_up(s.runs, runs);
     const double parts = quotient_up(tiles, s.tile_rows);
     const double components = s.components, threads = s.threads;
-    const double tile_bytes = 4.0 * components * (s.in_maps + s.out_maps), weights_bytes = 4.0 * components * s.in_maps * s.out_maps;
+    const double tile_bytes = 4.0 * components * (s.in_maps + s.out_maps),
+                 weights_bytes = 4.0 * components * s.in_maps * s.out_maps;
     // a register tile of n rows takes n cycles for each map of the input, and one to begin and end
     const double products = components * s.in_maps * s.out_maps / (2.0 * s.lanes) * (tiles + parts);
     const double near_bytes = 0.75 * s.cache_bytes;
-    const double weights_far = weights_bytes > near_bytes / 2 ? weights_bytes : 0;  // from the second chunk on they are near
+    const double weights_far =
+        weights_bytes > near_bytes / 2 ? weights_bytes : 0;  // from the second chunk on they are near
     const double kept = std::min(weights_bytes, near_bytes / 2);
     const double tiles_bytes = tile_bytes * tiles;
     if (!together) {
@@ -44,7 +46,8 @@ WinogradSchedule winograd_schedule(const WinogradSizes& s) {
         if (together && s.threads == 1) continue;
         for (std::int64_t chunks = 1; chunks <= s.runs; chunks = std::max(chunks + 1, chunks * 9 / 8)) {
             const std::int64_t runs = (s.runs + chunks - 1) / chunks;
-            const double bytes = 4.0 * s.components * (s.in_maps + s.out_maps) * s.tiles_of_run * runs * (together ? 1 : s.threads);
+            const double bytes =
+                4.0 * s.components * (s.in_maps + s.out_maps) * s.tiles_of_run * runs * (together ? 1 : s.threads);
             if (bytes > workspace_bytes && runs > 1) continue;
             const double time = cycles(s, together, runs);
             if (time < least) least = time, best = {together, runs};

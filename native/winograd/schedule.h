@@ -2,7 +2,8 @@
 //
 //     apart     each thread takes chunks of tiles of its own through transform, products and transform back: a chunk's
 //               components stay in its second cache, and every chunk streams all transformed weights once
-//     together  all threads work on one chunk, phase by phase; in the products each reads its share of the weights only,
+//     together  all threads work on one chunk, phase by phase; in the products each reads its share of the weights
+//     only,
 //               so that a chunk streams them once for all threads
 //
 // The rule counts cycles a thread spends, in a model of three terms: the multiply-adds; bytes that come from beyond the
@@ -14,8 +15,8 @@
 namespace striate {
 
 struct WinogradSizes {
-    std::int64_t runs;         // of neighbouring tiles in one row of tiles, in all images
-    double tiles_of_run;       // in the mean
+    std::int64_t runs;                           // of neighbouring tiles in one row of tiles, in all images
+    double tiles_of_run;                         // in the mean
     std::int64_t components, in_maps, out_maps;  // of one group, in whole blocks
     std::int64_t lanes, tile_rows;
     std::int64_t threads, cache_bytes;

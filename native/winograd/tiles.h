@@ -143,30 +143,32 @@ struct Tiles {
         if (out.strides.map == 1) {  // pixels are written as they come
             for (std::int64_t t = 0; t < out.tiles; ++t) {
                 const std::int64_t left = t * Along::outputs;
-                tile(out.components + t * lanes, out.component, [&](int i, const Floats (&pixels_of_row)[Along::outputs]) {
-                    if (i >= rows) return;
-                    const std::int64_t at = i * out.strides.row + left * out.strides.pixel;
+                tile(out.components + t * lanes, out.component,
+                     [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
+                         if (i >= rows) return;
+                         const std::int64_t at = i * out.strides.row + left * out.strides.pixel;
 #pragma GCC unroll 8
-                    for (int j = 0; j < Along::outputs; ++j) {
-                        if (left + j >= columns) return;
-                        const std::int64_t pixel = at + j * out.strides.pixel;
-                        put_pixel(image + pixel, pixels_of_row[j], out.maps, residual == nullptr ? nullptr : residual + pixel,
-                                  finish);
-                    }
-                });
+                         for (int j = 0; j < Along::outputs; ++j) {
+                             if (left + j >= columns) return;
+                             const std::int64_t pixel = at + j * out.strides.pixel;
+                             put_pixel(image + pixel, pixels_of_row[j], out.maps,
+                                       residual == nullptr ? nullptr : residual + pixel, finish);
+                         }
+                     });
             }
             return;
         }
         for (std::int64_t t = 0; t < out.tiles; ++t) {
             float* const to = out.scratch + t * Along::outputs * lanes;
-            tile(out.components + t * lanes, out.component, [&](int i, const Floats (&pixels_of_row)[Along::outputs]) {
+            tile(out.components + t * lanes, out.component, [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
 #pragma GCC unroll 8
                 for (int j = 0; j < Along::outputs; ++j) store(to + i * out_line + j * lanes, pixels_of_row[j]);
             });
         }
         for (std::int64_t i = 0; i < rows; ++i) {
             finish.residual = residual == nullptr ? nullptr : residual + i * out.strides.row;
-            scatter_row(out.scratch + i * out_line, columns, out.maps, out.strides, finish, image + i * out.strides.row);
+            scatter_row(out.scratch + i * out_line, columns, out.maps, out.strides, finish,
+                        image + i * out.strides.row);
         }
     }
 

@@ -1,9 +1,9 @@
 // The one-dimensional transforms Bᵀ d, Aᵀ z and G g, a register for each number: every lane its own map or filter.
 //
-// The matrices are known when this is compiled, so the sums unroll into what is not zero. Points come in pairs (p, q), and
-// a pair shares its work. With S(x) the product of the other finite points' (x − p_l), its rows of Bᵀ are the coefficients
-// of S(x) (x − q) and of S(x) (x − p): the same two sums Σ s_i d_{i+1} and Σ s_i d_i, met with different factors. Where
-// q = −p, the columns of Aᵀ and the rows of G meet in sums and differences too.
+// The matrices are known when this is compiled, so the sums unroll into what is not zero. Points come in pairs (p, q),
+// and a pair shares its work. With S(x) the product of the other finite points' (x − p_l), its rows of Bᵀ are the
+// coefficients of S(x) (x − q) and of S(x) (x − p): the same two sums Σ s_i d_{i+1} and Σ s_i d_i, met with different
+// factors. Where q = −p, the columns of Aᵀ and the rows of G meet in sums and differences too.
 #pragma once
 
 #include "simd/floats.h"
@@ -35,7 +35,8 @@ struct Transform {
             for (int i = 0; i < size; ++i) tables.bt[j][i] = static_cast<float>(exact.bt[j][i].value());
             for (int i = 0; i < M; ++i) tables.at[i][j] = static_cast<float>(exact.at[i][j].value());
             for (int k = 0; k < R; ++k) {
-                tables.powers[j][k] = static_cast<float>((finite ? exact.g[j][k] / exact.g[j][0] : exact.g[j][k]).value());
+                tables.powers[j][k] =
+                    static_cast<float>((finite ? exact.g[j][k] / exact.g[j][0] : exact.g[j][k]).value());
             }
             tables.divisor[j] = finite ? static_cast<float>((Fraction(1) / exact.g[j][0]).value()) : 1.0f;
             if (finite) tables.point[j] = static_cast<float>(points[j].value());
@@ -180,8 +181,12 @@ struct Transform<1, 1> {
     static constexpr Tables tables{{1.0f}};
 
     static inline __attribute__((always_inline)) void input(const Floats (&in)[1], Floats (&out)[1]) { out[0] = in[0]; }
-    static inline __attribute__((always_inline)) void output(const Floats (&in)[1], Floats (&out)[1]) { out[0] = in[0]; }
-    static inline __attribute__((always_inline)) void filter(const Floats (&in)[1], Floats (&out)[1]) { out[0] = in[0]; }
+    static inline __attribute__((always_inline)) void output(const Floats (&in)[1], Floats (&out)[1]) {
+        out[0] = in[0];
+    }
+    static inline __attribute__((always_inline)) void filter(const Floats (&in)[1], Floats (&out)[1]) {
+        out[0] = in[0];
+    }
 };
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE
