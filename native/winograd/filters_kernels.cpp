@@ -3,6 +3,7 @@
 
 #include "simd/rows.h"
 #include "winograd/matrix.h"
+#include "winograd/transform.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
 
@@ -17,11 +18,27 @@ constexpr int sum_rows = 4;  // 8 sums, 2 columns, 1 spread row: 11 of 16
 constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 
+// Bᵀ of tiles of x, and A of tiles of dy.
+template <int M>
+struct OfX {
+    static constexpr int columns = M + 2, rows = M + 2;
+    static inline __attribute__((always_inline)) void apply(const Floats (&in)[columns], Floats (&out)[rows]) {
+        Transform<M, 3>::input(in, out);
+    }
+};
+template <int M>
+struct OfGradient {
+    static constexpr int columns = M, rows = M + 2;
+    static inline __attribute__((always_inline)) void apply(const Floats (&in)[columns], Floats (&out)[rows]) {
+        Product<a_matrix<M>>::by_rows(in, out);
+    }
+};
+
 // matrix · tile · matrixᵀ of tiles that are `Step` pixels apart.
-template <const auto& matrix, int Step, bool Whole>
+template <typename Matrix, int Step, bool Whole>
 void tiles_of(const WinogradTiles& run, std::int64_t begin, std::int64_t end, std::int64_t maps,
-              const float* (&rows)[matrix.columns], const std::int64_t (&steps)[matrix.columns]) {
-    constexpr int in = matrix.columns, out = matrix.rows, shared = in - Step;  // columns that the next tile sees too
+              const float* (&rows)[Matrix::columns], const std::int64_t (&steps)[Matrix::columns]) {
+    constexpr int in = Matrix::columns, out = Matrix::rows, shared = in - Step;  // columns that the next tile sees too
     Floats down[out][in];
     std::int64_t x = run.left;
     const auto next_column = [&](int j) __attribute__((always_inline)) {
@@ -36,7 +53,7 @@ void tiles_of(const WinogradTiles& run, std::int64_t begin, std::int64_t end, st
                 __builtin_prefetch(rows[i] + 8 * steps[i]);  // maps that lie together leave pixels far apart
                 rows[i] += steps[i];
             }
-            Product<matrix>::by_rows(column, result);
+            Matrix::apply(column, result);
 #pragma GCC unroll 8
             for (int i = 0; i < out; ++i) down[i][j] = result[i];
         }
@@ -53,16 +70,16 @@ void tiles_of(const WinogradTiles& run, std::int64_t begin, std::int64_t end, st
 #pragma GCC unroll 8
         for (int i = 0; i < out; ++i) {
             Floats along[out];
-            Product<matrix>::by_rows(down[i], along);
+            Matrix::apply(down[i], along);
 #pragma GCC unroll 8
             for (int j = 0; j < out; ++j) store(run.components + (i * out + j) * run.component + t * lanes, along[j]);
         }
     }
 }
 
-template <const auto& matrix, int Step>
+template <typename Matrix, int Step>
 void tiles(const WinogradTiles& run) {
-    constexpr int in = matrix.columns;
+    constexpr int in = Matrix::columns;
     alignas(64) static constexpr float nothing[lanes] = {};
     const std::int64_t pixels = run.tiles * Step + in - Step;
     const std::int64_t begin = larger(run.left, 0), end = larger(begin, smaller(run.left + pixels, run.width));
@@ -83,9 +100,9 @@ void tiles(const WinogradTiles& run) {
         rows[i] = to, steps[i] = lanes;
     }
     if (as_they_lie && run.maps < lanes) {
-        tiles_of<matrix, Step, false>(run, begin, end, run.maps, rows, steps);
+        tiles_of<Matrix, Step, false>(run, begin, end, run.maps, rows, steps);
     } else {
-        tiles_of<matrix, Step, true>(run, begin, end, lanes, rows, steps);
+        tiles_of<Matrix, Step, true>(run, begin, end, lanes, rows, steps);
     }
 }
 
@@ -171,8 +188,8 @@ void filters(const WinogradUnit& unit) {
 const WinogradFilterKernels winograd_filter_kernels = {
     lanes,
     sum_rows,
-    {tiles<bt_matrix<2>, 2>, tiles<bt_matrix<4>, 4>, tiles<bt_matrix<6>, 6>},
-    {tiles<a_matrix<2>, 2>, tiles<a_matrix<4>, 4>, tiles<a_matrix<6>, 6>},
+    {tiles<OfX<2>, 2>, tiles<OfX<4>, 4>, tiles<OfX<6>, 6>},
+    {tiles<OfGradient<2>, 2>, tiles<OfGradient<4>, 4>, tiles<OfGradient<6>, 6>},
     {filters<2>, filters<4>, filters<6>},
     {ROWS(1), ROWS(2), ROWS(3), ROWS(4), ROWS(5), ROWS(6), ROWS(7), ROWS(8)}};
 

@@ -15,16 +15,7 @@ struct Matrix {
     float at[Rows][Columns];
 };
 
-// The matrices of F(M, 3) that backward to weights takes: Bᵀ, A and Gᵀ.
-template <int M>
-inline constexpr auto bt_matrix = [] {
-    Matrix<M + 2, M + 2> matrix{};
-    for (int j = 0; j < M + 2; ++j) {
-        for (int i = 0; i < M + 2; ++i) matrix.at[j][i] = static_cast<float>(cook_toom<M, 3>.bt[j][i].value());
-    }
-    return matrix;
-}();
-
+// The matrices of F(M, 3) that backward to weights takes beside Bᵀ (transform.h): A and Gᵀ.
 template <int M>
 inline constexpr auto a_matrix = [] {
     Matrix<M + 2, M> matrix{};
