@@ -1,5 +1,6 @@
 #include "depthwise/convolution.h"
 
+#include "conv/division.h"
 #include "dispatch/kernels.h"
 
 namespace striate {
@@ -8,7 +9,6 @@ namespace {
 
 constexpr std::int64_t plane_floats = 1 << 15;  // of copied rows at a time: a sixteenth of a second cache of 2 MB
 
-constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "conv/division.h"
 #include "depthwise/planes.h"
 #include "dispatch/kernels.h"
 #include "threads/phases.h"
@@ -12,7 +13,6 @@ namespace {
 
 constexpr std::int64_t plane_floats = 1 << 15;  // of copied rows at a time: a sixteenth of a second cache of 2 MB
 
-constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 class DepthwiseFilters final : public FilterPlan {
 public:

@@ -1,14 +1,13 @@
 // Planes and maps, compiled once per instruction set.
 #include "depthwise/kernels.h"
 
+#include "simd/bounds.h"
 #include "simd/floats.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
 
 namespace {
 
-constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 
 void plane_rows(const PlaneRows& r) {
     for (std::int64_t i = 0; i < r.rows; ++i) {
@@ -234,6 +233,6 @@ void map_rows(const MapRows& m) {
 
 }  // namespace
 
-const DepthwiseKernels depthwise_kernels = {lanes, plane_rows, plane_sums, plane_gradient, map_rows, end_stores_past_caches};
+const DepthwiseKernels depthwise_kernels = {lanes, plane_rows, plane_sums, plane_gradient, map_rows, settle_streams};
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

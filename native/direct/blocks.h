@@ -5,12 +5,12 @@
 #include <cstdint>
 #include <vector>
 
+#include "conv/division.h"
 #include "conv/layout.h"
 #include "conv/shape.h"
 
 namespace striate {
 
-constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // Input maps of one group, in the buffer. Fewer maps than lanes lie as close as they can, so that no lane is wasted.
 struct InputBlocks {

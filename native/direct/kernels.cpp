@@ -1,6 +1,7 @@
 // Rows, sums and gradients, compiled once per instruction set.
 #include "direct/kernels.h"
 
+#include "simd/bounds.h"
 #include "simd/rows.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
@@ -18,8 +19,6 @@ constexpr int tile_pixels = 6;  // 12 + 2 + 1 of 16
 
 constexpr std::int64_t line_floats = 16;  // of 64 bytes
 
-constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 
 void fill_zeros(float* to, std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i) to[i] = 0.0f;
@@ -212,6 +211,6 @@ void gradient(const DirectGradient& g) {
 
 }  // namespace
 
-const DirectKernels direct_kernels = {lanes, rows, {sums<1>, sums<2>}, result, end_stores_past_caches, {gradient<1>, gradient<2>}};
+const DirectKernels direct_kernels = {lanes, rows, {sums<1>, sums<2>}, result, settle_streams, {gradient<1>, gradient<2>}};
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

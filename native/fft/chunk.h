@@ -18,13 +18,14 @@ inline const FftKernels& fft_kernels_of(const ConvOptions& options) {
 // From one component to the next: components that lay a power of two apart would fall on the same lines of a cache.
 constexpr std::int64_t fft_spaced(std::int64_t floats) { return quotient_up(floats, 1024) * 1024 + 112; }
 
-// Tiles of a chunk, all chunks about equal; `tile_floats` are the components of all maps.
-constexpr std::int64_t fft_chunk(std::int64_t tiles, std::int64_t tile_floats, std::int64_t threads) {
-    constexpr std::int64_t enough_tiles = 14;       // for each pass over the weights, which come from main memory
+// Tiles of a chunk, all chunks about equal. `tile_floats` are the components of all maps; `enough` tiles are worth a
+// pass over what is as large as the weights, and comes from main memory.
+constexpr std::int64_t fft_chunk(std::int64_t tiles, std::int64_t tile_floats, std::int64_t enough,
+                                 std::int64_t threads) {
     constexpr std::int64_t cache_floats = 1 << 18;  // of components, for each thread: half of a second cache
     constexpr std::int64_t most_floats = 1 << 25;   // of components, all in all
     const std::int64_t chunk =
-        std::max(threads * cache_floats / tile_floats, std::min(enough_tiles, most_floats / tile_floats));
+        std::max(threads * cache_floats / tile_floats, std::min(enough, most_floats / tile_floats));
     return quotient_up(tiles, quotient_up(tiles, std::clamp<std::int64_t>(chunk, 1, tiles)));
 }
 

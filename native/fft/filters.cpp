@@ -24,7 +24,9 @@ public:
         of_block_ = maps_.lanewise ? 1 : maps_.in;
         out_blocks_ = quotient_up(maps_.out, lanes);
         tiles_ = shape.batch * tiling_.per_image();
-        chunk_ = fft_chunk(tiles_, tiling_.components() * 2 * lanes * (in_blocks_ + out_blocks_), threads_);
+        constexpr std::int64_t enough_tiles = 28;  // components of dw are written and read for each chunk
+        // as if for one thread, so that chunks, and with them the order of sums, are the same for any number
+        chunk_ = fft_chunk(tiles_, tiling_.components() * 2 * lanes * (in_blocks_ + out_blocks_), enough_tiles, 1);
         x_step_ = fft_spaced(in_blocks_ * chunk_ * 2 * lanes);
         dy_step_ = fft_spaced(out_blocks_ * chunk_ * 2 * lanes);
         dw_step_ = fft_spaced(out_blocks_ * of_block_ * 2 * lanes);

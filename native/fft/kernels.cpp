@@ -2,6 +2,7 @@
 #include "fft/kernels.h"
 
 #include "fft/transform.h"
+#include "simd/bounds.h"
 #include "simd/rows.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
@@ -18,8 +19,6 @@ constexpr int tile_rows = 6;  // 12 + 2 + 1 of 16
 // processor's own prefetching stops at every page.
 constexpr std::int64_t ahead = 64 * lanes;
 
-constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 
 STRIATE_INLINE Complex load_complex(const float* from) { return {load(from), load(from + lanes)}; }
 STRIATE_INLINE void store_complex(float* to, Complex x) { store(to, x.re), store(to + lanes, x.im); }

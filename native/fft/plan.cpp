@@ -26,7 +26,9 @@ public:
         in_blocks_ = quotient_up(maps_.in, lanes);
         out_blocks_ = quotient_up(padded_ ? stored_maps(Layout::blocked, maps_.out) : maps_.out, lanes);
         tiles_ = shape.batch * tiling_.per_image();
-        chunk_ = fft_chunk(tiles_, tiling_.components() * 2 * lanes * (in_blocks_ + out_blocks_), threads_);
+        constexpr std::int64_t enough_tiles = 14;  // a whole row of products; more were slower, as measured
+        chunk_ =
+            fft_chunk(tiles_, tiling_.components() * 2 * lanes * (in_blocks_ + out_blocks_), enough_tiles, threads_);
         in_step_ = fft_spaced(in_blocks_ * chunk_ * 2 * lanes);
         out_step_ = fft_spaced(out_blocks_ * chunk_ * 2 * lanes);
         panel_ = (maps_.lanewise ? 1 : maps_.in) * 2 * lanes;

@@ -5,12 +5,12 @@
 #include <cstdint>
 #include <optional>
 
+#include "conv/division.h"
 #include "conv/plan.h"
 #include "fft/kernels.h"
 
 namespace striate {
 
-constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // Tiles of rows × columns pixels, of which those that meet no edge of the tile give step_rows × step_columns results.
 struct FftTiling {

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "conv/division.h"
+
 namespace striate {
 
-constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-constexpr std::int64_t rounded_up(std::int64_t a, std::int64_t to) { return quotient_up(a, to) * to; }
 
 // Blocks of equal length (the last may be shorter), none longer than `longest`. They depend on K alone, as the order of
 // the sums does.

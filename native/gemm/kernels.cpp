@@ -89,25 +89,8 @@ inline void put(const GemmTile& t, std::int64_t i, std::int64_t first, std::int6
     store_first(to, sum, count);
 }
 
-// Whether every register of the tile can be stored past the caches.
-template <int Registers>
-inline bool goes_past(const GemmTile& t) {
-    constexpr std::int64_t bytes = lanes * sizeof(float);
-    return t.past && !t.accumulate && t.columns == Registers * lanes &&
-           reinterpret_cast<std::uintptr_t>(t.c) % bytes == 0 && t.c_row % lanes == 0 && t.c_high % lanes == 0;
-}
-
 template <int Rows, int Registers, bool Finish>
 inline void put_all(const GemmTile& t, const Floats (&sums)[Registers][Rows]) {
-    if (!Finish && goes_past<Registers>(t)) {
-#pragma GCC unroll 16
-        for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 2
-            for (int r = 0; r < Registers; ++r) stream(t.c + i * t.c_row + r * t.c_high, sums[r][i]);
-        }
-        settle_streams();
-        return;
-    }
     if (!Finish && t.columns == Registers * lanes) {  // whole registers, as most are
 #pragma GCC unroll 16
         for (int i = 0; i < Rows; ++i) {
@@ -188,7 +171,6 @@ void tile_of(const GemmTile& t) {
 #pragma GCC unroll 2
         for (int r = 0; r < Registers; ++r) {
             sums[r][i] = zeros();
-            if (t.past) continue;
             __builtin_prefetch(t.c + i * t.c_row + r * t.c_high, 1);  // C is not needed before the end, and is far away
         }
     }

@@ -23,8 +23,6 @@ struct GemmTile {
 
     // With a_row, A is read where it lies, and need not be packed: value (i, p) is a[i · a_row + p / 16 · a_block + p % 16].
     std::int64_t a_row = 0, a_block = 16;
-
-    bool past = false;  // C is too large to be in a cache when it is read: store it past them, where it is aligned
 };
 
 struct GemmKernels {

@@ -5,6 +5,7 @@
 // added at the end: into how many parts the pixels are cut follows from the shape alone, and with it every bit.
 #include <algorithm>
 
+#include "conv/division.h"
 #include "dispatch/kernels.h"
 #include "gemm/kernels.h"
 #include "im2col/product.h"
@@ -20,7 +21,6 @@ constexpr std::int64_t most_across = 16;      // panels of x, whose sums are the
 constexpr std::int64_t enough_items = 16;     // for a few threads to share evenly
 constexpr std::int64_t fewest_pixels = 1024;  // of a part: what adding it costs is then 1/1024 of making it
 
-constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 constexpr std::int64_t part_of(std::int64_t n, std::int64_t parts, std::int64_t i) { return n * i / parts; }
 
 class FilterProduct final : public FilterPlan {

@@ -1,6 +1,7 @@
 // The columns of im2col, read from any layout, and results written to any, compiled once per instruction set.
 #include "im2col/kernels.h"
 
+#include "simd/bounds.h"
 #include "simd/transpose.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
@@ -9,7 +10,6 @@ namespace {
 
 constexpr int tile_columns = 2 * lanes;
 
-std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 
 // Where each shifted pixel lies, −1 for those outside the image.
 void see(const Sight& sight, const Pixels& pixels, Shift shift, std::int64_t* at) {

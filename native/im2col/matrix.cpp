@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "conv/division.h"
 #include "dispatch/kernels.h"
 #include "gemm/gemm.h"
 #include "im2col/grid.h"
@@ -19,7 +20,6 @@ namespace {
 
 constexpr std::int64_t rows_per_item = 16;  // maps that a thread writes or reads at a time
 
-constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 constexpr std::int64_t aligned(std::int64_t floats) { return quotient_up(floats, 16) * 16; }
 
 // Images as matrices [maps, pixels] and back, one image and one group at a time.

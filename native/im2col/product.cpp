@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "conv/division.h"
 #include "dispatch/kernels.h"
 #include "gemm/kernels.h"
 #include "threads/phases.h"
@@ -18,7 +19,6 @@ constexpr std::int64_t few_tiles = 4;             // at least, for what loading 
 constexpr std::int64_t weights_floats = 256 << 10;  // that a second cache of 1 MiB holds
 constexpr double transpose_cycles = 130;            // of a tile's maps and pixels, on the way to NCHW
 
-constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // Where part i of `parts` parts of n begins, parts as equal as can be.
 constexpr std::int64_t part_of(std::int64_t n, std::int64_t parts, std::int64_t i) { return n * i / parts; }
@@ -305,8 +305,7 @@ private:
                            .residual = nullptr,
                            .relu = false,
                            .a_row = tile.a_row,
-                           .a_block = from_.block,
-                           .past = false};
+                           .a_block = from_.block};
                 if (straight) {
                     t.c = w.result + at;
                     t.c_row = w.g.maps_down ? to_.map : to_.pixel;

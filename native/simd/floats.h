@@ -84,11 +84,4 @@ inline Floats at_least_zero(Floats x) { return x < zeros() ? zeros() : x; }
 
 #endif
 
-// After the last store past the caches, before anyone else may read what was stored.
-inline void end_stores_past_caches() {
-#if defined(__AVX2__)
-    _mm_sfence();
-#endif
-}
-
 }  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -1,6 +1,7 @@
 // Tiles in, products summed over tiles, filters out, compiled once per instruction set.
 #include "winograd/filters_kernels.h"
 
+#include "simd/bounds.h"
 #include "simd/rows.h"
 #include "winograd/matrix.h"
 #include "winograd/transform.h"
@@ -15,8 +16,6 @@ constexpr int sum_rows = 8;  // 16 sums, twice what covers the latency, and half
 constexpr int sum_rows = 4;  // 8 sums, 2 columns, 1 spread row: 11 of 16
 #endif
 
-constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 
 // Bᵀ of tiles of x, and A of tiles of dy.
 template <int M>

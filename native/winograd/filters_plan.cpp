@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "conv/division.h"
 #include "dispatch/kernels.h"
 #include "threads/phases.h"
 #include "winograd/filters_kernels.h"
@@ -12,7 +13,6 @@ namespace striate {
 
 namespace {
 
-constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // Floats that a thread works on at a time, so that they stay in its second cache.
 constexpr std::int64_t cache_floats = 440'000;

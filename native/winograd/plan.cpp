@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "conv/division.h"
 #include "dispatch/caches.h"
 #include "dispatch/kernels.h"
 #include "threads/phases.h"
@@ -22,7 +23,6 @@ constexpr std::int64_t stream_bytes =
 
 constexpr std::int64_t line_floats = 16;  // of the caches
 
-constexpr std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // From one component to the next: components that lay a power of two apart would fall on the same lines of a cache.
 std::int64_t spaced(std::int64_t floats) { return quotient_up(floats, 1024) * 1024 + 112; }

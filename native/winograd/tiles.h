@@ -2,14 +2,13 @@
 // transforms columns of a tile and Along its rows.
 #pragma once
 
+#include "simd/bounds.h"
 #include "simd/rows.h"
 #include "winograd/kernels.h"
 #include "winograd/transform.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
 
-constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 
 template <typename Down, typename Along>
 struct Tiles {
