@@ -7,8 +7,9 @@ namespace striate {
 
 namespace {
 
-constexpr double far_bytes = 10;         // a cycle, from beyond the second cache, prefetched and so in part for nothing
-constexpr double meeting_cycles = 3000;  // of a phase: the last item's wait, and lines that change hands
+// Bytes a cycle from beyond the second cache: weights are fetched ahead, components only as the hardware guesses.
+constexpr double weights_speed = 24, components_speed = 8;
+constexpr double meeting_cycles = 3000;        // of a phase: the last item's wait, and lines that change hands
 constexpr double workspace_bytes = 256 << 20;  // at most, of all components
 
 double quotient_up(double a, double b) { return std::ceil(a / b); }
@@ -22,19 +23,17 @@ double cycles(const WinogradSizes& s, bool together, std::int64_t runs) {
                  weights_bytes = 4.0 * components * s.in_maps * s.out_maps;
     // a register tile of n rows takes n cycles for each map of the input, and one to begin and end
     const double products = components * s.in_maps * s.out_maps / (2.0 * s.lanes) * (tiles + parts);
-    const double near_bytes = 0.75 * s.cache_bytes;
-    const double weights_far =
-        weights_bytes > near_bytes / 2 ? weights_bytes : 0;  // from the second chunk on they are near
-    const double kept = std::min(weights_bytes, near_bytes / 2);
-    const double tiles_bytes = tile_bytes * tiles;
-    if (!together) {
-        const double far = weights_far + (tiles_bytes + kept > near_bytes ? 2 * tiles_bytes : 0);
-        return quotient_up(chunks, threads) * (products + far / far_bytes);
-    }
-    // components that another thread made are far, and all of them where they do not fit
-    const bool fits = tiles_bytes / threads + kept / threads <= near_bytes;
-    const double far = weights_far + 2 * tiles_bytes * (fits ? (threads - 1) / threads : 1);
-    return chunks * (products / threads + far / threads / far_bytes + 3 * meeting_cycles);
+    const double tiles_bytes = tile_bytes * tiles, cache = s.cache_bytes;
+    const auto far_cycles = [&](double bytes_near) {  // of one chunk's weights and components
+        const bool all_fit = weights_bytes + bytes_near <= 0.85 * cache, components_fit = bytes_near <= 0.75 * cache;
+        return (all_fit ? 0 : weights_bytes / weights_speed) +
+               (components_fit ? 0 : 2 * tiles_bytes / components_speed);
+    };
+    if (!together) return quotient_up(chunks, threads) * (products + far_cycles(tiles_bytes));
+    // components that another thread made are far in any case
+    const double others = 2 * tiles_bytes * (threads - 1) / threads / components_speed;
+    const double far = std::max(far_cycles(tiles_bytes / threads), others);
+    return chunks * ((products + far) / threads + 3 * meeting_cycles);
 }
 
 }  // namespace
