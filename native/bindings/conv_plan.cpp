@@ -39,7 +39,12 @@ Layout layout_named(const std::string& name) {
 ConvShape shape_from(const std::vector<std::int64_t>& n) {
     if (n.size() != 16) value_error("ConvPlan", "a shape is 16 numbers, not " + std::to_string(n.size()));
     const auto axis = [&](std::size_t i) {
-        return Axis{.size = n[i], .kernel = n[i + 1], .stride = n[i + 2], .low = n[i + 3], .high = n[i + 4], .dilation = n[i + 5]};
+        return Axis{.size = n[i],
+                    .kernel = n[i + 1],
+                    .stride = n[i + 2],
+                    .low = n[i + 3],
+                    .high = n[i + 4],
+                    .dilation = n[i + 5]};
     };
     return {.batch = n[0], .in = n[1], .out = n[2], .groups = n[3], .rows = axis(4), .columns = axis(10)};
 }
@@ -94,7 +99,8 @@ public:
     void run(Address images, const PackedWeights& packed, Address bias, Address residual, bool relu,
              Address result) const {
         of_images();
-        if (packed.count != images_->packed_floats()) value_error("ConvPlan", "these weights were packed by another plan");
+        if (packed.count != images_->packed_floats())
+            value_error("ConvPlan", "these weights were packed by another plan");
         const nb::gil_scoped_release released;
         images_->run(input(images), packed.floats.get(), {input(bias), input(residual), relu}, output(result),
                      thread_arena().floats(images_->workspace_floats()));
@@ -108,7 +114,8 @@ public:
         const std::int64_t packed_floats = (images_->packed_floats() + 15) / 16 * 16;  // whole lines of 64 bytes
         float* const packed = thread_arena().floats(packed_floats + images_->workspace_floats());
         images_->pack(filters_of(shape_, input(weights)), packed);
-        images_->run(input(images), packed, {input(bias), input(residual), relu}, output(result), packed + packed_floats);
+        images_->run(input(images), packed, {input(bias), input(residual), relu}, output(result),
+                     packed + packed_floats);
     }
 
     void run_filters(Address x, Address gradient, Address result) const {
@@ -132,7 +139,8 @@ std::string refusal_of(const std::string& algorithm, const std::string& pass, co
                        const std::string& from, const std::string& to) {
     const ConvAlgorithm* found = conv_algorithm(algorithm);
     if (found == nullptr) value_error("conv_refusal", "unknown algorithm '" + algorithm + "'");
-    return refusal(*found, pass_named(pass), shape_from(shape), {layout_named(from), layout_named(to), Isa::portable, 1});
+    return refusal(*found, pass_named(pass), shape_from(shape),
+                   {layout_named(from), layout_named(to), Isa::portable, 1});
 }
 
 double error_bound_of(const std::string& algorithm, const std::string& pass, const std::vector<std::int64_t>& shape) {

@@ -25,9 +25,8 @@ Pair pair_of(nb::handle given, std::int64_t low, const std::string& where, const
     return numbers_of<2>(given, low, where, what, expected);
 }
 
-ConvShape shape_of(const std::string& where, const Settings& given, std::int64_t images, std::int64_t in,
-                   Pair size, std::int64_t out,
-                   std::int64_t group_in, Pair kernel) {
+ConvShape shape_of(const std::string& where, const Settings& given, std::int64_t images, std::int64_t in, Pair size,
+                   std::int64_t out, std::int64_t group_in, Pair kernel) {
     const auto stride = numbers_of<2>(given.stride, 1, where, "stride", "(down, across)");
     const auto padding = numbers_of<4>(given.padding, 0, where, "padding", "(top, bottom, left, right)");
     const auto dilation = numbers_of<2>(given.dilation, 1, where, "dilation", "(down, across)");

@@ -12,7 +12,8 @@ constexpr std::int64_t largest_side = std::int64_t{1} << 31;    // sums and prod
 constexpr std::int64_t largest_output = std::int64_t{1} << 40;  // values
 
 struct Settings {
-    nb::handle stride, padding, dilation, groups;  // (down, across), (top, bottom, left, right), (down, across), a number
+    nb::handle stride, padding, dilation,
+        groups;  // (down, across), (top, bottom, left, right), (down, across), a number
 };
 
 using Pair = std::array<std::int64_t, 2>;  // (down, across)

@@ -11,7 +11,7 @@ namespace striate::bindings {
 
 namespace {
 
-constexpr std::int64_t most_levels = 8;  // 18⁸ is more error than a float has bits for
+constexpr std::int64_t most_levels = 8;                         // 18⁸ is more error than a float has bits for
 constexpr std::int64_t largest_output = std::int64_t{1} << 40;  // values
 
 // A matrix of floats with any strides.
@@ -44,8 +44,8 @@ nb::ndarray<nb::numpy, float> matmul(nb::handle a, nb::handle b, nb::handle thre
     const int halvings = static_cast<int>(whole_number(levels, 0, most_levels, "matmul", "levels"));
     if (with == Isa::reference) value_error("matmul", "has no reference kernels; numpy.matmul in float64 is one");
     if (left.columns != right.rows) {
-        value_error("matmul", "a has " + std::to_string(left.columns) + " columns and b " +
-                                  std::to_string(right.rows) + " rows");
+        value_error("matmul",
+                    "a has " + std::to_string(left.columns) + " columns and b " + std::to_string(right.rows) + " rows");
     }
     if (right.columns > 0 && left.rows > largest_output / right.columns) {
         value_error("matmul", "the result is larger than any memory");
@@ -53,8 +53,7 @@ nb::ndarray<nb::numpy, float> matmul(nb::handle a, nb::handle b, nb::handle thre
     auto c = std::make_unique_for_overwrite<float[]>(left.rows * right.columns);
     {
         const nb::gil_scoped_release released;
-        const std::int64_t floats =
-            strassen_workspace(left.rows, right.columns, left.columns, halvings, with, count);
+        const std::int64_t floats = strassen_workspace(left.rows, right.columns, left.columns, halvings, with, count);
         const Floats64 workspace = aligned_floats(floats);
         strassen({.m = left.rows,
                   .n = right.columns,

@@ -3,7 +3,8 @@
 
 NB_MODULE(_native, module) {
     using namespace striate::bindings;
-    module.doc() = "The native core of striate: pixels to tensors, resizing, counter-based random numbers, convolutions.";
+    module.doc() =
+        "The native core of striate: pixels to tensors, resizing, counter-based random numbers, convolutions.";
     nanobind::set_leak_warnings(false);  // striate.conv caches plans until the process ends
     nanobind::register_exception_translator([](const std::exception_ptr& thrown, void*) {
         try {

@@ -26,8 +26,10 @@ public:
                 const float bias = epilogue.bias != nullptr && c < maps_ ? epilogue.bias[c] : 0.0f;
                 for (std::int64_t y = 0; y < height_; ++y) {
                     for (std::int64_t x = 0; x < width_; ++x) {
-                        const std::int64_t at = n * strides_.image + strides_.of_map(c) + y * strides_.row + x * strides_.pixel;
-                        const float sum = c < maps_ && epilogue.residual != nullptr ? bias + epilogue.residual[at] : bias;
+                        const std::int64_t at =
+                            n * strides_.image + strides_.of_map(c) + y * strides_.row + x * strides_.pixel;
+                        const float sum =
+                            c < maps_ && epilogue.residual != nullptr ? bias + epilogue.residual[at] : bias;
                         result[at] = epilogue.relu && sum < 0.0f ? 0.0f : sum;
                     }
                 }

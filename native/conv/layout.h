@@ -20,7 +20,9 @@ constexpr std::int64_t maps_per_block = 16;
 struct ImageStrides {
     std::int64_t image, block, map, row, pixel;
 
-    constexpr std::int64_t of_map(std::int64_t c) const { return c / maps_per_block * block + c % maps_per_block * map; }
+    constexpr std::int64_t of_map(std::int64_t c) const {
+        return c / maps_per_block * block + c % maps_per_block * map;
+    }
 };
 
 // Maps as they are stored: whole blocks, where there are blocks.

@@ -23,9 +23,10 @@ constexpr Place whole_images(Layout layout, std::int64_t maps, std::int64_t heig
     return {0, strides_of(layout, maps, height, width), layout == Layout::blocked};
 }
 
-// Whether results go past the caches: those that are larger than caches, so that the next layer finds none of them there,
-// in whole and aligned registers of maps. A store past the caches does not read the line first.
-inline bool past_caches(const Place& to, std::int64_t batch, std::int64_t group_maps, std::int64_t lanes, const float* result) {
+// Whether results go past the caches: those that are larger than caches, so that the next layer finds none of them
+// there, in whole and aligned registers of maps. A store past the caches does not read the line first.
+inline bool past_caches(const Place& to, std::int64_t batch, std::int64_t group_maps, std::int64_t lanes,
+                        const float* result) {
     constexpr std::int64_t large_floats = 8 << 20;  // 32 MB
     const ImageStrides& s = to.strides;
     const std::int64_t bytes = lanes * static_cast<std::int64_t>(sizeof(float));
@@ -45,8 +46,8 @@ struct ConvCall {
 // whole: for every (S / g)-th tap from the first that does, g = gcd(S, D), dy's pixels lying D / g apart. So they are a
 // convolution of stride 1 with these taps, last first. There may be none: a kernel of 0.
 struct AdjointPhase {
-    Axis axis;                                   // of dy
-    std::int64_t first_tap = 0, tap_step = 0;    // of the forward pass's taps
+    Axis axis;                                 // of dy
+    std::int64_t first_tap = 0, tap_step = 0;  // of the forward pass's taps
 
     AdjointPhase(const Axis& forward, std::int64_t residue) : axis{.size = forward.out(), .kernel = 0} {
         const std::int64_t stride = forward.stride, pixels = (forward.size - residue + stride - 1) / stride;
@@ -93,8 +94,8 @@ public:
                                       .groups = s.groups,
                                       .rows = rows.axis,
                                       .columns = columns.axis};
-                plan->parts_.push_back({Convolution(phase, strides_of(o.from, s.out, s.rows.out(), s.columns.out()), place,
-                                                    o.isa, o.threads),
+                plan->parts_.push_back({Convolution(phase, strides_of(o.from, s.out, s.rows.out(), s.columns.out()),
+                                                    place, o.isa, o.threads),
                                         rows.first_tap, columns.first_tap, rows.tap_step, columns.tap_step, true});
             }
         }

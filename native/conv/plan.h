@@ -112,8 +112,8 @@ constexpr std::int64_t sum_length(Pass pass, const ConvShape& s) {
     return s.batch * s.out_pixels();
 }
 
-// For a plain sum of n products in float32, in any order: n roundings of sums, one of each product (Higham 2002, (3.5)),
-// and those of bias and residual.
+// For a plain sum of n products in float32, in any order: n roundings of sums, one of each product (Higham 2002,
+// (3.5)), and those of bias and residual.
 constexpr double plain_sum_error_bound(Pass pass, const ConvShape& s) {
     return static_cast<double>(sum_length(pass, s)) + 3;
 }

@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::int64_t plane_floats = 1 << 15;  // of copied rows at a time: a sixteenth of a second cache of 2 MB
 
-
 }  // namespace
 
 DepthwiseConvolution::DepthwiseConvolution(const ConvShape& shape, const ImageStrides& from, const Place& to, Isa isa,
@@ -52,9 +51,9 @@ void DepthwiseConvolution::pack(const Filters& filters, float* packed) const {
         const std::int64_t group = k / shape_.group_out(), own = k % shape_.group_out();
         for (std::int64_t c = 0; c < shape_.group_in(); ++c) {
             for (std::int64_t t = 0; t < taps; ++t) {
-                const float value = filters.data[group * filters.group + own * filters.out + c * filters.in +
-                                                 t / shape_.columns.kernel * filters.row +
-                                                 t % shape_.columns.kernel * filters.column];
+                const float value =
+                    filters.data[group * filters.group + own * filters.out + c * filters.in +
+                                 t / shape_.columns.kernel * filters.row + t % shape_.columns.kernel * filters.column];
                 if (maps_) {
                     packed[(k / lanes * taps + t) * lanes + k % lanes] = value;
                 } else {
@@ -74,7 +73,8 @@ void DepthwiseConvolution::run(const ConvCall& call, std::int64_t, std::int64_t 
     if (map < shape_.out) return run_plane(call, image, map, begin, end, workspace);
     float* const result = call.result + to_.offset + image * to_.strides.image + to_.strides.of_map(map);
     for (std::int64_t row = begin; row < end; ++row) {
-        for (std::int64_t x = 0; x < shape_.columns.out(); ++x) result[row * to_.strides.row + x * to_.strides.pixel] = 0.0f;
+        for (std::int64_t x = 0; x < shape_.columns.out(); ++x)
+            result[row * to_.strides.row + x * to_.strides.pixel] = 0.0f;
     }
 }
 
@@ -115,7 +115,8 @@ void DepthwiseConvolution::run_maps(const ConvCall& call, std::int64_t image, st
 
 void DepthwiseConvolution::run_plane(const ConvCall& call, std::int64_t image, std::int64_t map, std::int64_t begin,
                                      std::int64_t end, float* workspace) const {
-    const std::int64_t in = shape_.group_in(), first = map / shape_.group_out() * in, step = planes_.floats(chunk_rows_);
+    const std::int64_t in = shape_.group_in(), first = map / shape_.group_out() * in,
+                       step = planes_.floats(chunk_rows_);
     if (shape_.taps() > 0) {
         for (std::int64_t c = 0; c < in; ++c) {
             kernels_.plane_rows(planes_.rows_of(call.images + image * from_.image + from_.of_map(first + c), from_.row,

@@ -1,7 +1,7 @@
 // One depthwise convolution, in items of work (conv/parts.h).
 //
-// Where one map in is one map out and maps lie side by side on both sides, lanes are maps and nothing is copied. Else an
-// item is some rows of one output map, and lanes are pixels.
+// Where one map in is one map out and maps lie side by side on both sides, lanes are maps and nothing is copied. Else
+// an item is some rows of one output map, and lanes are pixels.
 #pragma once
 
 #include "conv/parts.h"
@@ -23,7 +23,8 @@ public:
 
 private:
     std::int64_t thread_floats() const;
-    void run_maps(const ConvCall& call, std::int64_t image, std::int64_t begin, std::int64_t end, float* workspace) const;
+    void run_maps(const ConvCall& call, std::int64_t image, std::int64_t begin, std::int64_t end,
+                  float* workspace) const;
     void run_plane(const ConvCall& call, std::int64_t image, std::int64_t map, std::int64_t begin, std::int64_t end,
                    float* workspace) const;
 
@@ -33,7 +34,7 @@ private:
     int threads_;
     const DepthwiseKernels& kernels_;
     Planes planes_;
-    bool maps_;           // lanes are maps
+    bool maps_;            // lanes are maps
     std::int64_t stored_;  // maps of the result, with those that are there to fill a block
     std::int64_t row_chunks_, chunk_rows_;
 };

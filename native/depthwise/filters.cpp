@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::int64_t plane_floats = 1 << 15;  // of copied rows at a time: a sixteenth of a second cache of 2 MB
 
-
 class DepthwiseFilters final : public FilterPlan {
 public:
     DepthwiseFilters(const ConvShape& shape, const ConvOptions& options)
@@ -39,7 +38,8 @@ public:
             for (std::int64_t image = 0; image < shape_.batch; ++image) {
                 for (std::int64_t row = 0; row < shape_.rows.out(); row += rows_) {
                     const std::int64_t count = std::min(rows_, shape_.rows.out() - row);
-                    kernels_.plane_rows(planes_.rows_of(x + image * x_.image + x_.of_map(c), x_.row, x_.pixel, row, count, plane));
+                    kernels_.plane_rows(
+                        planes_.rows_of(x + image * x_.image + x_.of_map(c), x_.row, x_.pixel, row, count, plane));
                     kernels_.plane_rows({.image = dy + image * dy_.image + dy_.of_map(k),
                                          .row = dy_.row,
                                          .pixel = dy_.pixel,

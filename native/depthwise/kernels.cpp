@@ -8,7 +8,6 @@ namespace striate::STRIATE_ISA_NAMESPACE {
 
 namespace {
 
-
 void plane_rows(const PlaneRows& r) {
     for (std::int64_t i = 0; i < r.rows; ++i) {
         const std::int64_t y = r.top + i;

@@ -1,4 +1,5 @@
-// The inner parts of depthwise convolution, in two forms: planes, whose lanes are pixels, and maps, whose lanes are maps.
+// The inner parts of depthwise convolution, in two forms: planes, whose lanes are pixels, and maps, whose lanes are
+// maps.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +8,8 @@
 
 namespace striate {
 
-// Rows of one map into the buffer: zeros where the image has no pixel, and for stride S each row as S rows, of the pixels
-// ≡ 0, 1 … S − 1, so that the taps of neighbouring results are neighbours.
+// Rows of one map into the buffer: zeros where the image has no pixel, and for stride S each row as S rows, of the
+// pixels ≡ 0, 1 … S − 1, so that the taps of neighbouring results are neighbours.
 struct PlaneRows {
     const float* image;
     std::int64_t row, pixel;     // strides of the image

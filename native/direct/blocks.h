@@ -11,7 +11,6 @@
 
 namespace striate {
 
-
 // Input maps of one group, in the buffer. Fewer maps than lanes lie as close as they can, so that no lane is wasted.
 struct InputBlocks {
     std::int64_t block = 1;           // maps side by side in the buffer
@@ -54,7 +53,8 @@ struct Runs {
         const bool joined = maps == block && s.columns.dilation == 1;
         length = joined ? maps * s.columns.kernel : maps;
         for (std::int64_t i = 0; i < s.rows.kernel; ++i) {
-            for (std::int64_t j = 0; j < (joined ? std::min<std::int64_t>(1, s.columns.kernel) : s.columns.kernel); ++j) {
+            for (std::int64_t j = 0; j < (joined ? std::min<std::int64_t>(1, s.columns.kernel) : s.columns.kernel);
+                 ++j) {
                 begins.push_back(i * s.rows.dilation * row + j * s.columns.dilation * block);
             }
         }

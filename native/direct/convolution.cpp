@@ -6,10 +6,11 @@ namespace striate {
 
 namespace {
 
-constexpr std::int64_t first_cache_floats = 6 << 10;    // of weights at a time: half of a first cache of 48 kB
-constexpr std::int64_t second_cache_floats = 1 << 17;   // of rows and sums at a time: a quarter of a second cache of 2 MB
+constexpr std::int64_t first_cache_floats = 6 << 10;  // of weights at a time: half of a first cache of 48 kB
+constexpr std::int64_t second_cache_floats = 1
+                                             << 17;  // of rows and sums at a time: a quarter of a second cache of 2 MB
 constexpr std::int64_t rows_of_a_copy = 4;
-constexpr std::int64_t weights_of_a_thread = 1 << 18;   // that may be read again for every few rows
+constexpr std::int64_t weights_of_a_thread = 1 << 18;  // that may be read again for every few rows
 
 }  // namespace
 
@@ -44,7 +45,8 @@ DirectConvolution::DirectConvolution(const ConvShape& shape, const ImageStrides&
     chunk_rows_ = quotient_up(rows, row_chunks_);
     part_rows_ = images_ * chunk_rows_;
     if (!own_) {
-        parts_ = std::max(quotient_up(2 * threads, to_blocks_.count()), quotient_up(part_rows_ * row_sums, second_cache_floats));
+        parts_ = std::max(quotient_up(2 * threads, to_blocks_.count()),
+                          quotient_up(part_rows_ * row_sums, second_cache_floats));
         parts_ = std::min(parts_, part_rows_);
         part_rows_ = quotient_up(part_rows_, parts_);
     }
@@ -72,8 +74,9 @@ void DirectConvolution::pack(const Filters& filters, float* packed) const {
             for (std::int64_t tap = 0; tap < taps; ++tap) {
                 const std::int64_t i = tap / shape_.columns.kernel, j = tap % shape_.columns.kernel;
                 for (std::int64_t c = 0; c < from_blocks_.maps(block); ++c) {
-                    const float* from = filters.data + group * filters.group + (block * from_blocks_.block + c) * filters.in +
-                                        i * filters.row + j * filters.column;
+                    const float* from = filters.data + group * filters.group +
+                                        (block * from_blocks_.block + c) * filters.in + i * filters.row +
+                                        j * filters.column;
                     for (std::int64_t lane = 0; lane < width; ++lane) {
                         const std::int64_t map = pair * 2 * lanes + lane;
                         *to++ = map < shape_.group_out() ? from[map * filters.out] : 0.0f;
@@ -136,22 +139,22 @@ DirectConvolution::Copy DirectConvolution::copy(const Chunk& chunk, std::int64_t
 void DirectConvolution::copy_rows(const ConvCall& call, const Chunk& chunk, const Copy& copy, float* buffer) const {
     if (shape_.taps() == 0) return;
     const std::int64_t map = chunk.group * shape_.group_in(), last = copy.block + copy.blocks - 1;
-    kernels_.rows({.image = call.images + (chunk.image + copy.image) * from_.image + from_.of_map(map),
-                   .from = from_begins_.data() + copy.block,
-                   .strides = {from_.map, from_.row, from_.pixel},
-                   .blocks = copy.blocks,
-                   .maps = from_blocks_.block,
-                   .last_maps = from_blocks_.maps(last),
-                   .height = shape_.rows.size,
-                   .width = shape_.columns.size,
-                   .top = chunk.row * shape_.rows.stride - shape_.rows.low + copy.row,
-                   .left = -shape_.columns.low,
-                   .rows = copy.rows,
-                   .pixels = pixels_,
-                   .block = from_blocks_.block,
-                   .to = buffer + (copy.block * images_ + copy.image) * image_floats() +
-                         copy.row * pixels_ * from_blocks_.block,
-                   .step = images_ * image_floats()});
+    kernels_.rows(
+        {.image = call.images + (chunk.image + copy.image) * from_.image + from_.of_map(map),
+         .from = from_begins_.data() + copy.block,
+         .strides = {from_.map, from_.row, from_.pixel},
+         .blocks = copy.blocks,
+         .maps = from_blocks_.block,
+         .last_maps = from_blocks_.maps(last),
+         .height = shape_.rows.size,
+         .width = shape_.columns.size,
+         .top = chunk.row * shape_.rows.stride - shape_.rows.low + copy.row,
+         .left = -shape_.columns.low,
+         .rows = copy.rows,
+         .pixels = pixels_,
+         .block = from_blocks_.block,
+         .to = buffer + (copy.block * images_ + copy.image) * image_floats() + copy.row * pixels_ * from_blocks_.block,
+         .step = images_ * image_floats()});
 }
 
 // One pair of blocks of output maps, rows [begin, end) of the chunk's, counted through its images.
@@ -160,9 +163,12 @@ void DirectConvolution::compute(const ConvCall& call, const Chunk& chunk, std::i
     const std::int64_t lanes = kernels_.lanes, columns = shape_.columns.out(), taps = shape_.taps();
     const int registers = to_blocks_.registers(pair);
     const std::int64_t block_weights = from_blocks_.block * taps * registers * lanes;
-    const std::int64_t slice = taps == 0 ? 1 : std::clamp<std::int64_t>(first_cache_floats / block_weights, 1, std::max<std::int64_t>(1, from_blocks_.full));
+    const std::int64_t slice = taps == 0 ? 1
+                                         : std::clamp<std::int64_t>(first_cache_floats / block_weights, 1,
+                                                                    std::max<std::int64_t>(1, from_blocks_.full));
     const std::int64_t sums_step = (part_rows_ * columns + lanes) * lanes;
-    const float* const weights = call.packed + chunk.group * group_floats() + pair * shape_.group_in() * taps * 2 * lanes;
+    const float* const weights =
+        call.packed + chunk.group * group_floats() + pair * shape_.group_in() * taps * 2 * lanes;
 
     float bias[2 * maps_per_block] = {};  // by registers
     const std::int64_t first_map = chunk.group * shape_.group_out() + pair * 2 * lanes;
@@ -173,12 +179,14 @@ void DirectConvolution::compute(const ConvCall& call, const Chunk& chunk, std::i
     const std::int64_t next_register = to_.strides.of_map(first_map + lanes) - to_map;
 
     // sums of blocks [first, first + blocks), and what is done to them when these were the last
-    const bool direct = to_.strides.map == 1, past = past_caches(to_, shape_.batch, shape_.group_out(), lanes, call.result);
+    const bool direct = to_.strides.map == 1,
+               past = past_caches(to_, shape_.batch, shape_.group_out(), lanes, call.result);
     const auto sweep = [&](std::int64_t first, std::int64_t blocks, const Runs& runs, bool last) {
         for (std::int64_t r = begin; r < end; ++r) {
             const std::int64_t image = r / chunk.rows, row = r % chunk.rows;
             float* const row_sums = sums + (r - begin) * columns * lanes;
-            const std::int64_t at = to_.offset + (chunk.image + image) * to_.strides.image + to_map + (chunk.row + row) * to_.strides.row;
+            const std::int64_t at =
+                to_.offset + (chunk.image + image) * to_.strides.image + to_map + (chunk.row + row) * to_.strides.row;
             const float* const residual = call.epilogue.residual == nullptr ? nullptr : call.epilogue.residual + at;
             kernels_.sums[registers - 1]({.x = buffer + (first * images_ + image) * image_floats() +
                                                row * shape_.rows.stride * pixels_ * from_blocks_.block,

@@ -1,8 +1,8 @@
 // One direct convolution, in items of work: what a plan runs alone, or together with others of its kind.
 //
-// Two schedules. Where the weights of a group fit a second cache, a thread takes some rows of an image, copies what they
-// see, and computes all maps of them (`own`). Where they do not, the copy of some images is shared, and each thread takes
-// some pairs of blocks of output maps, so that every weight is read by one thread, once a chunk.
+// Two schedules. Where the weights of a group fit a second cache, a thread takes some rows of an image, copies what
+// they see, and computes all maps of them (`own`). Where they do not, the copy of some images is shared, and each
+// thread takes some pairs of blocks of output maps, so that every weight is read by one thread, once a chunk.
 #pragma once
 
 #include "conv/parts.h"
@@ -57,11 +57,11 @@ private:
     InputBlocks from_blocks_;
     OutputPairs to_blocks_;
     std::vector<std::int64_t> from_begins_;  // of the blocks
-    std::int64_t pixels_;  // of a row of the buffer
+    std::int64_t pixels_;                    // of a row of the buffer
     Runs runs_, rest_runs_;
     bool own_;
     std::int64_t images_ = 1, row_chunks_ = 1, chunk_rows_;  // of a chunk: images, chunks an image, rows at most
-    std::int64_t parts_ = 1, part_rows_;                     // that a chunk's rows are shared out in; rows of one at most
+    std::int64_t parts_ = 1, part_rows_;  // that a chunk's rows are shared out in; rows of one at most
 };
 
 }  // namespace striate

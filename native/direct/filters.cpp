@@ -36,7 +36,9 @@ public:
         images_ = std::clamp<std::int64_t>(fitting / rows, 1, shape.batch);
         if (own) images_ = std::min(images_, quotient_up(shape.batch, threads_));
         row_chunks_ = quotient_up(rows, std::clamp<std::int64_t>(fitting, 1, rows));
-        if (own) row_chunks_ = std::clamp(quotient_up(2 * threads_, shape.batch), row_chunks_, std::max(row_chunks_, rows / 2));
+        if (own)
+            row_chunks_ =
+                std::clamp(quotient_up(2 * threads_, shape.batch), row_chunks_, std::max(row_chunks_, rows / 2));
         chunk_rows_ = quotient_up(rows, row_chunks_);
         shares_ = own ? std::min<std::int64_t>(threads_, chunks()) : 1;
         own_ = own;
@@ -122,21 +124,22 @@ private:
 
     void copy_x(const Chunk& part, std::int64_t image, std::int64_t block, std::int64_t blocks, const float* x,
                 const Buffers& buffers) const {
-        kernels_.rows({.image = x + (part.image + image) * x_strides_.image + x_strides_.of_map(part.group * shape_.group_in()),
-                       .from = x_begins_.data() + block,
-                       .strides = {x_strides_.map, x_strides_.row, x_strides_.pixel},
-                       .blocks = blocks,
-                       .maps = x_blocks_.block,
-                       .last_maps = x_blocks_.maps(block + blocks - 1),
-                       .height = shape_.rows.size,
-                       .width = shape_.columns.size,
-                       .top = part.row * shape_.rows.stride - shape_.rows.low,
-                       .left = -shape_.columns.low,
-                       .rows = in_rows(part.rows),
-                       .pixels = pixels_,
-                       .block = x_blocks_.block,
-                       .to = buffers.x + (block * images_ + image) * x_image(),
-                       .step = images_ * x_image()});
+        kernels_.rows(
+            {.image = x + (part.image + image) * x_strides_.image + x_strides_.of_map(part.group * shape_.group_in()),
+             .from = x_begins_.data() + block,
+             .strides = {x_strides_.map, x_strides_.row, x_strides_.pixel},
+             .blocks = blocks,
+             .maps = x_blocks_.block,
+             .last_maps = x_blocks_.maps(block + blocks - 1),
+             .height = shape_.rows.size,
+             .width = shape_.columns.size,
+             .top = part.row * shape_.rows.stride - shape_.rows.low,
+             .left = -shape_.columns.low,
+             .rows = in_rows(part.rows),
+             .pixels = pixels_,
+             .block = x_blocks_.block,
+             .to = buffers.x + (block * images_ + image) * x_image(),
+             .step = images_ * x_image()});
     }
 
     void copy_dy(const Chunk& part, std::int64_t image, std::int64_t block, std::int64_t blocks, const float* dy,
@@ -188,13 +191,17 @@ private:
     // One pair's gradients, from the kernels' order to [out, in / groups, rows.kernel, columns.kernel].
     void add_shares(std::int64_t group, std::int64_t pair, float* dw, float* workspace) const {
         const std::int64_t lanes = kernels_.lanes, taps = shape_.taps(), first = pair * 2 * lanes;
-        const std::int64_t width = dy_blocks_.registers(pair) * lanes, maps = std::min(width, shape_.group_out() - first);
+        const std::int64_t width = dy_blocks_.registers(pair) * lanes,
+                           maps = std::min(width, shape_.group_out() - first);
         std::int64_t at = first * shape_.group_in() * taps;
         for (std::int64_t block = 0; block < x_blocks_.count(); ++block) {
             for (std::int64_t tap = 0; tap < taps; ++tap) {
                 for (std::int64_t c = 0; c < x_blocks_.maps(block); ++c, at += width) {
-                    float* const to = dw + ((group * shape_.group_out() + first) * shape_.group_in() +
-                                            block * x_blocks_.block + c) * taps + tap;
+                    float* const to =
+                        dw +
+                        ((group * shape_.group_out() + first) * shape_.group_in() + block * x_blocks_.block + c) *
+                            taps +
+                        tap;
                     for (std::int64_t k = 0; k < maps; ++k) {
                         float sum = share_of(workspace, 0).dw[at + k];
                         for (std::int64_t s = 1; s < shares_; ++s) sum += share_of(workspace, s).dw[at + k];
@@ -212,7 +219,7 @@ private:
     InputBlocks x_blocks_;
     OutputPairs dy_blocks_;
     std::vector<std::int64_t> x_begins_, dy_begins_;  // of the blocks
-    std::int64_t pixels_;  // of a row of x in the buffer
+    std::int64_t pixels_;                             // of a row of x in the buffer
     Runs runs_, rest_runs_;
     bool own_;
     std::int64_t images_, row_chunks_, chunk_rows_, shares_;

@@ -8,9 +8,9 @@ namespace striate::STRIATE_ISA_NAMESPACE {
 
 namespace {
 
-// Pixels (or taps, for gradients) whose sums fit the registers beside the weights and one spread value. Two multiply-adds
-// a cycle of four cycles each want eight sums at least; two loads a cycle want more, because each pixel's value, loaded
-// once, serves only as many multiply-adds as there are registers of maps.
+// Pixels (or taps, for gradients) whose sums fit the registers beside the weights and one spread value. Two
+// multiply-adds a cycle of four cycles each want eight sums at least; two loads a cycle want more, because each pixel's
+// value, loaded once, serves only as many multiply-adds as there are registers of maps.
 #if defined(__AVX512F__)
 constexpr int tile_pixels = 14;  // 28 sums, 2 registers of weights, 1 spread value: 31 of 32
 #else
@@ -18,7 +18,6 @@ constexpr int tile_pixels = 6;  // 12 + 2 + 1 of 16
 #endif
 
 constexpr std::int64_t line_floats = 16;  // of 64 bytes
-
 
 void fill_zeros(float* to, std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i) to[i] = 0.0f;
@@ -211,6 +210,7 @@ void gradient(const DirectGradient& g) {
 
 }  // namespace
 
-const DirectKernels direct_kernels = {lanes, rows, {sums<1>, sums<2>}, result, settle_streams, {gradient<1>, gradient<2>}};
+const DirectKernels direct_kernels = {lanes,  rows,           {sums<1>, sums<2>},
+                                      result, settle_streams, {gradient<1>, gradient<2>}};
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -19,7 +19,6 @@ constexpr int tile_rows = 6;  // 12 + 2 + 1 of 16
 // processor's own prefetching stops at every page.
 constexpr std::int64_t ahead = 64 * lanes;
 
-
 STRIATE_INLINE Complex load_complex(const float* from) { return {load(from), load(from + lanes)}; }
 STRIATE_INLINE void store_complex(float* to, Complex x) { store(to, x.re), store(to + lanes, x.im); }
 

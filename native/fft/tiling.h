@@ -11,7 +11,6 @@
 
 namespace striate {
 
-
 // Tiles of rows × columns pixels, of which those that meet no edge of the tile give step_rows × step_columns results.
 struct FftTiling {
     int row_place, column_place;  // of `rows` and `columns` in fft_sizes

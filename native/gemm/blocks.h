@@ -8,7 +8,6 @@
 
 namespace striate {
 
-
 // Blocks of equal length (the last may be shorter), none longer than `longest`. They depend on K alone, as the order of
 // the sums does.
 struct DepthBlocks {
@@ -28,8 +27,8 @@ struct DepthBlocks {
 };
 
 // In an operand packed whole, block after block: `panels` panels of a width each.
-constexpr std::int64_t packed_panel(const DepthBlocks& depth, std::int64_t block, std::int64_t panels, std::int64_t width,
-                                    std::int64_t panel) {
+constexpr std::int64_t packed_panel(const DepthBlocks& depth, std::int64_t block, std::int64_t panels,
+                                    std::int64_t width, std::int64_t panel) {
     return width * (panels * depth.begin(block) + panel * depth.size(block));
 }
 

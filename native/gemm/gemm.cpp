@@ -230,7 +230,8 @@ private:
     }
 
     std::int64_t row_offset(std::int64_t i) const {
-        return i < g_.c_rows.length ? i * g_.c_row : i / g_.c_rows.length * g_.c_rows.jump + i % g_.c_rows.length * g_.c_row;
+        return i < g_.c_rows.length ? i * g_.c_row
+                                    : i / g_.c_rows.length * g_.c_rows.jump + i % g_.c_rows.length * g_.c_row;
     }
     std::int64_t column_offset(std::int64_t j) const {
         return j < g_.c_columns.length ? j : j / g_.c_columns.length * g_.c_columns.jump + j % g_.c_columns.length;
@@ -241,7 +242,8 @@ private:
 
     void tile(const float* a, const float* b, std::int64_t block, std::int64_t tile_row, std::int64_t panel) const {
         const std::int64_t i = tile_row * kernels_.tile_rows, j = panel * kernels_.tile_columns;
-        const std::int64_t rows = std::min(kernels_.tile_rows, g_.m - i), columns = std::min(kernels_.tile_columns, g_.n - j);
+        const std::int64_t rows = std::min(kernels_.tile_rows, g_.m - i),
+                           columns = std::min(kernels_.tile_columns, g_.n - j);
         const std::int64_t left = std::min(columns, kernels_.lanes), right = columns - left;
         const GemmEpilogue& e = g_.epilogue;
         const bool accumulate = g_.accumulate || block > 0, last = block + 1 == depth_.count;

@@ -24,7 +24,8 @@ struct Matrix {
 // An operand that is written into panels as it is needed, by several threads at once.
 struct PanelSource {
     // Of A: rows [first, first + count), count ≤ gemm_tile(isa).rows; of B: columns, count ≤ gemm_tile(isa).columns.
-    // For every k in [k, k + k_count), `count` values and then zeros up to the tile's rows (columns), one after another.
+    // For every k in [k, k + k_count), `count` values and then zeros up to the tile's rows (columns), one after
+    // another.
     void (*pack)(const void* context, std::int64_t k, std::int64_t k_count, std::int64_t first, std::int64_t count,
                  float* panel) = nullptr;
     const void* context = nullptr;

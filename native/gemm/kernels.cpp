@@ -23,7 +23,8 @@ constexpr int ahead = 16 * tile_rows;  // floats of A's panel that are fetched b
 // Both panels are k × Width, with value (p, i) = from[i · across + p · along] for i < count and zero beyond.
 // A register stored may reach into the next p's values, which are stored after it; the last p's may not.
 template <int Width>
-void pack(const float* from, std::int64_t across, std::int64_t along, std::int64_t count, std::int64_t k, float* panel) {
+void pack(const float* from, std::int64_t across, std::int64_t along, std::int64_t count, std::int64_t k,
+          float* panel) {
     if (across == 1 && count == Width && Width % lanes == 0) {
         for (std::int64_t p = 0; p < k; ++p) {
             for (int i = 0; i < Width; i += lanes) store(panel + p * Width + i, load(from + p * along + i));
@@ -77,7 +78,8 @@ void pack_b(const float* from, std::int64_t row, std::int64_t column, std::int64
 
 // The register of row i that holds columns [first, first + count) goes to its place in C, `offset` values from t.c.
 template <bool Finish>
-inline void put(const GemmTile& t, std::int64_t i, std::int64_t first, std::int64_t offset, std::int64_t count, Floats sum) {
+inline void put(const GemmTile& t, std::int64_t i, std::int64_t first, std::int64_t offset, std::int64_t count,
+                Floats sum) {
     float* const to = t.c + offset;
     if (t.accumulate) sum = load_first(to, count) + sum;
     if constexpr (Finish) {
@@ -133,7 +135,8 @@ inline void sum_panel(const GemmTile& t, Floats (&sums)[Registers][Rows]) {
     }
 }
 
-// The sums of a tile whose A is read where it lies. Rows are reached from every third one, which an address can express.
+// The sums of a tile whose A is read where it lies. Rows are reached from every third one, which an address can
+// express.
 template <int Rows, int Registers>
 inline void sum_rows(const GemmTile& t, Floats (&sums)[Registers][Rows]) {
     constexpr int triples = (Rows + 2) / 3;

@@ -11,7 +11,8 @@ struct GemmTile {
     const float* b;  // row k of B's panel begins at b[k · b_step]
     std::int64_t b_step;
     std::int64_t k;
-    float* c;  // value (i, j) is c[i · c_row + j], from the second register of columns on c[i · c_row + c_high + j − lanes]
+    float* c;  // value (i, j) is c[i · c_row + j], from the second register of columns on c[i · c_row + c_high + j −
+               // lanes]
     std::int64_t c_row, c_high;
     std::int64_t rows, columns;
     bool accumulate;  // added to what is there
@@ -21,7 +22,8 @@ struct GemmTile {
     const float *row_bias, *column_bias, *residual;
     bool relu;
 
-    // With a_row, A is read where it lies, and need not be packed: value (i, p) is a[i · a_row + p / 16 · a_block + p % 16].
+    // With a_row, A is read where it lies, and need not be packed: value (i, p) is a[i · a_row + p / 16 · a_block + p %
+    // 16].
     std::int64_t a_row = 0, a_block = 16;
 };
 

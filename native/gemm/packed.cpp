@@ -24,7 +24,9 @@ GemmTileSize gemm_tile(Isa isa) {
     return {kernels.tile_rows, kernels.tile_columns};
 }
 
-std::int64_t gemm_packed_a_floats(std::int64_t m, std::int64_t k, Isa isa) { return rounded_up(m, gemm_tile(isa).rows) * k; }
+std::int64_t gemm_packed_a_floats(std::int64_t m, std::int64_t k, Isa isa) {
+    return rounded_up(m, gemm_tile(isa).rows) * k;
+}
 
 std::int64_t gemm_packed_b_floats(std::int64_t n, std::int64_t k, Isa isa) {
     return rounded_up(n, gemm_tile(isa).columns) * k;

@@ -10,7 +10,6 @@ namespace {
 
 constexpr int tile_columns = 2 * lanes;
 
-
 // Where each shifted pixel lies, −1 for those outside the image.
 void see(const Sight& sight, const Pixels& pixels, Shift shift, std::int64_t* at) {
     const std::int64_t step = shift.rows * sight.strides.row + shift.columns * sight.strides.pixel;

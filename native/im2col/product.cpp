@@ -19,7 +19,6 @@ constexpr std::int64_t few_tiles = 4;             // at least, for what loading 
 constexpr std::int64_t weights_floats = 256 << 10;  // that a second cache of 1 MiB holds
 constexpr double transpose_cycles = 130;            // of a tile's maps and pixels, on the way to NCHW
 
-
 // Where part i of `parts` parts of n begins, parts as equal as can be.
 constexpr std::int64_t part_of(std::int64_t n, std::int64_t parts, std::int64_t i) { return n * i / parts; }
 

@@ -72,9 +72,8 @@ void conv_backward_data(const ConvShape& s, const T* dy, const T* w, T* dx) {
             std::fill(map.begin(), map.end(), 0.0);
             const std::int64_t group = m / s.group_in(), first = (n * s.in + m) * s.in_pixels();
             for (std::int64_t k = group * s.group_out(); k < (group + 1) * s.group_out(); ++k) {
-                for_each_tap(s, n, k, m % s.group_in(), [&](const Tap& tap) {
-                    map[tap.x - first] += double{w[tap.w]} * double{dy[tap.y]};
-                });
+                for_each_tap(s, n, k, m % s.group_in(),
+                             [&](const Tap& tap) { map[tap.x - first] += double{w[tap.w]} * double{dy[tap.y]}; });
             }
             for (std::int64_t pixel = 0; pixel < s.in_pixels(); ++pixel) dx[first + pixel] = static_cast<T>(map[pixel]);
         }
@@ -89,9 +88,8 @@ void conv_backward_weights(const ConvShape& s, const T* x, const T* dy, T* dw) {
             std::fill(filter.begin(), filter.end(), 0.0);
             const std::int64_t first = (k * s.group_in() + c) * s.taps();
             for (std::int64_t n = 0; n < s.batch; ++n) {
-                for_each_tap(s, n, k, c, [&](const Tap& tap) {
-                    filter[tap.w - first] += double{x[tap.x]} * double{dy[tap.y]};
-                });
+                for_each_tap(s, n, k, c,
+                             [&](const Tap& tap) { filter[tap.w - first] += double{x[tap.x]} * double{dy[tap.y]}; });
             }
             for (std::int64_t t = 0; t < s.taps(); ++t) dw[first + t] = static_cast<T>(filter[t]);
         }

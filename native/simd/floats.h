@@ -30,9 +30,9 @@ inline Floats load_first(const float* from, std::int64_t count) {  // the other 
 inline void store_first(float* to, Floats x, std::int64_t count) { _mm512_mask_storeu_ps(to, first_lanes(count), x); }
 inline void stream(float* to, Floats x) { _mm512_stream_ps(to, x); }  // past the caches; `to` aligned as a register is
 inline void settle_streams() { _mm_sfence(); }                        // for other threads to see what was streamed
-inline Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }  // a·b + c
+inline Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }    // a·b + c
 inline Floats minus_product(Floats a, Floats b, Floats c) { return _mm512_fnmadd_ps(a, b, c); }  // c − a·b
-inline Floats at_least_zero(Floats x) { return _mm512_max_ps(zeros(), x); }                    // NaN stays NaN
+inline Floats at_least_zero(Floats x) { return _mm512_max_ps(zeros(), x); }                      // NaN stays NaN
 
 #elif defined(__AVX2__)
 

@@ -7,8 +7,8 @@ namespace striate {
 
 // One line of the quarters of C, and of the first product, on their way to what the last two products complete.
 struct StrassenLine {
-    const float *p1, *c11;     // A₁₁·B₁₁, and S₄·B₂₂ where C₁₁ will be
-    float *c12, *c21, *c22;    // in: S₂·T₂, S₃·T₃, S₁·T₁; out: all of C₁₂, C₂₁ + A₂₂·T₄, all of C₂₂
+    const float *p1, *c11;   // A₁₁·B₁₁, and S₄·B₂₂ where C₁₁ will be
+    float *c12, *c21, *c22;  // in: S₂·T₂, S₃·T₃, S₁·T₁; out: all of C₁₂, C₂₁ + A₂₂·T₄, all of C₂₂
     std::int64_t count;
 };
 

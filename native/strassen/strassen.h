@@ -6,9 +6,9 @@
 //     U₂ = P₁ + P₆    U₃ = U₂ + P₇
 //     C₁₁ = P₁ + P₂   C₁₂ = U₂ + P₅ + P₃   C₂₁ = U₃ − P₄   C₂₂ = U₃ + P₅
 //
-// (Strassen 1969; Winograd's form and its error after Higham 2002, §23.1 and §23.2.2; the order in which two temporaries
-// are enough after Douglas, Heroux, Slishman and Smith 1994.) The error is bounded by the largest values of A and B, not
-// value by value: a row of small numbers gets the error of the large ones (docs/algorithms/strassen.md).
+// (Strassen 1969; Winograd's form and its error after Higham 2002, §23.1 and §23.2.2; the order in which two
+// temporaries are enough after Douglas, Heroux, Slishman and Smith 1994.) The error is bounded by the largest values of
+// A and B, not value by value: a row of small numbers gets the error of the large ones (docs/algorithms/strassen.md).
 #pragma once
 
 #include <cstdint>

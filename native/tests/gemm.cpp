@@ -144,7 +144,8 @@ bool check(Random& random, Isa isa, int number) {
         gemm(g, workspace.get(), isa, threads);
         if (workspace[floats] != 12345.0f) problem = "wrote beyond its workspace";
         if (threads == 1) first = c;
-        if (std::memcmp(c.data(), first.data(), c.size() * sizeof(float)) != 0) problem = "other bits for other threads";
+        if (std::memcmp(c.data(), first.data(), c.size() * sizeof(float)) != 0)
+            problem = "other bits for other threads";
     }
     double worst = 0;
     std::vector<bool> written(static_cast<std::size_t>(size));
@@ -161,7 +162,8 @@ bool check(Random& random, Isa isa, int number) {
             if (g.epilogue.relu && sum < 0) sum = 0;
             const double bound = static_cast<double>(g.k + 5) * 0x1p-24 * total;
             const double error = std::fabs(first[at] - sum);
-            if (!(error <= bound)) problem = "off by " + std::to_string(error) + " where " + std::to_string(bound) + " is allowed";
+            if (!(error <= bound))
+                problem = "off by " + std::to_string(error) + " where " + std::to_string(bound) + " is allowed";
             if (bound > 0) worst = std::max(worst, error / bound);
             written[at] = true;
         }
@@ -170,10 +172,10 @@ bool check(Random& random, Isa isa, int number) {
         if (!written[i] && first[i] != before[i]) problem = "wrote between C's values";
     }
     if (problem.empty()) return true;
-    std::printf("FAIL %s, case %d: %ld × %ld × %ld, A %ld, B %ld, runs of %ld rows and %ld columns: %s\n", name(isa), number,
-                static_cast<long>(g.m), static_cast<long>(g.n), static_cast<long>(g.k), static_cast<long>(how_a),
-                static_cast<long>(how_b), static_cast<long>(g.c_rows.length), static_cast<long>(g.c_columns.length),
-                problem.c_str());
+    std::printf("FAIL %s, case %d: %ld × %ld × %ld, A %ld, B %ld, runs of %ld rows and %ld columns: %s\n", name(isa),
+                number, static_cast<long>(g.m), static_cast<long>(g.n), static_cast<long>(g.k),
+                static_cast<long>(how_a), static_cast<long>(how_b), static_cast<long>(g.c_rows.length),
+                static_cast<long>(g.c_columns.length), problem.c_str());
     return false;
 }
 

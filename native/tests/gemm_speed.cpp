@@ -21,9 +21,7 @@ using namespace striate;
 
 namespace {
 
-double now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 Floats64 noise(std::int64_t count) {
     Floats64 values = aligned_floats(count);
@@ -81,12 +79,14 @@ int main(int count, char** words) {
             plain.push_back(timed(false)), seven.push_back(timed(true));
             ratios.push_back(plain.back() / seven.back());
         }
-        std::sort(ratios.begin(), ratios.end()), std::sort(plain.begin(), plain.end()), std::sort(seven.begin(), seven.end());
-        std::printf("%ld x %ld x %ld %s, %d threads, %d levels: plain %.1f ms, Strassen %.1f ms (smallest); plain / Strassen "
-                    "%.3f (quartiles %.3f, %.3f), n = %zu\n",
-                    static_cast<long>(m), static_cast<long>(n), static_cast<long>(k), name(isa), threads, levels,
-                    1e3 * plain[0], 1e3 * seven[0], ratios[ratios.size() / 2], ratios[ratios.size() / 4],
-                    ratios[ratios.size() * 3 / 4], ratios.size());
+        std::sort(ratios.begin(), ratios.end()), std::sort(plain.begin(), plain.end()),
+            std::sort(seven.begin(), seven.end());
+        std::printf(
+            "%ld x %ld x %ld %s, %d threads, %d levels: plain %.1f ms, Strassen %.1f ms (smallest); plain / Strassen "
+            "%.3f (quartiles %.3f, %.3f), n = %zu\n",
+            static_cast<long>(m), static_cast<long>(n), static_cast<long>(k), name(isa), threads, levels,
+            1e3 * plain[0], 1e3 * seven[0], ratios[ratios.size() / 2], ratios[ratios.size() / 4],
+            ratios[ratios.size() * 3 / 4], ratios.size());
         return 0;
     }
     const double flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
@@ -110,11 +110,12 @@ int main(int count, char** words) {
     std::sort(shares.begin(), shares.end());
     std::sort(times.begin(), times.end());
     const double median = times[times.size() / 2];
-    std::printf("%ld x %ld x %ld %s, %d threads%s%s: median %.3f ms, smallest %.3f ms; %.0f GFLOP/s at the median, %.0f at the "
-                "smallest; of the peak beside it %.3f (quartiles %.3f, %.3f), of the best peak of %.0f GFLOP/s %.3f\n",
-                static_cast<long>(m), static_cast<long>(n), static_cast<long>(k), name(isa), threads,
-                packed.empty() ? "" : ", packed ", packed.c_str(), 1e3 * median, 1e3 * times[0], 1e-9 * flops / median,
-                1e-9 * flops / times[0], shares[shares.size() / 2], shares[shares.size() / 4],
-                shares[shares.size() * 3 / 4], 1e-9 * best_peak, flops / times[0] / best_peak);
+    std::printf(
+        "%ld x %ld x %ld %s, %d threads%s%s: median %.3f ms, smallest %.3f ms; %.0f GFLOP/s at the median, %.0f at the "
+        "smallest; of the peak beside it %.3f (quartiles %.3f, %.3f), of the best peak of %.0f GFLOP/s %.3f\n",
+        static_cast<long>(m), static_cast<long>(n), static_cast<long>(k), name(isa), threads,
+        packed.empty() ? "" : ", packed ", packed.c_str(), 1e3 * median, 1e3 * times[0], 1e-9 * flops / median,
+        1e-9 * flops / times[0], shares[shares.size() / 2], shares[shares.size() / 4], shares[shares.size() * 3 / 4],
+        1e-9 * best_peak, flops / times[0] / best_peak);
     return 0;
 }

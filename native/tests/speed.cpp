@@ -1,4 +1,5 @@
-// The speed of one algorithm on one shape, for whoever works on a kernel. Comparisons with peers are `striate bench conv`.
+// The speed of one algorithm on one shape, for whoever works on a kernel. Comparisons with peers are `striate bench
+// conv`.
 //
 //     striate_speed ALGORITHM N C H W K KERNEL [--stride S] [--padding P] [--groups G] [--pass forward|data|weights]
 //                   [--layout nchw|channels_last|blocked] [--threads T] [--isa NAME] [--seconds S]
@@ -23,9 +24,7 @@ using namespace striate;
 
 namespace {
 
-double now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 double processor_time() {
     timespec time;
@@ -65,7 +64,8 @@ int main(int count, char** words) {
     }
     const auto sizes = [&](std::size_t i) { return static_cast<std::int64_t>(std::atoll(plain[i].c_str())); };
     const std::int64_t kernel = sizes(6), padding = number("padding", kernel / 2), stride = number("stride", 1);
-    ConvShape shape{.batch = sizes(1), .in = sizes(2), .out = sizes(5), .groups = number("groups", 1), .rows = {}, .columns = {}};
+    ConvShape shape{
+        .batch = sizes(1), .in = sizes(2), .out = sizes(5), .groups = number("groups", 1), .rows = {}, .columns = {}};
     shape.rows = {.size = sizes(3), .kernel = kernel, .stride = stride, .low = padding, .high = padding};
     shape.columns = {.size = sizes(4), .kernel = kernel, .stride = stride, .low = padding, .high = padding};
     ConvOptions options;
@@ -76,7 +76,9 @@ int main(int count, char** words) {
                                 : layout == "channels_last" ? Layout::channels_last
                                                             : Layout::nchw;
     const std::string wanted = named.count("pass") ? named["pass"] : "forward";
-    const Pass pass = wanted == "weights" ? Pass::backward_weights : wanted == "data" ? Pass::backward_data : Pass::forward;
+    const Pass pass = wanted == "weights" ? Pass::backward_weights
+                      : wanted == "data"  ? Pass::backward_data
+                                          : Pass::forward;
     const std::string why = refusal(*algorithm, pass, shape, options);
     if (!why.empty()) return std::fprintf(stderr, "%s: %s\n", algorithm->name, why.c_str()), 1;
 
@@ -122,10 +124,11 @@ int main(int count, char** words) {
     std::sort(times.begin(), times.end());
     const double median = times[times.size() / 2], flops = 2.0 * static_cast<double>(shape.macs());
     const std::int64_t floats = images ? images->workspace_floats() : filters->workspace_floats();
-    std::printf("%s %s %s, %d threads, %s: median %.3f ms, smallest %.3f ms, processor %.3f ms a run; %.0f GFLOP/s "
-                "(%.0f at the smallest), %.2f of the peak of %.0f; packing %.3f ms; workspace %.1f MB\n",
-                algorithm->name, wanted.c_str(), name(options.isa), options.threads, layout.c_str(), 1e3 * median,
-                1e3 * times[0], 1e3 * processor_seconds, 1e-9 * flops / median, 1e-9 * flops / times[0],
-                flops / times[0] / peak, 1e-9 * peak, 1e3 * pack_seconds, 4e-6 * static_cast<double>(floats));
+    std::printf(
+        "%s %s %s, %d threads, %s: median %.3f ms, smallest %.3f ms, processor %.3f ms a run; %.0f GFLOP/s "
+        "(%.0f at the smallest), %.2f of the peak of %.0f; packing %.3f ms; workspace %.1f MB\n",
+        algorithm->name, wanted.c_str(), name(options.isa), options.threads, layout.c_str(), 1e3 * median,
+        1e3 * times[0], 1e3 * processor_seconds, 1e-9 * flops / median, 1e-9 * flops / times[0],
+        flops / times[0] / peak, 1e-9 * peak, 1e3 * pack_seconds, 4e-6 * static_cast<double>(floats));
     return 0;
 }

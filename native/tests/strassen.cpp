@@ -1,9 +1,10 @@
-// Strassen's product against sums in double: random sizes, strides, levels and epilogues, within Higham's bound; and how
-// its error grows with the levels.
+// Strassen's product against sums in double: random sizes, strides, levels and epilogues, within Higham's bound; and
+// how its error grows with the levels.
 //
 //     striate_strassen [--isa NAME] [--shapes N] [--growth SIZE]
 //
-// --growth: for a square of that size, the largest error in units of 2⁻²⁴ max|A| max|B| for 0 to 3 levels, and the bound.
+// --growth: for a square of that size, the largest error in units of 2⁻²⁴ max|A| max|B| for 0 to 3 levels, and the
+// bound.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -57,7 +58,13 @@ bool check(std::mt19937& engine, Isa isa, int number) {
         const std::int64_t how = in(0, 2);
         return how == 0 ? Matrix{data, columns, 1} : how == 1 ? Matrix{data, 1, rows} : Matrix{data, 2 * columns, 2};
     };
-    Gemm g{.m = m, .n = n, .k = k, .a = stored(a.data(), m, k), .b = stored(b.data(), k, n), .c = nullptr, .c_row = n + in(0, 3)};
+    Gemm g{.m = m,
+           .n = n,
+           .k = k,
+           .a = stored(a.data(), m, k),
+           .b = stored(b.data(), k, n),
+           .c = nullptr,
+           .c_row = n + in(0, 3)};
     const std::vector<float> rows = noise(engine, m), columns = noise(engine, n), residual = noise(engine, m * g.c_row);
     if (in(0, 1) == 1) g.epilogue.row_bias = rows.data();
     if (in(0, 1) == 1) g.epilogue.column_bias = columns.data();
@@ -76,7 +83,8 @@ bool check(std::mt19937& engine, Isa isa, int number) {
                 continue;
             }
             for (std::int64_t p = 0; p < k; ++p) {
-                sum += static_cast<double>(g.a.data[i * g.a.row + p * g.a.column]) * g.b.data[p * g.b.row + j * g.b.column];
+                sum += static_cast<double>(g.a.data[i * g.a.row + p * g.a.column]) *
+                       g.b.data[p * g.b.row + j * g.b.column];
             }
             if (g.epilogue.row_bias != nullptr) sum += rows[static_cast<std::size_t>(i)];
             if (g.epilogue.column_bias != nullptr) sum += columns[static_cast<std::size_t>(j)];
@@ -101,17 +109,25 @@ void growth(std::int64_t size, Isa isa) {
         std::vector<double> row(static_cast<std::size_t>(size));
         for (std::int64_t p = 0; p < size; ++p) {
             const double x = a[static_cast<std::size_t>(i * size + p)];
-            for (std::int64_t j = 0; j < size; ++j) row[static_cast<std::size_t>(j)] += x * b[static_cast<std::size_t>(p * size + j)];
+            for (std::int64_t j = 0; j < size; ++j)
+                row[static_cast<std::size_t>(j)] += x * b[static_cast<std::size_t>(p * size + j)];
         }
         exact.insert(exact.end(), row.begin(), row.end());
     }
     for (int levels = 0; levels <= 3; ++levels) {
         bool kept = true;
-        const std::vector<float> c = product({.m = size, .n = size, .k = size, .a = {a.data(), size, 1}, .b = {b.data(), size, 1}, .c = nullptr, .c_row = size},
+        const std::vector<float> c = product({.m = size,
+                                              .n = size,
+                                              .k = size,
+                                              .a = {a.data(), size, 1},
+                                              .b = {b.data(), size, 1},
+                                              .c = nullptr,
+                                              .c_row = size},
                                              levels, isa, 2, size * size, kept);
         double most = 0;
         for (std::size_t i = 0; i < exact.size(); ++i) {
-            const auto at = i / static_cast<std::size_t>(size) * static_cast<std::size_t>(step * size) + i % static_cast<std::size_t>(size);
+            const auto at = i / static_cast<std::size_t>(size) * static_cast<std::size_t>(step * size) +
+                            i % static_cast<std::size_t>(size);
             most = std::max(most, std::fabs(c[at] - exact[i]));
         }
         std::printf("%ld squared, %d levels: largest error %.1f, bound %.3g\n", static_cast<long>(size), levels,

@@ -16,7 +16,6 @@ constexpr int sum_rows = 8;  // 16 sums, twice what covers the latency, and half
 constexpr int sum_rows = 4;  // 8 sums, 2 columns, 1 spread row: 11 of 16
 #endif
 
-
 // Bᵀ of tiles of x, and A of tiles of dy.
 template <int M>
 struct OfX {

@@ -1,8 +1,8 @@
 // The inner parts of backward to weights by Winograd: tiles of x and of dy in, products summed over tiles, filters out.
 //
-// Maps come in blocks of `lanes`, one lane a map; component k of a block is [tiles, lanes]. The two sides of the product
-// look alike: of one side, whichever, values are spread over registers (its maps are the rows of the product), of the
-// other, registers are taken as they lie (its maps are the columns).
+// Maps come in blocks of `lanes`, one lane a map; component k of a block is [tiles, lanes]. The two sides of the
+// product look alike: of one side, whichever, values are spread over registers (its maps are the rows of the product),
+// of the other, registers are taken as they lie (its maps are the columns).
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,9 @@ struct WinogradTiles {
 constexpr std::int64_t winograd_filter_run(std::int64_t m) { return 62 / m; }
 
 // The rows of a run of tiles, each with room for a register more.
-constexpr std::int64_t winograd_filter_scratch(std::int64_t m, std::int64_t lanes) { return (m + 2) * (64 + lanes) * lanes; }
+constexpr std::int64_t winograd_filter_scratch(std::int64_t m, std::int64_t lanes) {
+    return (m + 2) * (64 + lanes) * lanes;
+}
 
 // Sums of products over tiles, of `rows` maps with one or two registers of maps.
 struct WinogradSums {
@@ -45,9 +47,9 @@ struct WinogradSums {
 struct WinogradUnit {
     const float* sums;  // component i at sums + i · component
     std::int64_t component;
-    std::int64_t rows, columns;    // maps that exist
-    float* filters;                // [3, 3] of the first pair of maps
-    std::int64_t row, column;      // from one map's filter to the next
+    std::int64_t rows, columns;  // maps that exist
+    float* filters;              // [3, 3] of the first pair of maps
+    std::int64_t row, column;    // from one map's filter to the next
 };
 
 struct WinogradFilterKernels {

@@ -13,7 +13,6 @@ namespace striate {
 
 namespace {
 
-
 // Floats that a thread works on at a time, so that they stay in its second cache.
 constexpr std::int64_t cache_floats = 440'000;
 constexpr std::int64_t least_tiles = 20;    // a chunk that pays for reading and writing the sums
@@ -88,9 +87,7 @@ public:
         }
     }
 
-    std::int64_t workspace_floats() const override {
-        return slots_ * slot_floats() + threads_ * scratch_floats();
-    }
+    std::int64_t workspace_floats() const override { return slots_ * slot_floats() + threads_ * scratch_floats(); }
 
     void run(const float* x, const float* dy, float* dw, float* workspace) const override {
         const Images images{x_is_rows_ ? x : dy, x_is_rows_ ? dy : x};
@@ -108,12 +105,14 @@ public:
                     return transform(images, chunk, group, index, item, scratches + member * scratch_floats());
                 }
                 const std::int64_t row = item % row_items() * item_rows_, pair = item / row_items() * item_pairs_;
-                const Block block{.row = row,
-                                  .pair = pair,
-                                  .rows = std::min(item_rows_, rows_.blocks - row),
-                                  .pairs = std::min(item_pairs_, column_pairs_ - pair),
-                                  .units = chunk.units + (chunks_ == 1 ? member * held_units() : pair * rows_.blocks + row) * unit_floats(),
-                                  .pair_units = chunks_ == 1 ? item_rows_ : rows_.blocks};
+                const Block block{
+                    .row = row,
+                    .pair = pair,
+                    .rows = std::min(item_rows_, rows_.blocks - row),
+                    .pairs = std::min(item_pairs_, column_pairs_ - pair),
+                    .units = chunk.units +
+                             (chunks_ == 1 ? member * held_units() : pair * rows_.blocks + row) * unit_floats(),
+                    .pair_units = chunks_ == 1 ? item_rows_ : rows_.blocks};
                 multiply(chunk, block, index, index > 0);
                 if (index == chunks_ - 1) filters(block, group, dw);
             });
@@ -137,7 +136,9 @@ private:
         float* units;
         std::int64_t pair_units;  // units from one pair to the next
 
-        float* unit(std::int64_t r, std::int64_t p, std::int64_t floats) const { return units + (p * pair_units + r) * floats; }
+        float* unit(std::int64_t r, std::int64_t p, std::int64_t floats) const {
+            return units + (p * pair_units + r) * floats;
+        }
     };
 
     // Every thread takes chunks of its own and has sums of its own; in the end these are summed.
@@ -153,7 +154,12 @@ private:
                         for (std::int64_t strip = 0; strip < strips(index); ++strip) {
                             transform(images, chunk, group, index, strip, scratches + member * scratch_floats());
                         }
-                        const Block block{.row = 0, .pair = 0, .rows = rows_.blocks, .pairs = column_pairs_, .units = chunk.units, .pair_units = rows_.blocks};
+                        const Block block{.row = 0,
+                                          .pair = 0,
+                                          .rows = rows_.blocks,
+                                          .pairs = column_pairs_,
+                                          .units = chunk.units,
+                                          .pair_units = rows_.blocks};
                         multiply(chunk, block, index, index > first);
                     }
                     return;
@@ -163,7 +169,13 @@ private:
                     const float* const other = sums + slot * slot_floats();
                     for (std::int64_t i = 0; i < unit_floats(); ++i) sums[i] += other[i];
                 }
-                filters({.row = item % rows_.blocks, .pair = item / rows_.blocks, .rows = 1, .pairs = 1, .units = sums, .pair_units = 1}, group, dw);
+                filters({.row = item % rows_.blocks,
+                         .pair = item / rows_.blocks,
+                         .rows = 1,
+                         .pairs = 1,
+                         .units = sums,
+                         .pair_units = 1},
+                        group, dw);
             });
     }
 
@@ -205,7 +217,8 @@ private:
         const std::int64_t block = side.maps_together ? part % side.blocks : part / strips;
         const std::int64_t first = (side.maps_together ? part / side.blocks : part % strips) * strip_rows_;
         const std::int64_t lanes = kernels_.lanes, map = block * lanes;
-        const float* const first_map = (is_row ? images.rows : images.columns) + side.strides.of_map(group * side.maps + map);
+        const float* const first_map =
+            (is_row ? images.rows : images.columns) + side.strides.of_map(group * side.maps + map);
         float* const components = (is_row ? chunk.rows : chunk.columns) + block * block_floats();
         const std::int64_t runs = quotient_up(tile_columns_, winograd_filter_run(m_));
         for (std::int64_t row = first; row < std::min(first + strip_rows_, rows_of_chunk(index)); ++row) {
@@ -230,7 +243,8 @@ private:
     // The products of a chunk, of one component after the other. Meanwhile the next component's numbers are fetched.
     void multiply(const Chunk& chunk, const Block& block, std::int64_t index, bool accumulate) const {
         const std::int64_t lanes = kernels_.lanes, tiles = rows_of_chunk(index) * tile_columns_;
-        const std::int64_t first_column = 2 * block.pair, end_column = std::min(2 * (block.pair + block.pairs), columns_.blocks);
+        const std::int64_t first_column = 2 * block.pair,
+                           end_column = std::min(2 * (block.pair + block.pairs), columns_.blocks);
         for (std::int64_t i = 0; i < components_; ++i) {
             const float* const rows = chunk.rows + block.row * block_floats() + i * component_floats();
             const float* const columns = chunk.columns + first_column * block_floats() + i * component_floats();
@@ -242,7 +256,8 @@ private:
                     float* const sums = block.unit(row, pair, unit_floats()) + i * unit_component_;
                     for (std::int64_t r = 0; r < maps; r += kernels_.sum_rows, ++products) {
                         const std::int64_t next = std::min(products, block.rows + end_column - first_column - 1);
-                        const float* const ahead = next < block.rows ? rows + next * block_floats() : columns + (next - block.rows) * block_floats();
+                        const float* const ahead = next < block.rows ? rows + next * block_floats()
+                                                                     : columns + (next - block.rows) * block_floats();
                         kernels_.multiply[std::min(kernels_.sum_rows, maps - r) - 1][registers - 1](
                             {.rows = rows + row * block_floats() + r,
                              .columns = columns + 2 * pair * block_floats(),
@@ -292,8 +307,8 @@ private:
     std::int64_t unit_component_;            // floats from one component of a unit to the next
 };
 
-// max_i Σ_j (|G_ji| ‖A_j‖₁ ‖Bᵀ_j‖₁)², over one axis: the variance of a weight whose components carry independent errors,
-// each as large as the largest pixels of x and dy can make its component.
+// max_i Σ_j (|G_ji| ‖A_j‖₁ ‖Bᵀ_j‖₁)², over one axis: the variance of a weight whose components carry independent
+// errors, each as large as the largest pixels of x and dy can make its component.
 template <int M>
 constexpr double growth_squared() {
     constexpr const auto& exact = cook_toom<M, 3>;
@@ -332,7 +347,8 @@ std::unique_ptr<FilterPlan> winograd_filters(const ConvShape& shape, const ConvO
 double winograd_filters_error_bound(const ConvShape& shape, int m) {
     const double growth = m == 2 ? growth_squared<2>() : m == 4 ? growth_squared<4>() : growth_squared<6>();
     const std::int64_t rows = quotient_up(shape.rows.out(), m), columns = quotient_up(shape.columns.out(), m);
-    const double crowded = static_cast<double>(rows * columns) / static_cast<double>(most_pairs(shape.rows) * most_pairs(shape.columns));
+    const double crowded =
+        static_cast<double>(rows * columns) / static_cast<double>(most_pairs(shape.rows) * most_pairs(shape.columns));
     return growth * crowded * std::sqrt(static_cast<double>(shape.batch * rows * columns + 6 * m + 11));
 }
 

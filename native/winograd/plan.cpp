@@ -23,7 +23,6 @@ constexpr std::int64_t stream_bytes =
 
 constexpr std::int64_t line_floats = 16;  // of the caches
 
-
 // From one component to the next: components that lay a power of two apart would fall on the same lines of a cache.
 std::int64_t spaced(std::int64_t floats) { return quotient_up(floats, 1024) * 1024 + 112; }
 
@@ -392,11 +391,20 @@ double error_bound(Pass pass, const ConvShape& shape) {
 
 }  // namespace
 
-const ConvAlgorithm winograd2_algorithm = {
-    .name = "winograd2", .refuses = refuses<2>, .images = images<2>, .filters = filters<2>, .error_bound = error_bound<2>};
-const ConvAlgorithm winograd4_algorithm = {
-    .name = "winograd4", .refuses = refuses<4>, .images = images<4>, .filters = filters<4>, .error_bound = error_bound<4>};
-const ConvAlgorithm winograd6_algorithm = {
-    .name = "winograd6", .refuses = refuses<6>, .images = images<6>, .filters = filters<6>, .error_bound = error_bound<6>};
+const ConvAlgorithm winograd2_algorithm = {.name = "winograd2",
+                                           .refuses = refuses<2>,
+                                           .images = images<2>,
+                                           .filters = filters<2>,
+                                           .error_bound = error_bound<2>};
+const ConvAlgorithm winograd4_algorithm = {.name = "winograd4",
+                                           .refuses = refuses<4>,
+                                           .images = images<4>,
+                                           .filters = filters<4>,
+                                           .error_bound = error_bound<4>};
+const ConvAlgorithm winograd6_algorithm = {.name = "winograd6",
+                                           .refuses = refuses<6>,
+                                           .images = images<6>,
+                                           .filters = filters<6>,
+                                           .error_bound = error_bound<6>};
 
 }  // namespace striate

@@ -9,7 +9,6 @@
 
 namespace striate::STRIATE_ISA_NAMESPACE {
 
-
 template <typename Down, typename Along>
 struct Tiles {
     // Of a run, whose half transformed rows are to stay in the first cache; its pixels fill lines of it.
