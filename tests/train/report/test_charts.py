@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from importlib import resources
 from itertools import pairwise
 from xml.etree import ElementTree
@@ -388,3 +389,12 @@ def contrast(one: list[float], other: list[float]) -> float:
 
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_an_axis_holds_the_largest_and_the_smallest_numbers_there_are(log: bool) -> None:
+    """Differences of the largest overflow, fifths of the smallest vanish: a diverged run has such losses."""
+    largest, smallest = sys.float_info.max, 5e-324
+    for values in ([-largest, largest], [smallest, largest], [smallest, smallest], [0.0, smallest], [largest, largest]):
+        axis = fit_axis(values, 0, 100, log=log)
+        assert axis.low < axis.high < math.inf

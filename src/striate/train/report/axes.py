@@ -12,6 +12,8 @@ from striate.train.report.wording import GAP, decimal
 
 __all__ = ["Axis", "fit_axis", "worth_log"]
 
+LARGEST = 1e307  # the difference of two values, and a rounded end of the axis, are numbers still
+SMALLEST = 1e-300  # what is smaller is zero: a fifth of it could be
 LOG_RATIO = 30  # values this much smaller than the largest lie flat on a linear axis
 LOG_SHARE = 0.2  # of the values; a cosine schedule has 12 % of them below a 30th of its peak
 ROUNDING = 1e-9  # values this near each other, relative to their size, are one value: no ticks fit between them
@@ -66,8 +68,9 @@ def fit_axis(
     at the values, and not at the round values around them.
     """
     known = sorted(values) or [0.0]
-    low, high = float(known[0]), float(known[-1])
-    if log and low > 0:
+    low, high = (_held(float(value)) for value in (known[0], known[-1]))
+    if log and known[0] > 0:
+        low, high = max(low, SMALLEST), max(high, SMALLEST)
         return _log_axis(low, high, start, end, count)
     if high - low <= ROUNDING * max(abs(low), abs(high)):
         if tight:
@@ -87,6 +90,11 @@ def fit_axis(
     ticks = tuple(float(f"{i * step:.12g}") for i in range(first, last + 1))
     ticks = tuple(tick for tick in ticks if low - 1e-6 * step <= tick <= high + 1e-6 * step)
     return Axis(low=low, high=high, start=start, end=end, ticks=ticks, percent=percent)
+
+
+def _held(value: float) -> float:
+    """`value`, where numbers of its size can be reckoned with."""
+    return max(-LARGEST, min(value, LARGEST)) if abs(value) >= SMALLEST else 0.0
 
 
 def worth_log(values: Iterable[float]) -> bool:
