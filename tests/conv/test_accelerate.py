@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from striate.conv import WrongShape, accelerate, acceleration, refusal
+from striate.conv import Plan, WrongShape, accelerate, acceleration, refusal
 from striate.conv.acceleration import AcceleratedConv2d
 from striate.conv.measure import Measurement
 
@@ -139,6 +139,20 @@ def test_it_compiles_without_breaks(net, images, ours_is_fastest):
     compiled = torch.compile(net, fullgraph=True, backend="aot_eager")
     with torch.no_grad():
         torch.testing.assert_close(compiled(images), net(images), rtol=1e-4, atol=1e-4)
+
+
+def test_a_result_that_is_wrong_anywhere_keeps_torch(net, images, ours_is_fastest):
+    """In the last pixel of the last filter of the last image, where no sample looks."""
+    right = Plan.run
+
+    def wrong(self, *arguments, **settings):
+        y = right(self, *arguments, **settings)
+        y[-1, -1, -1, -1] += y.abs().max()
+        return y
+
+    ours_is_fastest.setattr(Plan, "run", wrong)
+    result = accelerate(net.eval(), images, verbose=False)
+    assert not any(layer.changed for layer in result.layers)
 
 
 def test_an_error_over_the_limit_keeps_torch(net, images, ours_is_fastest):

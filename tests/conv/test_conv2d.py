@@ -84,6 +84,17 @@ def test_strided_and_misaligned_tensors(tensors):
         torch.testing.assert_close(conv2d(given, flipped, bias, padding=1), wanted, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("algorithm", ["direct", "winograd4", "im2col_packed"])
+def test_weights_that_have_to_be_copied_live_until_they_are_packed(algorithm):
+    """Channels-last weights, as in any channels-last model: the copy in PyTorch's order is nobody else's."""
+    torch.manual_seed(0)
+    x, weight = torch.randn(1, 3, 40, 40), torch.randn(64, 3, 3, 3).contiguous(memory_format=torch.channels_last)
+    prepared = plan(ConvShape.of(x.shape, weight.shape, padding=1), algorithm)
+    wanted = functional.conv2d(x, weight, padding=1)
+    for _ in range(20):
+        torch.testing.assert_close(prepared.run(x, prepared.pack(weight)), wanted, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 2**-7), (torch.float16, 2**-10)])
 def test_narrow_floats_are_rounded_once(tensors, dtype, tolerance):
     x, weight, bias = (t.to(dtype) for t in tensors)

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from striate import _native
 from striate.conv.choose import MAX_RELATIVE_ERROR, WORKSPACE_LIMIT, measured
-from striate.conv.measure import SAMPLE, TORCH
+from striate.conv.measure import SAMPLE, TORCH, relative_difference
 from striate.conv.passes import Passes
 from striate.conv.plans import Layout, Pass, layout_of
 from striate.conv.shape import ConvShape, WrongShape
@@ -25,6 +25,7 @@ from striate.conv.shape import ConvShape, WrongShape
 __all__ = ["Acceleration", "LayerChoice", "accelerate"]
 
 ROUNDS = 7  # of the whole model, before and after
+GROSS = 1e-3  # of the largest result: no rounding, but a wrong pixel somewhere
 NOISE = 0.98  # a ratio of speeds below this is slower, not noise
 
 
@@ -256,20 +257,26 @@ def _choose(name: str, module: nn.Conv2d, call: _Call, max_rel_error: float, wor
 
 
 def _error_on_example(module: nn.Conv2d, x: Tensor, passes: Passes) -> float:
-    """Of some filters on the first image, relative to the largest result of theirs, against float64."""
+    """As the layer will be called, relative to the largest result: some filters on the first image against float64,
+    and everything against torch, whose own error is of the order of 1e-6."""
     s = passes.shape
     count, group_in = min(SAMPLE, s.out_channels // s.groups), s.in_channels // s.groups
     rows, columns = s.rows, s.columns
     with torch.no_grad():
-        result = passes.compute(x, module.weight, None)[:1, :count].double()
+        if module.training:
+            result = passes.compute(x, module.weight, None)
+        else:
+            result = passes.infer(x, passes.forward_plan().pack(module.weight), None)
         padded = functional.pad(x[:1, :group_in].double(), (columns.low, columns.high, rows.low, rows.high))
         wanted = functional.conv2d(
             padded, module.weight[:count].double(),
             stride=(rows.stride, columns.stride), dilation=(rows.dilation, columns.dilation),
         )  # fmt: skip
-    largest = wanted.abs().max().item()
-    difference = (result - wanted).abs().max().item()
-    return difference / largest if largest > 0 else difference
+        everything = Passes(s, passes.x_layout, passes.y_layout, TORCH).compute(x, module.weight, None)
+    sampled = relative_difference(result[:1, :count], wanted)
+    # torch differs from float64 too: what is below that is left to the sample
+    whole = relative_difference(result, everything)
+    return max(sampled, whole if whole > GROSS else 0.0)
 
 
 def _install(model: nn.Module, layers: Sequence[LayerChoice]) -> None:

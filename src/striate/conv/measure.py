@@ -4,6 +4,7 @@ Candidates are timed in turns, so that a machine that changes its speed does so 
 counts: what else the machine did can only have added to the others. `torch` is a candidate like any other.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from torch.nn import functional
 from striate.conv.plans import Layout, Pass, from_blocked, plan, to_blocked
 from striate.conv.shape import ConvShape
 
-__all__ = ["SAMPLE", "TORCH", "Measurement", "measure", "torch_can", "torch_derivative"]
+__all__ = ["SAMPLE", "TORCH", "Measurement", "measure", "relative_difference", "torch_can", "torch_derivative"]
 
 TORCH = "torch"
 ROUNDS = 5
@@ -88,9 +89,7 @@ class _Inputs:
             weight = self.weight[:count, :channels].double()
             wanted = self._derivative(self.gradient[:, :count].double(), padded, weight, data=False)
             given = result[:count, :channels]
-        largest = wanted.abs().max().item() if wanted.numel() else 0.0
-        difference = (given.double() - wanted).abs().max().item() if wanted.numel() else 0.0
-        return difference / largest if largest > 0 else difference
+        return relative_difference(given, wanted)
 
     def _padding(self) -> tuple[int, int, int, int]:
         rows, columns = self.shape.rows, self.shape.columns
@@ -145,6 +144,17 @@ class _Inputs:
         if result.ndim != 5:
             return result
         return from_blocked(result, (self.shape.result if self.pass_ == "forward" else self.shape.images)[1])
+
+
+def relative_difference(given: Tensor, wanted: Tensor) -> float:
+    """max |given − wanted| / max |wanted|; infinite where `given` has NaN and `wanted` has not."""
+    if wanted.numel() == 0:
+        return 0.0
+    largest = wanted.abs().max().item()
+    difference = (given.to(wanted.dtype) - wanted).abs().max().item()
+    if difference != difference:
+        return math.inf
+    return difference / largest if largest > 0 else difference
 
 
 def _lying(x: Tensor, layout: Layout) -> Tensor:

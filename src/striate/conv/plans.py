@@ -144,7 +144,8 @@ class Plan:
 
     def pack(self, weight: Tensor) -> _native.PackedWeights:
         """The weights [K, C / groups, h, w] in the form that `run` takes: for weights that are used more than once."""
-        return self._native.pack(_dense(weight, self.shape.filters, "the weights", "nchw").data_ptr())
+        dense = _dense(weight, self.shape.filters, "the weights", "nchw")  # perhaps a copy: it has to live until packed
+        return self._native.pack(dense.data_ptr())
 
     def empty(self) -> Tensor:
         """A result, not initialised, in `to_layout`."""
