@@ -5,7 +5,8 @@
 //
 // For each shape: each algorithm that takes it, in each pass, layout and instruction set. Results are poisoned first,
 // every block has canaries on both sides, inputs are compared with what they were, and the error is held to the bound
-// that the algorithm states. Closes with "N passed, M failed".
+// that the algorithm states. Closes with "N passed, M failed". Long for a file: one program, read from the shapes it
+// draws to its verdict.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>

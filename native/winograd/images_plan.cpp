@@ -1,0 +1,340 @@
+#include "winograd/images_plan.h"
+
+#include <algorithm>
+
+#include "conv/division.h"
+#include "dispatch/caches.h"
+#include "dispatch/kernels.h"
+#include "threads/phases.h"
+#include "winograd/ahead.h"
+#include "winograd/kernels.h"
+#include "winograd/schedule.h"
+
+namespace striate {
+
+namespace {
+
+constexpr std::int64_t items_per_thread = 4;  // of a phase that all threads share: enough to even out, few to fetch
+constexpr std::int64_t stream_bytes =
+    32 << 20;  // results larger than this are gone from the caches before they are read
+
+constexpr std::int64_t line_floats = 16;  // of the caches
+
+// From one component to the next: components that lay a power of two apart would fall on the same lines of a cache.
+std::int64_t spaced(std::int64_t floats) { return quotient_up(floats, 1024) * 1024 + 112; }
+
+// The part of [0, count) that is item `item` of `items`.
+struct Range {
+    std::int64_t begin, end;
+};
+Range part(std::int64_t count, std::int64_t items, std::int64_t item) {
+    return {count * item / items, count * (item + 1) / items};
+}
+
+class WinogradPlan final : public ImagePlan {
+public:
+    WinogradPlan(const ConvShape& shape, const ConvOptions& options, int m)
+        : shape_(shape),
+          threads_(options.threads),
+          kernels_(STRIATE_KERNELS_OF(options.isa, winograd_kernels)),
+          transforms_(transforms_of(kernels_, shape, m)),
+          from_layout_(options.from),
+          from_(strides_of(options.from, shape.in, shape.rows.size, shape.columns.size)),
+          to_(strides_of(options.to, shape.out, shape.rows.out(), shape.columns.out())),
+          padded_(options.to == Layout::blocked) {
+        const std::int64_t lanes = kernels_.lanes;
+        components_ = transforms_.rows.components() * transforms_.columns.components();
+        in_blocks_ = quotient_up(shape.group_in(), lanes);
+        out_blocks_ = quotient_up(padded_ ? stored_maps(Layout::blocked, shape.group_out()) : shape.group_out(), lanes);
+        out_pairs_ = quotient_up(out_blocks_, 2);
+        tile_rows_ = quotient_up(shape.rows.out(), transforms_.rows.m);
+        tile_columns_ = quotient_up(shape.columns.out(), transforms_.columns.m);
+        runs_of_row_ = quotient_up(tile_columns_, transforms_.run);
+        runs_ = shape.batch * tile_rows_ * runs_of_row_;
+        schedule_ =
+            winograd_schedule({.runs = runs_,
+                               .tiles_of_run = static_cast<double>(tile_columns_) / static_cast<double>(runs_of_row_),
+                               .components = components_,
+                               .in_maps = in_blocks_ * lanes,
+                               .out_maps = out_pairs_ * 2 * lanes,
+                               .lanes = lanes,
+                               .tile_rows = kernels_.tile_rows,
+                               .threads = threads_,
+                               .cache_bytes = second_cache_bytes()});
+        std::int64_t most = 0;  // tiles of a chunk
+        for (std::int64_t begin = 0; begin < runs_; begin += schedule_.runs) {
+            most = std::max(most, tiles_before(std::min(begin + schedule_.runs, runs_)) - tiles_before(begin));
+        }
+        in_floats_ = components_ * spaced(in_blocks_ * most * lanes);
+        out_floats_ = components_ * spaced(2 * out_pairs_ * most * lanes);
+        stream_ = 4 * shape.batch * shape.out * shape.out_pixels() > stream_bytes;
+    }
+
+    std::int64_t packed_floats() const override { return shape_.groups * components_ * out_pairs_ * panel(); }
+
+    std::int64_t workspace_floats() const override {
+        const std::int64_t teams = schedule_.together ? 1 : threads_;
+        return std::max(teams * (in_floats_ + out_floats_) + threads_ * scratch_floats(), std::int64_t{0});
+    }
+
+    void pack(const Filters& filters, float* packed) const override {
+        const std::int64_t lanes = kernels_.lanes;
+        parallel_items(shape_.groups * out_pairs_ * in_blocks_, threads_, [&](std::int64_t item, int) {
+            const std::int64_t block = item % in_blocks_, pair = item / in_blocks_ % out_pairs_,
+                               group = item / in_blocks_ / out_pairs_;
+            alignas(64) float scratch[filter_floats];
+            const std::int64_t channels = std::min(lanes, shape_.group_in() - block * lanes);
+            float* const to = packed + (group * components_ * out_pairs_ + pair) * panel() + block * lanes * 2 * lanes;
+            for (std::int64_t half = 0; half < 2; ++half) {
+                const std::int64_t map = (2 * pair + half) * lanes;
+                transforms_.filters({.data = filters.data + group * filters.group +
+                                             std::min(map, shape_.group_out() - 1) * filters.out +
+                                             block * lanes * filters.in,
+                                     .out = filters.out,
+                                     .in = filters.in,
+                                     .row = filters.row,
+                                     .column = filters.column,
+                                     .maps = std::clamp<std::int64_t>(shape_.group_out() - map, 0, lanes),
+                                     .channels = channels,
+                                     .components = to + half * lanes,
+                                     .component = out_pairs_ * panel(),
+                                     .channel = 2 * lanes,
+                                     .stream = 4 * packed_floats() > stream_bytes,
+                                     .scratch = scratch});
+            }
+            kernels_.settle();
+        });
+    }
+
+    void run(const float* images, const float* packed, const Epilogue& epilogue, float* result,
+             float* workspace) const override {
+        const std::int64_t chunks = quotient_up(runs_, schedule_.runs);
+        const auto chunk_of = [&](std::int64_t index) {
+            const std::int64_t begin = index % chunks * schedule_.runs;
+            return Chunk{index / chunks, {begin, std::min(begin + schedule_.runs, runs_)}};
+        };
+        const Work work{images, packed, epilogue, result};
+        if (schedule_.together) return run_together(work, shape_.groups * chunks, chunk_of, workspace);
+        parallel_items(shape_.groups * chunks, threads_, [&](std::int64_t item, int member) {
+            float* const in = workspace + member * (in_floats_ + out_floats_ + scratch_floats());
+            float* const out = in + in_floats_;
+            float* const scratch = out + out_floats_;
+            const Chunk chunk = chunk_of(item);
+            const std::int64_t runs = chunk.runs.end - chunk.runs.begin, products = components_ * out_pairs_;
+            WinogradAhead ahead;
+            if (item + threads_ < shape_.groups * chunks) {
+                ahead = ahead_of(work, chunk_of(item + threads_), {0, 1}, products);
+            }
+            transform_in(work, chunk, {0, in_blocks_ * runs}, in, scratch);
+            multiply(work, chunk, {0, products}, in, out, ahead);
+            transform_out(work, chunk, {0, out_blocks_ * runs}, out, scratch);
+        });
+    }
+
+private:
+    static constexpr std::int64_t filter_floats = (16 * 25 + 16) * 16;  // of the largest filters and registers
+
+    struct Work {
+        const float *images, *packed;
+        const Epilogue& epilogue;
+        float* result;
+    };
+
+    // Some runs of tiles of one group.
+    struct Chunk {
+        std::int64_t group;
+        Range runs;
+    };
+
+    // Where a run of tiles lies.
+    struct Place {
+        std::int64_t image, row, column, tiles;
+    };
+
+    static const WinogradTransforms& transforms_of(const WinogradKernels& kernels, const ConvShape& shape, int m) {
+        const int rows = outputs_of(m, shape.rows.kernel), columns = outputs_of(m, shape.columns.kernel);
+        const WinogradTransforms* each = kernels.transforms;
+        while (each->rows.m != rows || each->rows.r != shape.rows.kernel || each->columns.m != columns ||
+               each->columns.r != shape.columns.kernel) {
+            ++each;
+        }
+        return *each;
+    }
+
+    std::int64_t panel() const { return shape_.group_in() * 2 * kernels_.lanes; }  // weights of one component and pair
+    std::int64_t scratch_floats() const { return transforms_.scratch_floats + kernels_.lanes; }
+
+    std::int64_t tiles_before(std::int64_t run) const {
+        return run / runs_of_row_ * tile_columns_ + run % runs_of_row_ * transforms_.run;
+    }
+
+    Place place_of(std::int64_t run) const {
+        const std::int64_t row = run / runs_of_row_, column = run % runs_of_row_ * transforms_.run;
+        return {row / tile_rows_, row % tile_rows_, column, std::min(transforms_.run, tile_columns_ - column)};
+    }
+
+    template <typename ChunkOf>
+    void run_together(const Work& work, std::int64_t chunks, const ChunkOf& chunk_of, float* workspace) const {
+        float* const in = workspace;
+        float* const out = in + in_floats_;
+        float* const scratches = out + out_floats_;
+        enum { in_phase, products_phase, out_phase, phases };
+        const auto units = [&](std::int64_t phase) {
+            const Range runs = chunk_of(phase / phases).runs;
+            return phase % phases == in_phase         ? in_blocks_ * (runs.end - runs.begin)
+                   : phase % phases == products_phase ? components_ * out_pairs_
+                                                      : out_blocks_ * (runs.end - runs.begin);
+        };
+        const auto items = [&](std::int64_t phase) { return std::min(units(phase), threads_ * items_per_thread); };
+        parallel_phases(phases * chunks, threads_, items, [&](std::int64_t phase, std::int64_t item, int member) {
+            const Chunk chunk = chunk_of(phase / phases);
+            const Range range = part(units(phase), items(phase), item);
+            float* const scratch = scratches + member * scratch_floats();
+            if (phase % phases == in_phase) {
+                transform_in(work, chunk, range, in, scratch);
+            } else if (phase % phases == products_phase) {
+                WinogradAhead ahead;
+                if (phase / phases + 1 < chunks) {
+                    ahead = ahead_of(work, chunk_of(phase / phases + 1), {item, items(phase)}, range.end - range.begin);
+                }
+                multiply(work, chunk, range, in, out, ahead);
+            } else {
+                transform_out(work, chunk, range, out, scratch);
+            }
+        });
+    }
+
+    // Fetches part `share.begin` of `share.end` of what `chunk` will read (of its first image), in `calls` calls.
+    WinogradAhead ahead_of(const Work& work, const Chunk& chunk, Range share, std::int64_t calls) const {
+        const Place first = place_of(chunk.runs.begin), last = place_of(chunk.runs.end - 1);
+        const std::int64_t end = last.image == first.image ? last.row + 1 : tile_rows_;
+        const std::int64_t top = std::max<std::int64_t>(0, first.row * transforms_.rows.m - shape_.rows.low);
+        const std::int64_t bottom =
+            std::min(shape_.rows.size, end * transforms_.rows.m + transforms_.rows.r - 1 - shape_.rows.low);
+        if (bottom <= top) return {};
+        const std::int64_t map = chunk.group * shape_.group_in();
+        const float* const at = work.images + first.image * from_.image + from_.of_map(map) + top * from_.row;
+        const std::int64_t bytes = 4 * (bottom - top) * from_.row;
+        switch (from_layout_) {
+            case Layout::nchw: {
+                const Range maps = part(shape_.group_in(), share.end, share.begin);
+                return {at + maps.begin * from_.map, maps.end - maps.begin, 4 * from_.map, bytes, calls};
+            }
+            case Layout::blocked: {
+                const Range blocks = part(quotient_up(shape_.group_in(), maps_per_block), share.end, share.begin);
+                return {at + blocks.begin * from_.block, blocks.end - blocks.begin, 4 * from_.block, bytes, calls};
+            }
+            case Layout::channels_last: break;
+        }
+        const Range lines = part(bytes / 64, share.end, share.begin);
+        return {at + 16 * lines.begin, 1, 0, 64 * (lines.end - lines.begin), calls};
+    }
+
+    // Units are (block of maps, run), runs of a block side by side.
+    void transform_in(const Work& work, const Chunk& chunk, Range units, float* in, float* scratch) const {
+        const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.end - chunk.runs.begin;
+        const std::int64_t tiles = tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin);
+        for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
+            const std::int64_t block = unit / runs, run = chunk.runs.begin + unit % runs;
+            const std::int64_t first = tiles_before(run) - tiles_before(chunk.runs.begin);
+            const std::int64_t map = chunk.group * shape_.group_in() + block * lanes;
+            const Place place = place_of(run);
+            transforms_.input({.image = work.images + place.image * from_.image + from_.of_map(map),
+                               .strides = {from_.map, from_.row, from_.pixel},
+                               .maps = std::min(lanes, shape_.group_in() - block * lanes),
+                               .height = shape_.rows.size,
+                               .width = shape_.columns.size,
+                               .top = place.row * transforms_.rows.m - shape_.rows.low,
+                               .left = place.column * transforms_.columns.m - shape_.columns.low,
+                               .tiles = place.tiles,
+                               .components = in + (block * tiles + first) * lanes,
+                               .component = spaced(in_blocks_ * tiles * lanes),
+                               .scratch = scratch});
+        }
+    }
+
+    // Units are (component, pair of blocks of the result), in the order in which their weights lie.
+    void multiply(const Work& work, const Chunk& chunk, Range units, const float* in, float* out,
+                  WinogradAhead& pixels) const {
+        const std::int64_t lanes = kernels_.lanes;
+        const std::int64_t tiles = tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin);
+        const std::int64_t in_step = spaced(in_blocks_ * tiles * lanes),
+                           out_step = spaced(2 * out_pairs_ * tiles * lanes);
+        const std::int64_t parts = quotient_up(tiles, kernels_.tile_rows);
+        // the next panel is fetched line by line over the first two parts, or at once if there is but one
+        const std::int64_t panel_lines = quotient_up(2 * lanes, line_floats), lines = parts == 1 ? panel_lines : 1;
+        const float* weights = work.packed + (chunk.group * components_ * out_pairs_ + units.begin) * panel();
+        for (std::int64_t unit = units.begin; unit < units.end; ++unit, weights += panel()) {
+            const std::int64_t component = unit / out_pairs_, pair = unit % out_pairs_;
+            pixels.fetch();
+            for (std::int64_t each = 0, t = 0; each < parts; ++each) {
+                const std::int64_t count = quotient_up(tiles - t, parts - each);  // parts as equal as can be
+                const bool ahead = unit + 1 < units.end && each * lines < panel_lines;
+                kernels_.multiply(in + component * in_step + t * lanes, tiles * lanes, weights, shape_.group_in(),
+                                  out + component * out_step + (2 * pair * tiles + t) * lanes, tiles * lanes, count,
+                                  weights + panel() + each * shape_.group_in() * line_floats,
+                                  ahead ? static_cast<int>(lines) : 0);
+                t += count;
+            }
+        }
+    }
+
+    // Units are (block of maps, run), runs of a block side by side.
+    void transform_out(const Work& work, const Chunk& chunk, Range units, const float* out, float* scratch) const {
+        const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.end - chunk.runs.begin;
+        const std::int64_t tiles = tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin);
+        float* const bias = scratch + transforms_.scratch_floats;
+        for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
+            const std::int64_t block = unit / runs, run = chunk.runs.begin + unit % runs;
+            const std::int64_t first = tiles_before(run) - tiles_before(chunk.runs.begin);
+            const std::int64_t map = chunk.group * shape_.group_out() + block * lanes;
+            // a blocked result has lanes beyond the last map, whose weights are zero
+            const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_out() - block * lanes, 0, lanes);
+            if (unit == units.begin || unit % runs == 0) {
+                std::fill_n(bias, lanes, 0.0f);
+                if (work.epilogue.bias != nullptr) std::copy_n(work.epilogue.bias + map, maps, bias);
+            }
+            const Place place = place_of(run);
+            const std::int64_t image = place.image * to_.image + to_.of_map(map);
+            transforms_.output(
+                {.components = out + (block * tiles + first) * lanes,
+                 .component = spaced(2 * out_pairs_ * tiles * lanes),
+                 .tiles = place.tiles,
+                 .image = work.result + image,
+                 .residual = work.epilogue.residual == nullptr ? nullptr : work.epilogue.residual + image,
+                 .strides = {to_.map, to_.row, to_.pixel},
+                 .maps = padded_ ? lanes : maps,
+                 .height = shape_.rows.out(),
+                 .width = shape_.columns.out(),
+                 .top = place.row * transforms_.rows.m,
+                 .left = place.column * transforms_.columns.m,
+                 .bias = bias,
+                 .relu = work.epilogue.relu,
+                 .stream = stream_,
+                 .scratch = scratch});
+        }
+        if (stream_) kernels_.settle();
+    }
+
+    ConvShape shape_;
+    std::int64_t threads_;
+    const WinogradKernels& kernels_;
+    const WinogradTransforms& transforms_;
+    Layout from_layout_;
+    ImageStrides from_, to_;
+    bool padded_;                                      // the result's maps come in whole blocks
+    bool stream_;                                      // the result goes past the caches
+    std::int64_t components_;                          // of a tile
+    std::int64_t in_blocks_, out_blocks_, out_pairs_;  // blocks of `lanes` maps of a group; pairs of such blocks
+    std::int64_t tile_rows_, tile_columns_, runs_of_row_, runs_;  // tiles of an image; runs of tiles, of all images
+    WinogradSchedule schedule_;
+    std::int64_t in_floats_, out_floats_;  // components of a chunk, before and after the products
+};
+
+}  // namespace
+
+std::unique_ptr<ImagePlan> winograd_images(const ConvShape& shape, const ConvOptions& options, int m) {
+    return std::make_unique<WinogradPlan>(shape, options, m);
+}
+
+}  // namespace striate
