@@ -47,6 +47,7 @@ dev: $(BUILT)  ## the same environment, with the hooks that run before a commit
 
 bench: $(BUILT)  ## the measured comparisons, with stand-ins where a data set is not given
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	$(BIN)/striate bench conv --batch 1 --rounds 3
 
 # torch stays at the version pinned now; change that line by hand when torch itself is to move. The extra `peers` stays
 # out: half a gigabyte that only `striate bench` looks at.
