@@ -6,6 +6,7 @@ under autocast, computes as it always did.
 """
 
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -139,6 +140,8 @@ def accelerate(
         raise WrongShape("accelerate: the model is not on the CPU; model.cpu() first")
     with _Untouched(model):
         calls = _calls(model, arguments)
+        if verbose:
+            print(f"measuring {len(calls)} convolutions; once for each shape, then it is remembered", file=sys.stderr)
         layers = [_choose(name, module, call, max_rel_error, workspace_limit) for name, module, call in calls]
         before, after = _compare(model, arguments, layers)
     if before / after < NOISE:
