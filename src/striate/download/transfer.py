@@ -238,7 +238,10 @@ def _part(path: Path) -> Iterator[BinaryIO]:
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:
-    return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:  # asked at once: between two questions another may rename it
+        return False
 
 
 def _lock(file: BinaryIO) -> None:
