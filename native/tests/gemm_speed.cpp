@@ -16,6 +16,7 @@
 #include "memory/arena.h"
 #include "peak/peak.h"
 #include "strassen/strassen.h"
+#include "tests/words.h"
 
 using namespace striate;
 
@@ -36,16 +37,9 @@ Floats64 noise(std::int64_t count) {
 }  // namespace
 
 int main(int count, char** words) {
+    auto [plain, named] = words_of(count, words);
     std::vector<std::int64_t> sides;
-    std::map<std::string, std::string> named;
-    for (int i = 1; i < count; ++i) {
-        const std::string word = words[i];
-        if (word.rfind("--", 0) == 0 && i + 1 < count) {
-            named[word.substr(2)] = words[++i];
-        } else {
-            sides.push_back(std::atoll(words[i]));
-        }
-    }
+    for (const std::string& side : plain) sides.push_back(std::atoll(side.c_str()));
     if (sides.size() != 3) return std::fprintf(stderr, "usage: striate_gemm_speed M N K [--threads T] …\n"), 2;
     const std::int64_t m = sides[0], n = sides[1], k = sides[2];
     const Isa isa = named.count("isa") ? isa_named(named["isa"], "--isa") : available_isas().back();

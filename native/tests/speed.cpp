@@ -19,6 +19,7 @@
 #include "conv/plan.h"
 #include "memory/arena.h"
 #include "peak/peak.h"
+#include "tests/words.h"
 
 using namespace striate;
 
@@ -42,16 +43,7 @@ Floats64 noise(std::int64_t count) {
 }  // namespace
 
 int main(int count, char** words) {
-    std::vector<std::string> plain;
-    std::map<std::string, std::string> named;
-    for (int i = 1; i < count; ++i) {
-        const std::string word = words[i];
-        if (word.rfind("--", 0) == 0 && i + 1 < count) {
-            named[word.substr(2)] = words[++i];
-        } else {
-            plain.push_back(word);
-        }
-    }
+    auto [plain, named] = words_of(count, words);
     const auto number = [&](const std::string& key, std::int64_t otherwise) {
         return named.count(key) ? static_cast<std::int64_t>(std::atoll(named[key].c_str())) : otherwise;
     };
