@@ -31,6 +31,9 @@ template <typename T>
 nb::ndarray<const T> contiguous(nb::handle given, std::size_t ndim, const std::string& where, const std::string& what,
                                 const std::string& expected);
 
+// Whether an output [B, C, h, w] lies channels-last in memory; or contiguous. Raises ValueError for other strides.
+bool lies_channels_last(const AnyArray& out, const std::string& where);
+
 // A whole number within [low, high], as TypeError and ValueError.
 std::int64_t whole_number(nb::handle given, std::int64_t low, std::int64_t high, const std::string& where,
                           const std::string& what);
@@ -40,6 +43,7 @@ Isa isa_of(nb::handle given, const std::string& where);
 
 int threads_of(nb::handle given, const std::string& where);
 
+void define_augment(nb::module_& module);
 void define_conv(nb::module_& module);
 void define_conv_plan(nb::module_& module);
 void define_convert(nb::module_& module);

@@ -24,23 +24,6 @@ struct Arguments {
     Batch batch;
 };
 
-Layout layout_of(const nb::ndarray<float>& out, const std::string& where) {
-    const auto follows = [&](const std::int64_t (&steps)[4]) {
-        for (std::size_t axis = 0; axis < 4; ++axis) {
-            if (out.shape(axis) > 1 && out.stride(axis) != steps[axis]) return false;
-        }
-        return true;
-    };
-    const auto channels = static_cast<std::int64_t>(out.shape(1)), height = static_cast<std::int64_t>(out.shape(2)),
-               width = static_cast<std::int64_t>(out.shape(3));
-    const std::int64_t planar[4] = {channels * height * width, height * width, width, 1};
-    const std::int64_t interleaved[4] = {channels * height * width, 1, width * channels, channels};
-    if (out.size() == 0 || follows(planar)) return Layout::planar;
-    if (follows(interleaved)) return Layout::interleaved;
-    value_error(where, "out must be contiguous or channels-last, strides " + listed(planar, 4) + " or " +
-                           listed(interleaved, 4) + " in values, not " + listed(out.stride_ptr(), 4));
-}
-
 nb::ndarray<float> output(nb::handle given, const std::string& where) {
     AnyArray seen;
     if (!nb::try_cast(given, seen, false)) {
@@ -85,7 +68,7 @@ Arguments checked(const std::string& where, nb::handle windows, nb::handle fill,
                    .channels = static_cast<std::int64_t>(channels),
                    .height = static_cast<std::int64_t>(given.out.shape(2)),
                    .width = static_cast<std::int64_t>(given.out.shape(3)),
-                   .layout = layout_of(given.out, where),
+                   .layout = lies_channels_last(AnyArray(given.out), where) ? Layout::interleaved : Layout::planar,
                    .fill = given.fill.data(),
                    .scale = given.scale.data(),
                    .shift = given.shift.data(),

@@ -17,6 +17,7 @@ NB_MODULE(_native, module) {
     define_random(module);
     define_convert(module);
     define_resize(module);
+    define_augment(module);
     define_gemm(module);
     define_conv(module);
     define_conv_plan(module);

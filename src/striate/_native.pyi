@@ -14,6 +14,8 @@ from torch import Tensor
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Floats: TypeAlias = npt.NDArray[np.float32] | Tensor
 Filter: TypeAlias = Literal["box", "bilinear", "bicubic", "lanczos"]
+Sampler: TypeAlias = Literal["nearest", "bilinear", "bicubic"]
+Border: TypeAlias = Literal["constant", "edge", "reflect"]
 Number = TypeVar("Number", np.float32, np.float64)
 Isa: TypeAlias = Literal["reference", "portable", "avx2", "avx512"]
 
@@ -90,6 +92,36 @@ def resize(image: Bytes, height: int, width: int, filter: Filter = "bilinear", *
     """uint8[height, width, C]: `image` uint8[H, W, C] resampled with antialiasing, equal to Pillow's bit for bit.
 
     Raises ValueError for an empty image, a side below 1, an unknown filter.
+    """
+
+def warp(
+    images: list[Bytes],
+    geometry: npt.NDArray[np.float64],
+    lens: npt.NDArray[np.float64] | None,
+    colour: npt.NDArray[np.float32] | None,
+    scale: npt.NDArray[np.float32],
+    shift: npt.NDArray[np.float32],
+    fill: npt.NDArray[np.float32],
+    out: Floats | Bytes,
+    threads: int,
+    *,
+    filter: Sampler,
+    antialias: bool,
+    border: Border,
+    isa: Isa | None = None,
+) -> None:
+    """out[b] = images[b] resampled once, through one colour matrix, times scale plus shift (docs/design/augment.md).
+
+    images: a list of B arrays uint8[Hi, Wi, C], C 1 or 3. geometry float64[B, 3, 3] takes (x, y, 1) of the output to
+    the source, pixel (i, j) having its centre at (j + ½, i + ½); lens float64[B, 2] = (k1, k2) bends the output first.
+    colour float32[B, C, C + 1] maps bytes to bytes; the result is clipped to 0…255. scale, shift float32[C]. fill
+    float32[C] in 0…255 stands outside the source where `border` is "constant". out float32, bfloat16 (a torch tensor)
+    or uint8 [B, C, h, w], contiguous or channels-last in memory; uint8 is rounded, and takes scale 1 and shift 0.
+    With `antialias` the filter widens where the map shrinks; "nearest" takes one pixel all the same.
+
+    The same bits for every number of `threads`; between instruction sets, within one grey level of `isa="reference"`.
+    Raises ValueError, naming the row and its numbers, for a matrix that is not finite or singular, or that sends part
+    of the output to infinity; ValueError or TypeError for arrays that do not fit.
     """
 
 def matmul(
