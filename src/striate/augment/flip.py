@@ -1,4 +1,4 @@
-"""Mirror the image left to right: a cat seen from the other side is still a cat (a "3" is not a "3")."""
+"""Mirror the image: a cat seen from the other side is still a cat (a "3" is not a "3")."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
@@ -6,17 +6,20 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
+from striate.augment import matrix
+from striate.augment.checks import check_probability
 from striate.augment.draw import chance
-from striate.augment.noise import Noise, Size, View, Windows, Words
-from striate.errors import StriateError
+from striate.augment.noise import Noise, WindowNoise, Words
+from striate.augment.scene import Scene
+from striate.augment.view import View
 
-__all__ = ["HorizontalFlip"]
+__all__ = ["HorizontalFlip", "VerticalFlip"]
 
 
 @final
 @dataclass(frozen=True)
-class HorizontalFlip(Noise):
-    """Mirrored with probability `p`.
+class HorizontalFlip(WindowNoise):
+    """Mirrored left to right with probability `p`.
 
     Testing averages the image with weight 1 − p and its mirror with weight p, which is the exact expectation over
     what training draws; Krizhevsky 2012, §4.1, has p = 1/2.
@@ -28,13 +31,40 @@ class HorizontalFlip(Noise):
     stream: ClassVar[int] = 17
 
     def __post_init__(self) -> None:
-        if not 0 <= self.p <= 1:
-            raise StriateError(f"HorizontalFlip: p is {self.p!r}; give a probability from 0 to 1")
+        check_probability(self, "p")
 
-    def draw(self, windows: Windows, words: Words, sizes: NDArray[np.int32], out: Size) -> None:
+    def window(self, windows: NDArray[np.int32], words: Words, sizes: NDArray[np.int32], out: tuple[int, int]) -> None:
         windows[:, 2] ^= chance(words[:, 0], self.p)
 
-    def views(self, view: View, size: Size, out: Size) -> tuple[View, ...]:
-        kept = replace(view, weight=view.weight * (1 - self.p))
-        mirrored = replace(view, flip=not view.flip, weight=view.weight * self.p)
-        return tuple(each for each in (kept, mirrored) if each.weight > 0)
+    def draw(self, scene: Scene, words: Words) -> None:
+        scene.move(matrix.mirror(chance(words[:, 0], self.p), scene.out[1]))
+
+    def views(self, view: View, out: tuple[int, int]) -> tuple[View, ...]:
+        looks = ((view.flip, 1 - self.p), (not view.flip, self.p))
+        return tuple(replace(view, flip=flip, weight=view.weight * share) for flip, share in looks if share > 0)
+
+
+@final
+@dataclass(frozen=True)
+class VerticalFlip(Noise):
+    """Upside down with probability `p`: for pictures without an up, such as cells and satellites' views.
+
+    Testing sees the image as it stands; a View knows no upside-down.
+
+    Raises StriateError when `p` is not a probability.
+    """
+
+    p: float = 0.5
+    stream: ClassVar[int] = 18
+
+    def __post_init__(self) -> None:
+        check_probability(self, "p")
+
+    def draw(self, scene: Scene, words: Words) -> None:
+        flipped = chance(words[:, 0], self.p)
+        matrices = matrix.identity(len(flipped))
+        matrices[flipped, 1, 1], matrices[flipped, 1, 2] = -1.0, scene.out[0]
+        scene.move(matrices)
+
+    def views(self, view: View, out: tuple[int, int]) -> tuple[View, ...]:
+        return (view,)
