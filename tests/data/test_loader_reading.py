@@ -53,8 +53,6 @@ class Recorded(Samples):
     def subset(self, indices):
         raise AssertionError("a loader asks for no subset")
 
-    relabelled = subset
-
 
 def in_memory(count=23, size=SIZE) -> ArraySamples:
     images = np.random.default_rng(0).integers(0, 256, (count, *size, 3), dtype=np.uint8)

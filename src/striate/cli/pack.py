@@ -1,12 +1,15 @@
 """`striate pack`: a data set into one file that training maps into memory."""
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from striate.cli.data import progress_line
 
 __all__ = ["pack"]
 
@@ -45,12 +48,12 @@ def pack(
         test_fraction=test_fraction,
         split_seed=split_seed,
         strict=strict,
-        progress=_scan_progress(),
+        progress=progress_line(),
     )
     for note in found.notes:
         typer.echo(note, err=True)
     started = time.perf_counter()
-    with _Bar() as progress:
+    with _bar() as progress:
         packed = write_pack(found, out, size=chosen, threads=workers, overwrite=overwrite, progress=progress)
     seconds = time.perf_counter() - started
     kind = "as their files' bytes" if packed.form == "encoded" else "as raw pixels"
@@ -59,34 +62,16 @@ def pack(
     typer.echo(f"train on it: striate train {out}")
 
 
-class _Bar:
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[int, int], None] | None]:
     """A progress bar on a terminal's stderr, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console  # here, so that --help does not wait for it
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    def __enter__(self) -> Callable[[int, int], None] | None:
-        self._shown = None
-        if not sys.stderr.isatty():
-            return None
-        from rich.console import Console  # here, so that --help does not wait for it
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._shown = Progress(
-            TextColumn("packing"),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._shown.start()
-        task = self._shown.add_task("packing", total=None)
-        return lambda done, total: self._shown.update(task, completed=done, total=total)
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown is not None:
-            self._shown.stop()
-
-
-def _scan_progress() -> Callable[[str, int, int], None] | None:
-    from striate.cli.data import progress_line
-
-    return progress_line()
+    columns = (BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
+    with Progress(TextColumn("packing"), *columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("packing", total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)

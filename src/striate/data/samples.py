@@ -4,6 +4,7 @@ What a sample is asked for is always the same: pixels as uint8 H×W×C, upright,
 the net wants. Whether they lie in one array or in encoded files is the business of the two classes here.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Self, final
@@ -49,9 +50,11 @@ class Samples(ABC):
     def subset(self, indices: ArrayLike) -> Self:
         """The samples at `indices`, int64[M], in that order; encoded files are not read, arrays are copied."""
 
-    @abstractmethod
     def relabelled(self, labels: ArrayLike) -> Self:
         """The same images with other labels: another data set's numbers for the classes."""
+        other = copy.copy(self)
+        other.labels = checked_labels(labels, len(self))
+        return other
 
 
 class EncodedSamples(Samples):
@@ -98,9 +101,6 @@ class ArraySamples(Samples):
         chosen = np.asarray(indices, dtype=np.int64)
         return type(self)(self.images[chosen], self.labels[chosen], [self.name(int(i)) for i in chosen])
 
-    def relabelled(self, labels: ArrayLike) -> Self:
-        return type(self)(self.images, labels, self._names)
-
 
 @final
 class FileSamples(EncodedSamples):
@@ -126,9 +126,6 @@ class FileSamples(EncodedSamples):
     def subset(self, indices: ArrayLike) -> Self:
         chosen = np.asarray(indices, dtype=np.int64)
         return type(self)(self.source, [self.entries[i] for i in chosen], self.labels[chosen])
-
-    def relabelled(self, labels: ArrayLike) -> Self:
-        return type(self)(self.source, self.entries, labels)
 
 
 def checked_labels(labels: ArrayLike, count: int) -> NDArray[np.int64]:

@@ -1,5 +1,6 @@
 """Packs: what is in one, read by us and by plain Arrow; what becomes of a kill, a full disk, a flipped byte."""
 
+import contextlib
 import errno
 import json
 import os
@@ -266,14 +267,18 @@ writer.write_pack(open_data(sys.argv[1]), sys.argv[2], progress=progress)
 """
 
 
+def shared_memory() -> set[str]:
+    folder = Path("/dev/shm")
+    return {child.name for child in folder.iterdir()} if folder.is_dir() else set()
+
+
 def test_kill_9_and_go_on(folder, tmp_path):
     """A process that is killed at its third batch leaves a part and nothing else; the next run goes on with it."""
-    before = set(os.listdir("/dev/shm")) if Path("/dev/shm").is_dir() else set()
+    before = shared_memory()
     path = tmp_path / "a.arrow"
     assert _python(KILLED, folder, path).returncode == -signal.SIGKILL
-    assert os.listdir(tmp_path) == ["a.arrow.part"]
-    if Path("/dev/shm").is_dir():
-        assert set(os.listdir("/dev/shm")) <= before
+    assert [child.name for child in tmp_path.iterdir()] == ["a.arrow.part"]
+    assert shared_memory() <= before
     done = write_pack(open_data(folder), path)
     assert done.resumed > 0
     assert path.read_bytes() == packed(folder, tmp_path / "whole.arrow").read_bytes()
@@ -292,7 +297,7 @@ def test_a_full_disk_says_so_and_can_be_gone_on_with(folder, tmp_path, monkeypat
         StriateError, match=r"^cannot write .*a\.arrow\.part: the disk is full; free some space.*goes on"
     ):
         write_pack(open_data(folder), tmp_path / "a.arrow")
-    assert os.listdir(tmp_path) == ["a.arrow.part"]
+    assert [child.name for child in tmp_path.iterdir()] == ["a.arrow.part"]
     monkeypatch.undo()
     monkeypatch.setattr(writer, "BATCH_NBYTES", 20_000)
     assert write_pack(open_data(folder), tmp_path / "a.arrow").resumed > 0
@@ -309,7 +314,7 @@ def test_what_is_refused(folder, tmp_path):
     with pytest.raises(StriateError, match=r"cannot write .*nowhere.*No such file or directory"):
         write_pack(data, tmp_path / "nowhere" / "a.arrow")
     for text in ("0", "x", "12x", "1x2x3", "-4"):
-        with pytest.raises(StriateError, match="--size .*: give the short side in px"):
+        with pytest.raises(StriateError, match=r"--size .*: give the short side in px"):
             PackSize.parse(text)
 
 
@@ -348,10 +353,8 @@ def test_a_flipped_byte_anywhere_is_found(folder, tmp_path):
     missed = 0
     for at in rng.integers(2048, len(whole) - 4096, 60).tolist():
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
-        try:
+        with contextlib.suppress(StriateError):  # it cannot even be opened
             missed += not check_pack(path)
-        except StriateError as error:
-            assert str(path) in str(error)
     assert missed <= 6  # padding to 64 bytes, of seven small columns a batch
 
 

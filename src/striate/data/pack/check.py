@@ -40,7 +40,7 @@ def _check_batch(pack: Pack, b: int) -> list[Problem]:
     if stated == checksum(batch):
         return []
     sums = np.asarray(batch.column("crc32"))
-    bad = [row for row in range(len(batch)) if zlib.crc32(pack.image(first + row)) != sums[row]]
+    bad = [row for row in range(len(batch)) if zlib.crc32(pack.image(first + row).data) != sums[row]]
     if not bad:
         return [Problem(f"{pack.path}, {place}", "is damaged in its labels, keys or sizes; its images are whole")]
     return [Problem(pack.where(first + row), f"is damaged: image {first + row}, in {place}") for row in bad]

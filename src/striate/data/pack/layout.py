@@ -1,6 +1,7 @@
 """What stands in a pack: columns, metadata, checksums. The format is described in docs/design/packed.md.
 
-Everything here is Arrow's own: any Arrow tool reads a pack as a table, and finds the metadata as JSON text in the schema.
+Everything here is Arrow's own: any Arrow tool reads a pack as a table, and finds the metadata as JSON text in its
+schema.
 """
 
 import json

@@ -58,9 +58,6 @@ class PackedFiles(EncodedSamples):
         chosen = np.asarray(indices, dtype=np.int64)
         return type(self)(self._rows.packs, self._rows.rows[chosen], self.labels[chosen])
 
-    def relabelled(self, labels: ArrayLike) -> Self:
-        return type(self)(self._rows.packs, self._rows.rows, labels)
-
 
 @final
 class PackedPixels(Samples):
@@ -93,6 +90,3 @@ class PackedPixels(Samples):
     def subset(self, indices: ArrayLike) -> Self:
         chosen = np.asarray(indices, dtype=np.int64)
         return type(self)(self._rows.packs, self._rows.rows[chosen], self.labels[chosen])
-
-    def relabelled(self, labels: ArrayLike) -> Self:
-        return type(self)(self._rows.packs, self._rows.rows, labels)

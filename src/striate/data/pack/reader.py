@@ -157,13 +157,13 @@ def _broken(path: Path, said: str) -> str:
         return f"{path} is not a pack, or its beginning is damaged ({said.splitlines()[0]})"
     images = min(header.images, len(batches) * header.rows)
     return (
-        f"{path} is truncated: {len(batches)} of {header.batches} record batches are whole, images 0 to {images - 1} of "
-        f"{header.images:,}; copy it again, or pack it again"
+        f"{path} is truncated: {len(batches)} of {header.batches} record batches are whole, images 0 to {images - 1} "
+        f"of {header.images:,}; copy it again, or pack it again"
     )
 
 
 def _within(values: NDArray[Any], count: int) -> bool:
-    return bool(len(values)) and 0 <= int(values.min()) and int(values.max()) < count
+    return bool(len(values)) and int(values.min()) >= 0 and int(values.max()) < count
 
 
 def _said(error: Exception) -> str:

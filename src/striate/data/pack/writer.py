@@ -1,8 +1,8 @@
 """A data set into one file: made by threads, written in order, gone on with after a kill.
 
-The file grows as `out.arrow.part`. Arrow's own writer makes every byte of it; when a part is gone on with, the writer is
-given the batches that are whole already, and the sink swallows what the file holds, so the result is the file that one
-go would have written (docs/design/packed.md).
+The file grows as `out.arrow.part`. Arrow's own writer makes every byte of it; when a part is gone on with, the writer
+is given the batches that are whole already, and the sink swallows what the file holds, so the result is the file that
+one go would have written (docs/design/packed.md).
 """
 
 import contextlib
@@ -60,8 +60,8 @@ def write_pack(
 ) -> Packed:
     """Write `data` as the pack `path`: files' bytes as they are, or raw pixels with a `size` or from memory.
 
-    `progress(images done, of how many)` is called from this thread. Raises StriateError when `path` exists and may not be
-    overwritten, is being written, or cannot be; what was written so far stays as `path`.part, to be gone on with.
+    `progress(images done, of how many)` is called from this thread. Raises StriateError when `path` exists and may not
+    be overwritten, is being written, or cannot be; what was written so far stays as `path`.part, to be gone on with.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
@@ -180,7 +180,7 @@ class _Content:
             return samples.read(index), (0, 0, 0), key
         pixels = self._pixels(samples, index)
         height, width, channels = pixels.shape
-        return memoryview(np.ascontiguousarray(pixels)).cast("B"), (height, width, channels), key
+        return np.ascontiguousarray(pixels).data.cast("B"), (height, width, channels), key
 
     def labels(self, rows: range) -> NDArray[np.int64]:
         return self._labels[rows.start : rows.stop]
@@ -269,7 +269,7 @@ def _clear_errors(part: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise StriateError(
-                f"cannot write {part}: the disk is full; free some space and run the command again, it goes on from there"
+                f"cannot write {part}: the disk is full; free some space and run it again, it goes on from there"
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StriateError(f"cannot write {part}: not allowed to write there; choose another folder") from error
