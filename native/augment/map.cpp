@@ -33,6 +33,27 @@ double largest_factor(double k1, double k2) {
 
 }  // namespace
 
+Stretch stretch_at(const Scene& s, double x, double y) {
+    const double* g = s.matrix;
+    double xx = 1.0, xy = 0.0, yy = 1.0;  // the lens's derivative, which is symmetric
+    if (s.bends) {
+        const auto width = static_cast<double>(s.out_width), height = static_cast<double>(s.out_height);
+        const double per_square = 4.0 / (width * width + height * height);
+        const double dx = x - 0.5 * width, dy = y - 0.5 * height, square = (dx * dx + dy * dy) * per_square;
+        const double factor = 1.0 + square * (s.k1 + square * s.k2);
+        const double slope = 2.0 * per_square * (s.k1 + 2.0 * square * s.k2);
+        xx = factor + slope * dx * dx, xy = slope * dx * dy, yy = factor + slope * dy * dy;
+        x = 0.5 * width + dx * factor, y = 0.5 * height + dy * factor;
+    }
+    const double w = g[6] * x + (g[7] * y + g[8]);
+    const auto length = [&](const double* row) {
+        const double value = (row[0] * x + (row[1] * y + row[2])) / w;
+        const double a = row[0] - value * g[6], b = row[1] - value * g[7];
+        return std::max(1.0, std::hypot(a * xx + b * xy, a * xy + b * yy) / std::abs(w));
+    };
+    return {length(g), length(g + 3)};
+}
+
 std::string refusal(const double* g, const double* lens, std::int64_t height, std::int64_t width) {
     const auto finite = [](double v) { return std::isfinite(v); };
     if (!std::all_of(g, g + 9, finite)) return "is [" + text(g, 9) + "], which is not finite";

@@ -20,7 +20,7 @@ import typer.core
 import typer.main
 
 import striate
-from striate.cli import bench, convert, data, doctor, evaluate, inspect, models, predict, recipes, train
+from striate.cli import bench, convert, data, doctor, evaluate, inspect, models, pack, predict, recipes, train
 from striate.cli.failure import UsageError, exit_code, say
 from striate.errors import unknown
 
@@ -52,6 +52,7 @@ app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)
 app.add_typer(data.app, name="data", cls=Commands)
+app.command()(pack.pack)
 app.command()(models.models)
 app.command()(inspect.inspect)
 app.command()(convert.convert)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from striate.cli.table import print_json, print_table
 if TYPE_CHECKING:
     from striate.data import Dataset, Samples
 
-__all__ = ["app", "check", "info"]
+__all__ = ["app", "check", "info", "progress_line"]
 
 MEASURED = 1000  # images whose size is looked at: a thousand, evenly spaced, tell what a million would
 
@@ -44,7 +45,7 @@ def info(
         val_fraction=val_fraction,
         test_fraction=test_fraction,
         check=False,
-        progress=_progress(),
+        progress=progress_line(),
     )
     counts = {name: class_counts(part, found.classes) for name, part in _parts(found).items()}
     sizes = _sizes(list(_parts(found).values()))
@@ -68,10 +69,13 @@ def check(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when a file cannot be used.")] = False,
     as_json: Json = False,
 ) -> int:
-    """Decode every file and name those that cannot be used, with the reason."""
+    """Decode every file and name those that cannot be used, with the reason; of a pack, hold every checksum."""
     from striate.data import open as open_data
+    from striate.data.pack.found import find_packs
 
-    found = open_data(data, data_dir=data_dir, check=True, progress=_progress())
+    if packs := find_packs(data):
+        return _check_packs(data, packs, as_json)
+    found = open_data(data, data_dir=data_dir, check=True, progress=progress_line())
     images = sum(len(part) for part in _parts(found).values())
     if as_json:
         problems = [{"name": problem.name, "reason": problem.reason} for problem in found.problems]
@@ -81,6 +85,22 @@ def check(
             print(problem)
         print(f"{data}: {images:,} images can be used, {len(found.problems):,} files cannot")
     return 1 if strict and found.problems else 0
+
+
+def _check_packs(data: str, packs: list[Path], as_json: bool) -> int:
+    """A damaged pack is a failure, strict or not: nothing of it is left out when it is trained on."""
+    from striate.data.pack.check import check_pack
+
+    shown = progress_line()
+    counted = None if shown is None else lambda done, total: shown("checking", done, total)
+    problems = [problem for path in packs for problem in check_pack(path, counted)]
+    if as_json:
+        print_json({"name": data, "problems": [{"name": one.name, "reason": one.reason} for one in problems]})
+    else:
+        for problem in problems:
+            print(problem)
+        print(f"{data}: {'every checksum is right' if not problems else f'{len(problems):,} damaged; pack it again'}")
+    return 1 if problems else 0
 
 
 def _parts(found: "Dataset") -> dict[str, "Samples"]:
@@ -114,7 +134,7 @@ def _describe(sizes: dict[str, Any]) -> str:
     return f"{sizes['measured']:,} images measured: {span}{unreadable}"
 
 
-def _progress() -> Callable[[str, int, int], None] | None:
+def progress_line() -> Callable[[str, int, int], None] | None:
     """A line that counts on a terminal's stderr, and nothing elsewhere."""
     if not sys.stderr.isatty():
         return None

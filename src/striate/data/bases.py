@@ -2,23 +2,26 @@
 
 A base image (see `preprocess`) depends on its image alone, so it need be made only once. A set in memory becomes one
 contiguous array, which a batch is cut from in a single native call; files are decoded when they are asked for, and
-their bases kept until the budget is used up. Nothing is ever thrown out again: every image comes once an epoch, so
-any kept image is as good as any other, and memory stays flat from the second epoch on.
+their bases kept until the budget is used up.
 """
 
-import threading
+import contextlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from striate.data.decode import decode
+from striate.data.kept import Kept
 from striate.data.memory import available_nbytes
 from striate.data.preprocess import Preprocess
-from striate.data.samples import ArraySamples, Samples
+from striate.data.samples import ArraySamples, EncodedSamples, Samples
+from striate.data.stages import Lap
 from striate.errors import StriateError
 
-__all__ = ["KeptBases", "default_budget", "one_array"]
+__all__ = ["KeptBases", "default_budget", "naming", "one_array"]
 
 BUDGET_NBYTES = 2 << 30  # the default never takes more than 2 GiB …
 BUDGET_SHARE = 4  # … nor more than a quarter of what is available: training's own memory comes on top
@@ -61,39 +64,47 @@ class KeptBases:
     def __init__(self, samples: Samples, preprocess: Preprocess, budget: int) -> None:
         self._samples = samples
         self._preprocess = preprocess
-        self._budget = budget
-        self._kept: dict[int, NDArray[np.uint8]] = {}
-        self._nbytes = 0
-        self._lock = threading.Lock()
+        self._kept = Kept(budget)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the bases kept so far."""
-        return self._nbytes
+        return self._kept.nbytes
 
-    def __getitem__(self, i: int) -> NDArray[np.uint8]:
+    def base(self, i: int, lap: Lap) -> NDArray[np.uint8]:
         """Base image `i`. Raises StriateError with the name of a file that cannot be read."""
         kept = self._kept.get(i)
         if kept is not None:
             return kept
-        base = self._make(i)
-        with self._lock:
-            if self._nbytes + base.nbytes <= self._budget and i not in self._kept:
-                if isinstance(base.base, np.ndarray):
-                    base = base.copy()  # a view would keep the whole image it looks into
-                self._kept[i] = base
-                self._nbytes += base.nbytes
-        return base
+        with naming(self._samples, i):
+            pixels = self._pixels(i, lap)
+            base = self._preprocess.base(pixels)
+            lap("decode")
+        if self._samples.held and np.may_share_memory(base, pixels):
+            return base  # it lies in memory as it is
+        return self._kept.keep(i, base)
 
-    def _make(self, i: int) -> NDArray[np.uint8]:
-        try:
-            return self._preprocess.base(self._samples.pixels(i, self._preprocess.channels))
-        except StriateError as error:
-            if self._samples.name(i) in str(error):
-                raise
-            raise StriateError(f"{self._samples.name(i)}: {error}") from error
-        except OSError as error:
-            raise StriateError(f"cannot read {self._samples.name(i)}: {error.strerror or error}") from error
-        except Exception as error:
-            error.add_note(f"while reading {self._samples.name(i)}")  # a fault of ours: it keeps its traceback
+    def _pixels(self, i: int, lap: Lap) -> NDArray[np.uint8]:
+        if not isinstance(self._samples, EncodedSamples):
+            pixels = self._samples.pixels(i, self._preprocess.channels)
+            lap("read")
+            return pixels
+        data = self._samples.read(i)
+        lap("read")
+        return decode(data, self._preprocess.channels, self._samples.name(i))
+
+
+@contextlib.contextmanager
+def naming(samples: Samples, i: int) -> Iterator[None]:
+    """Errors of reading sample `i` name it."""
+    try:
+        yield
+    except StriateError as error:
+        if samples.name(i) in str(error):
             raise
+        raise StriateError(f"{samples.name(i)}: {error}") from error
+    except OSError as error:
+        raise StriateError(f"cannot read {samples.name(i)}: {error.strerror or error}") from error
+    except Exception as error:
+        error.add_note(f"while reading {samples.name(i)}")  # a fault of ours: it keeps its traceback
+        raise

@@ -13,10 +13,11 @@ from striate.data.bases import KeptBases
 from striate.data.buffers import Buffers
 from striate.data.prefetch import Job
 from striate.data.preprocess import Preprocess
+from striate.data.stages import Lap, Stages
 
 __all__ = ["Batch", "BatchForm", "FromArray", "FromBases"]
 
-Draw: TypeAlias = Callable[[NDArray[np.int64], NDArray[np.int32]], NDArray[np.int32]]  # samples, sizes → windows
+Draw: TypeAlias = Callable[[NDArray[np.int64], NDArray[np.int32]], NDArray[np.int32]]  # keys, sizes → windows
 
 NOT_YET = np.empty((0, 0, 0), np.uint8)
 
@@ -37,6 +38,7 @@ class BatchForm:
     preprocess: Preprocess
     fill: NDArray[np.uint8]  # [C]: what stands outside an image
     buffers: Buffers
+    stages: Stages
 
 
 @final
@@ -63,7 +65,7 @@ class FromArray(Job[Batch]):
         """Nothing to do before the one call."""
 
     def finish(self) -> Batch:
-        form = self._form
+        form, lap = self._form, Lap()
         images = form.buffers.take(len(self._indices))
         _native.batch_from_array(
             self._bases,
@@ -75,6 +77,8 @@ class FromArray(Job[Batch]):
             images.numpy(),
             1,  # made inline it is too small to share out, and otherwise other threads are at other batches
         )
+        lap("augment")
+        form.stages.add(lap.seconds)
         return Batch(images, torch.from_numpy(self._labels), torch.from_numpy(self._indices))
 
 
@@ -87,6 +91,7 @@ class FromBases(Job[Batch]):
         form: BatchForm,
         bases: KeptBases,
         indices: NDArray[np.int64],
+        keys: NDArray[np.int64],
         labels: NDArray[np.int64],
         draw: Draw,
         chunk: int,
@@ -95,26 +100,31 @@ class FromBases(Job[Batch]):
         self._form = form
         self._bases = bases
         self._indices = indices
+        self._keys = keys  # what the noise is drawn by
         self._labels = labels
         self._draw = draw
         self._chunk = chunk
         self._images = [NOT_YET] * len(indices)
 
     def part(self, j: int) -> None:
+        lap = Lap()
         for row in range(j * self._chunk, min((j + 1) * self._chunk, len(self._images))):
-            self._images[row] = self._bases[int(self._indices[row])]
+            self._images[row] = self._bases.base(int(self._indices[row]), lap)
+        self._form.stages.add(lap.seconds)
 
     def finish(self) -> Batch:
-        form = self._form
+        form, lap = self._form, Lap()
         sizes = np.array([base.shape[:2] for base in self._images], np.int32)
         images = form.buffers.take(len(self._images))
         _native.batch_from_list(
             self._images,
-            self._draw(self._indices, sizes),
+            self._draw(self._keys, sizes),
             form.fill,
             form.preprocess.scale,
             form.preprocess.shift,
             images.numpy(),
             1,  # other batches are being made on the other threads
         )
+        lap("augment")
+        form.stages.add(lap.seconds)
         return Batch(images, torch.from_numpy(self._labels), torch.from_numpy(self._indices))

@@ -17,6 +17,7 @@ vouch for is decoded by Pillow, and their results are the same.
 import re
 import struct
 import zlib
+from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -38,7 +39,7 @@ from striate.data.formats import format_of, what_else
 from striate.data.jpeg import Frame, read_frame
 from striate.data.silence import silence
 
-__all__ = ["MAX_PIXELS", "decode"]
+__all__ = ["MAX_PIXELS", "JpegHead", "decode", "decode_at", "jpeg_head"]
 
 MAX_PIXELS = 178_956_970  # half a GiB of RGB, where Pillow too refuses; a 108-megapixel telephone stays well below
 
@@ -79,7 +80,55 @@ def decode(data: bytes, channels: int, where: str) -> NDArray[np.uint8]:
 # ---------------------------------------------------------------------------------------------- JPEG, the fast path
 
 
-def _turbo(data: bytes, frame: Frame, where: str) -> NDArray[np.uint8] | None:
+@dataclass(frozen=True, kw_only=True)
+class JpegHead:
+    """What can be known of a JPEG before it is decoded. height, width: of the upright picture."""
+
+    frame: Frame
+    orientation: int
+    height: int
+    width: int
+
+    def factor(self, most: int) -> int:
+        """The largest of 8, 4, 2 and 1 that is at most `most` and leaves no doubt where a pixel lies.
+
+        A side that the file's orientation turns round is counted from its far end, which a fraction only keeps in place
+        where it divides the side.
+        """
+        sides = (self.frame.height, self.frame.width) if self.orientation != 1 else ()
+        return next((k for k in (8, 4, 2) if k <= most and all(side % k == 0 for side in sides)), 1)
+
+
+def jpeg_head(data: bytes, where: str) -> JpegHead | None:
+    """The head of a JPEG that the fast path reads; None for all other files. Raises BadImage for impossible sizes."""
+    frame = read_frame(data) if format_of(data) == "JPEG" else None
+    if frame is None or frame.precision != 8 or frame.components not in (1, 3):
+        return None
+    _check_size(frame.width, frame.height, where)
+    orientation = _jpeg_orientation(data, frame)
+    sides = (frame.height, frame.width) if orientation < 5 else (frame.width, frame.height)
+    return JpegHead(frame=frame, orientation=orientation, height=sides[0], width=sides[1])
+
+
+def decode_at(data: bytes, head: JpegHead, factor: int, channels: int, where: str) -> NDArray[np.uint8] | None:
+    """The picture at 1/`factor` of its size (2, 4 or 8), each side rounded up: pixel i covers i·factor … (i+1)·factor.
+
+    libjpeg computes so many fewer frequencies of each block. None where only decoding in full will do.
+    """
+    pixels = _turbo(data, head.frame, where, head.orientation, factor)
+    return None if pixels is None else with_channels(pixels, channels)
+
+
+def _jpeg_orientation(data: bytes, frame: Frame) -> int:
+    if not frame.may_be_turned:
+        return 1
+    with silence():
+        return _orientation(JpegImageFile(BytesIO(data)))
+
+
+def _turbo(
+    data: bytes, frame: Frame, where: str, orientation: int | None = None, factor: int = 1
+) -> NDArray[np.uint8] | None:
     """The picture as uint8[H, W, 1 or 3], or None where Pillow is to decide. Raises BadImage for damaged data."""
     if frame.precision != 8:
         raise BadImage(where, f"is a {frame.precision}-bit JPEG, which is not read here; convert it to 8 bits")
@@ -87,16 +136,20 @@ def _turbo(data: bytes, frame: Frame, where: str) -> NDArray[np.uint8] | None:
         return None
     try:
         grey = frame.components == 1
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colorspace="GRAY" if grey else "RGB", strict=True)
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            data,
+            colorspace="GRAY" if grey else "RGB",
+            strict=True,
+            min_height=-(-frame.height // factor) if factor > 1 else 0,
+            min_width=-(-frame.width // factor) if factor > 1 else 0,
+            min_factor=factor,
+        )
     except ValueError as error:
         damage = _damage(str(error))
         if damage is not None:
             raise BadImage(where, damage) from error
         return None
-    if frame.may_be_turned:
-        with silence():
-            pixels = _upright(pixels, _orientation(JpegImageFile(BytesIO(data))))
-    return pixels
+    return _upright(pixels, _jpeg_orientation(data, frame) if orientation is None else orientation)
 
 
 def _damage(warning: str) -> str | None:

@@ -1,14 +1,17 @@
 """Batches of samples, in an order and with a noise that are functions of (seed, epoch, sample).
 
     samples ─ bases (made once, kept) ─ policy draws windows ─ one native pass ─▶ Batch, made ahead in threads
+    samples ─ sources ─ policy draws maps ─ one resampling, straight into ──────▶ Batch, where it is more than windows
+    samples ─ bases on the device ─ policy draws windows ─ gathers there ───────▶ Batch, where they fit there
 
 Neither the number of threads, nor how far they work ahead, nor the batch an epoch is resumed at changes a bit of any
 batch. How it was designed, and what was measured: docs/design/loader.md.
 """
 
+import contextlib
 from collections.abc import Callable, Generator, Iterator
 from time import perf_counter
-from typing import Literal, Protocol, final
+from typing import TypeAlias, cast, final
 
 import numpy as np
 import torch
@@ -17,10 +20,15 @@ from numpy.typing import NDArray
 from striate.data.bases import KeptBases, default_budget, one_array
 from striate.data.batches import Batch, BatchForm, FromArray, FromBases
 from striate.data.buffers import Buffers
-from striate.data.order import epoch_order
+from striate.data.noise import DrawsMaps, DrawsWindows
 from striate.data.prefetch import Ahead, Job
 from striate.data.preprocess import Preprocess, centre_windows
+from striate.data.resident import FromDevice, Resident, fits
 from striate.data.samples import Samples
+from striate.data.sampling import Sampling, check_sampling, drawn, noise_keys
+from striate.data.stages import Stages
+from striate.data.transfer import to_device
+from striate.data.warped import Draw, FromSources, Sources
 from striate.errors import StriateError
 
 __all__ = ["DrawsWindows", "Loader"]
@@ -28,30 +36,24 @@ __all__ = ["DrawsWindows", "Loader"]
 INLINE_VALUES = 1 << 21  # floats a batch; see _ahead
 PARTS = 8  # per worker and batch: enough to share out the first batch evenly, few enough to cost nothing
 
-
-class DrawsWindows(Protocol):
-    """What a loader asks of an augmentation; `striate.augment.Policy` is one."""
-
-    @property
-    def fill(self) -> int | Literal["mean"]:
-        """The grey level outside an image, or "mean" for the training set's mean colour."""
-
-    def windows(
-        self, seed: int, epoch: int, samples: NDArray[np.int64], sizes: NDArray[np.int32], out: tuple[int, int]
-    ) -> NDArray[np.int32]:
-        """int32 [B, 3], rows of (top, left, flip)."""
+Origin: TypeAlias = NDArray[np.uint8] | KeptBases | Sources | Resident
 
 
 @final
 class Loader:
     """Batches of `samples`, preprocessed, epoch after epoch.
 
-    - `policy` draws the windows; without one every image is seen through its centre window.
+    - `policy` draws windows or maps; without one every image is seen through its centre window.
     - `shuffle`: each epoch in its own order; otherwise the samples' own.
+    - `sampling`: "all" once, every class alike ("balanced"), or a weight for each sample (`striate.data.sampling`).
+    - `rank` of `ranks` processes: a batch is this rank's share of the batch of `ranks` · `batch_size` that one process
+      would have made; together they see every sample of the epoch once. With `drop_last` all have as many batches.
     - `workers` threads make up to `prefetch` batches ahead; 0 makes each batch when it is asked for.
     - `drop_last` leaves out the samples that do not fill a batch; otherwise the last batch is smaller.
     - `channels_last`: the images' memory format; `pin_memory`: in page-locked memory, which a GPU copies from faster.
-    - `cache_nbytes`: memory for resized images; None is min(2 GiB, a quarter of what is available).
+    - `cache_nbytes`: memory for images that were read once; None is min(2 GiB, a quarter of what is available).
+    - `device`: where the batches are wanted. A set in memory that fits there is kept there and windows are cut there;
+      all else is copied, on a GPU one batch ahead on a stream of its own.
 
     Raises StriateError when a setting is out of range; while iterating, with the file's name, when a file cannot be
     read.
@@ -65,42 +67,67 @@ class Loader:
         batch_size: int,
         policy: DrawsWindows | None = None,
         shuffle: bool = False,
+        sampling: Sampling = "all",
         seed: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
         workers: int = 2,
         prefetch: int = 4,
         drop_last: bool = False,
         channels_last: bool = False,
         pin_memory: bool = False,
         cache_nbytes: int | None = None,
+        device: str | torch.device | None = None,
     ) -> None:
         _check("batch_size", batch_size, 1)
         _check("seed", seed, 0, 2**64 - 1)
+        _check("ranks", ranks, 1)
+        _check("rank", rank, 0, ranks - 1)
         _check("workers", workers, 0)
         _check("prefetch", prefetch, 1)
         if cache_nbytes is not None:
             _check("cache_nbytes", cache_nbytes, 0)
         if pin_memory and not torch.cuda.is_available():
             raise StriateError("loader: pin_memory needs a CUDA device, and there is none; leave it out")
+        self._law = check_sampling(sampling, samples.labels)
+        if isinstance(sampling, str) and sampling == "all":
+            self._sampled = False
+        elif shuffle:
+            self._sampled = True
+        else:
+            raise StriateError("loader: sampling other than 'all' is drawn at random; give shuffle=True as well")
         self.samples = samples
         self.preprocess = preprocess
         self.batch_size = batch_size
         self.waited_seconds = 0.0  # how long `next` has kept its callers, over all epochs so far
+        self.stages = Stages()  # where the threads' time went
         self._policy = policy
         self._shuffle = shuffle
         self._seed = seed
+        self._rank, self._ranks = rank, ranks
         self._workers = workers
         self._prefetch = prefetch
         self._drop_last = drop_last
         self._budget = default_budget() if cache_nbytes is None else cache_nbytes
         self._channels_last = channels_last
-        self._pin_memory = pin_memory
-        self._bases: NDArray[np.uint8] | KeptBases | None = None  # made by the first epoch
+        self._device = None if device is None else torch.device(device)
+        self._pin_memory = pin_memory or (self._device is not None and self._device.type == "cuda")
+        self._origin: Origin | None = None  # made by the first epoch
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
-        if self._drop_last:
-            return len(self.samples) // self.batch_size
-        return -(-len(self.samples) // self.batch_size)
+        """Batches in an epoch, of this rank."""
+        whole, tail = self._whole_batches()
+        return whole + (len(tail) > 0 and not self._drop_last)
+
+    @property
+    def kept_nbytes(self) -> int:
+        """Bytes of the images that were read once and kept."""
+        return self._origin.nbytes if isinstance(self._origin, KeptBases | Sources) else 0
+
+    def images_in(self, batch: int) -> int:
+        """Images in a batch of this rank, by its number in the epoch."""
+        whole, tail = self._whole_batches()
+        return self.batch_size if batch < whole else len(tail)
 
     def epoch(self, epoch: int, start: int = 0) -> Generator[Batch, None, None]:
         """The batches of an epoch from batch `start` on; what was before it costs nothing.
@@ -119,58 +146,98 @@ class Loader:
         begun = perf_counter()
         jobs = self._jobs(epoch, start)
         count = len(self) - start
+        made: Iterator[Batch]
         if count and self._ahead():
-            made: Iterator[Batch] = Ahead(jobs, count, self._workers, self._prefetch)
+            made = Ahead(jobs, count, self._workers, self._prefetch)
         else:
             made = (jobs(k).run() for k in range(count))
-        for _ in range(count):
-            batch = next(made)
-            self.waited_seconds += perf_counter() - begun
-            yield batch
-            del batch  # or it would live until the next one is there
-            begun = perf_counter()
+        with contextlib.ExitStack() as stack:
+            if isinstance(made, Ahead):
+                stack.callback(made.close)
+            if self._device is not None and not isinstance(self._origin, Resident):
+                made = stack.enter_context(contextlib.closing(to_device(made, self._device, self.stages)))
+            for _ in range(count):
+                batch = next(made)
+                self.waited_seconds += perf_counter() - begun
+                yield batch
+                del batch  # or it would live until the next one is there
+                begun = perf_counter()
 
     def _ahead(self) -> bool:
         """Whether threads make the batches.
 
-        Files always: decoding is most of the work. Cutting a batch from an array takes 10 µs to a few milliseconds,
-        less than two threads lose to each other and to the training step when they share its cores and its GIL; below
-        INLINE_VALUES floats a batch it is done when asked for (measured in docs/design/loader.md).
+        Files always: decoding is most of the work. Resampling always: it takes a millisecond and more. Cutting a batch
+        from an array takes 10 µs to a few milliseconds, less than two threads lose to each other and to the training
+        step when they share its cores and its GIL; below INLINE_VALUES floats a batch it is done when asked for
+        (measured in docs/design/loader.md). On a device, it is a handful of calls that wait for nothing.
         """
-        if self._workers == 0:
+        if self._workers == 0 or isinstance(self._origin, Resident):
             return False
-        if isinstance(self._bases, KeptBases):
+        if isinstance(self._origin, KeptBases | Sources):
             return True
         height, width = self.preprocess.size
         return self.batch_size * self.preprocess.channels * height * width > INLINE_VALUES
 
     def _jobs(self, epoch: int, start: int) -> Callable[[int], Job[Batch]]:
         """The k-th job makes batch start + k."""
-        count = len(self.samples)
-        order = epoch_order(count, self._seed, epoch) if self._shuffle else np.arange(count, dtype=np.int64)
-        order = order[start * self.batch_size :]
-        bases = self._made_bases()
-        form = self._form()
+        order, keys = self._order(epoch, start)
+        labels, origin = self.samples.labels, self._made_origin()
+
+        def rows(k: int) -> slice:
+            return slice(k * self.batch_size, (k + 1) * self.batch_size)
 
         def indices(k: int) -> NDArray[np.int64]:
-            return order[k * self.batch_size : (k + 1) * self.batch_size].copy()  # a kept batch keeps no whole order
+            return order[rows(k)].copy()  # a kept batch keeps no whole order
 
-        if isinstance(bases, KeptBases):
-            chunk = max(1, self.batch_size // (PARTS * max(1, self._workers)))
+        chunk = max(1, self.batch_size // (PARTS * max(1, self._workers)))
+        if isinstance(origin, Sources):
+            form, noise = self._form(), self._maps(epoch)
+            return lambda k: FromSources(form, origin, noise, (i := indices(k)), keys[rows(k)], labels[i], chunk)
+        if isinstance(origin, KeptBases):
+            form = self._form()
 
             def draw(samples: NDArray[np.int64], sizes: NDArray[np.int32]) -> NDArray[np.int32]:
                 return self._windows(epoch, samples, sizes)
 
-            return lambda k: FromBases(form, bases, (i := indices(k)), self.samples.labels[i], draw, chunk)
+            return lambda k: FromBases(form, origin, (i := indices(k)), keys[rows(k)], labels[i], draw, chunk)
 
         # All images have one size, so the epoch is drawn at once: under 100 ns an image, not 17 µs and more a batch.
-        windows = self._windows(epoch, order, np.broadcast_to(np.array(bases.shape[1:3], np.int32), (len(order), 2)))
+        size = (origin.bases if isinstance(origin, Resident) else origin).shape[1:3]
+        windows = self._windows(epoch, keys, np.broadcast_to(np.array(size, np.int32), (len(order), 2)))
+        if isinstance(origin, Resident):
+            fill = torch.from_numpy(self._fill()).to(origin.device)
+            last = self._channels_last
+            return lambda k: FromDevice(
+                origin, fill, (i := indices(k)), windows[rows(k)], labels[i], channels_last=last
+            )
+        form = self._form()
+        return lambda k: FromArray(form, origin, (i := indices(k)), windows[rows(k)], labels[i])
 
-        def from_array(k: int) -> Job[Batch]:
-            rows = slice(k * self.batch_size, (k + 1) * self.batch_size)
-            return FromArray(form, bases, (i := indices(k)), windows[rows], self.samples.labels[i])
+    def _order(self, epoch: int, start: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """This rank's samples from its batch `start` on, and what their noise is drawn by."""
+        labels = self.samples.labels
+        order = np.arange(len(labels), dtype=np.int64)
+        if self._shuffle:
+            order = drawn(self._law, labels, self._seed, epoch)
+        keys = noise_keys(order, len(labels)) if self._sampled else order
+        whole, tail = self._whole_batches()
+        shared = whole * self._ranks * self.batch_size
+        own = np.arange(shared).reshape(whole, self._ranks, self.batch_size)[start:, self._rank].ravel()
+        if self._ranks > 1 or start:
+            places = np.concatenate([own, np.arange(tail.start, tail.stop)])
+            order, keys = order[places], keys[places]
+        return order, keys
 
-        return from_array
+    def _whole_batches(self) -> tuple[int, range]:
+        """Full batches of each rank, and this rank's share of the places that are left: as equal as can be."""
+        count, together = len(self.samples), self.batch_size * self._ranks
+        whole, left = divmod(count, together)
+        begin = whole * together
+        return whole, range(begin + left * self._rank // self._ranks, begin + left * (self._rank + 1) // self._ranks)
+
+    def _maps(self, epoch: int) -> Draw:
+        policy = cast(DrawsMaps, self._policy)
+        return Draw(policy=policy, seed=self._seed, epoch=epoch, fill=self._fill().astype(np.float32))
 
     def _windows(self, epoch: int, samples: NDArray[np.int64], sizes: NDArray[np.int32]) -> NDArray[np.int32]:
         if self._policy is not None:
@@ -180,20 +247,29 @@ class Loader:
     def _form(self) -> BatchForm:
         shape = (self.batch_size, self.preprocess.channels, *self.preprocess.size)
         buffers = Buffers(shape, channels_last=self._channels_last, pin_memory=self._pin_memory)
-        return BatchForm(preprocess=self.preprocess, fill=_fill(self._policy, self.preprocess), buffers=buffers)
+        return BatchForm(preprocess=self.preprocess, fill=self._fill(), buffers=buffers, stages=self.stages)
 
-    def _made_bases(self) -> NDArray[np.uint8] | KeptBases:
-        if self._bases is None:
-            array = one_array(self.samples, self.preprocess, self._budget, self._workers)
-            self._bases = KeptBases(self.samples, self.preprocess, self._budget) if array is None else array
-        return self._bases
+    def _made_origin(self) -> Origin:
+        if self._origin is None:
+            self._origin = self._make_origin()
+        return self._origin
 
+    def _make_origin(self) -> Origin:
+        if not getattr(self._policy, "only_windows", True):
+            return Sources(self.samples, self.preprocess.channels, self._budget)
+        array = one_array(self.samples, self.preprocess, self._budget, self._workers)
+        if array is None:
+            return KeptBases(self.samples, self.preprocess, self._budget)
+        if self._device is not None and fits(array.nbytes, self._device, self._budget):
+            return Resident(array, self.preprocess, self._device)
+        return array
 
-def _fill(policy: DrawsWindows | None, preprocess: Preprocess) -> NDArray[np.uint8]:
-    """[C]: what stands outside an image."""
-    if policy is None or policy.fill != "mean":
-        return np.full(preprocess.channels, 0 if policy is None else policy.fill, np.uint8)
-    return preprocess.mean_colour
+    def _fill(self) -> NDArray[np.uint8]:
+        """[C]: what stands outside an image."""
+        policy, channels = self._policy, self.preprocess.channels
+        if policy is None or policy.fill != "mean":
+            return np.full(channels, 0 if policy is None else policy.fill, np.uint8)
+        return self.preprocess.mean_colour
 
 
 def _check(name: str, value: int, least: int, most: int | None = None) -> None:

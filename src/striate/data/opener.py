@@ -13,6 +13,7 @@ from striate.data.files import Checks, open_files, open_tree
 from striate.data.formats import EXTENSIONS
 from striate.data.listed import read_list
 from striate.data.named import NAMED, default_data_dir, find, held_by, read
+from striate.data.pack.found import find_packs
 from striate.data.samples import ArraySamples
 from striate.data.source import FolderSource, ZipSource
 from striate.errors import StriateError, unknown
@@ -36,11 +37,12 @@ def open(
     check: bool = True,
     progress: Progress | None = None,
 ) -> Dataset:
-    """The data set that `spec` names: one of `SPECS`, a folder, a zip, a CSV list, or an archive of CIFAR.
+    """The data set that `spec` names: one of `SPECS`, a folder, a zip, a CSV list, a pack, or an archive of CIFAR.
 
     `data_dir` is where named sets lie or are downloaded to. `val_fraction`, `test_fraction` and `split_seed` say how a
     source that lacks parts is split (`striate.data.split`). `check` decodes every file first; what is bad is left out
-    and noted, or, with `strict`, fatal.
+    and noted, or, with `strict`, fatal. A pack (`a.arrow`; several: `a.arrow,b.arrow`, or a folder of them) was checked
+    and split when it was packed, and opens without a pass over its images.
 
     A name goes before a folder of that name: write `./mnist` for the folder. Raises StriateError, one line that says
     what to do, for whatever cannot be opened.
@@ -52,6 +54,8 @@ def open(
     if given in NAMED:
         place = Path(data_dir) if data_dir is not None else default_data_dir()
         path = find(given, place, download=download, progress=progress)
+    elif packs := _packs(given):
+        return packs
     elif not path.exists():
         raise StriateError(_nowhere(given, path))
     held = NAMED[given] if given in ("mnist", "fashion-mnist") else held_by(path)
@@ -66,6 +70,15 @@ def open(
     if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
         return open_tree(ZipSource(path), str(path), checks, how)
     raise StriateError(_not_a_set(path))
+
+
+def _packs(given: str) -> Dataset | None:
+    packs = find_packs(given)
+    if not packs:
+        return None
+    from striate.data.pack.opened import open_packs  # here, because Arrow takes a while to load
+
+    return open_packs(packs, given)
 
 
 def _in_memory(

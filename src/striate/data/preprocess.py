@@ -125,6 +125,33 @@ class Preprocess:
             return h, max(w, _rounded(width * h, height))
         return max(h, _rounded(height * w, width)), w
 
+    def frames(self, sizes: NDArray[np.int32]) -> NDArray[np.float64]:
+        """float64 [B, 3, 3]: (x, y, 1) in the centre window to (x, y, 1) in images of `sizes` [B, 2], (height, width).
+
+        What evaluation sees, as a map: a pixel is a unit square, its centre at whole + ½ (docs/design/augment.md).
+
+        >>> photo = Preprocess(channels=3, size=(224, 224), mean=(0.5,) * 3, std=(0.25,) * 3)
+        >>> photo.frames(np.array([[448, 448]], np.int32))[0].tolist()
+        [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 1.0]]
+        """
+        frames = np.zeros((len(sizes), 3, 3))
+        known: dict[tuple[int, int], NDArray[np.float64]] = {}
+        for b, (height, width) in enumerate(sizes.tolist()):
+            if (height, width) not in known:
+                known[height, width] = self._frame(height, width)
+            frames[b] = known[height, width]
+        return frames
+
+    def _frame(self, height: int, width: int) -> NDArray[np.float64]:
+        top, left, rows, columns = 0, 0, height, width
+        if self.resize == "crop":
+            top, left, rows, columns = _kept_of_strip(height, width, self.resize_size or self.size)
+        base_height, base_width = self.base_size(rows, columns)
+        down, across = rows / base_height, columns / base_width
+        h, w = self.size
+        up, aside = (base_height - h) // 2, (base_width - w) // 2  # as in centre_windows
+        return np.array([[across, 0, left + aside * across], [0, down, top + up * down], [0, 0, 1]])
+
     def tensor(self, image: NDArray[np.uint8]) -> "torch.Tensor":
         """uint8 [H, W, C] → float32 [C, h, w]: to the bit what a loader without a policy yields for this image."""
         import torch  # here, because looking at data should not wait for torch to load
@@ -228,17 +255,22 @@ def _rounded(numerator: int, denominator: int) -> int:
 
 def _without_far_ends(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """The middle of an image that is more than LONGEST windows long."""
-    height, width, _ = image.shape
+    top, left, rows, columns = _kept_of_strip(image.shape[0], image.shape[1], size)
+    if (rows, columns) == image.shape[:2]:
+        return image
+    return image[top : top + rows, left : left + columns]
+
+
+def _kept_of_strip(height: int, width: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Top, left, height and width of what is kept of an image: all, unless it is more than LONGEST windows long."""
     h, w = size
     most_rows = max(1, _rounded(LONGEST * h * width, w))
     most_columns = max(1, _rounded(LONGEST * w * height, h))
     if height > most_rows:
-        top = (height - most_rows) // 2
-        return image[top : top + most_rows]
+        return (height - most_rows) // 2, 0, most_rows, width
     if width > most_columns:
-        left = (width - most_columns) // 2
-        return image[:, left : left + most_columns]
-    return image
+        return 0, (width - most_columns) // 2, height, most_columns
+    return 0, 0, height, width
 
 
 def _sums(preprocess: Preprocess, samples: Samples, chosen: NDArray[np.int64]) -> list[list[int]]:

@@ -4,9 +4,10 @@ What a sample is asked for is always the same: pixels as uint8 H×W×C, upright,
 the net wants. Whether they lie in one array or in encoded files is the business of the two classes here.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Self, final
+from typing import ClassVar, Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,13 +16,17 @@ from striate.data.colour import with_channels
 from striate.data.decode import decode
 from striate.data.source import Source
 
-__all__ = ["ArraySamples", "FileSamples", "Samples"]
+__all__ = ["ArraySamples", "EncodedSamples", "FileSamples", "Samples", "checked_labels"]
 
 
 class Samples(ABC):
-    """Labelled images. `labels` is int64[N], read-only: indices into the data set's classes."""
+    """Labelled images. `labels` is int64[N], read-only: indices into the data set's classes.
+
+    `held`: the pixels lie in memory or in a mapping, so that nothing is gained by keeping them once more.
+    """
 
     labels: NDArray[np.int64]
+    held: ClassVar[bool] = False
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -45,6 +50,20 @@ class Samples(ABC):
     def subset(self, indices: ArrayLike) -> Self:
         """The samples at `indices`, int64[M], in that order; encoded files are not read, arrays are copied."""
 
+    def relabelled(self, labels: ArrayLike) -> Self:
+        """The same images with other labels: another data set's numbers for the classes."""
+        other = copy.copy(self)
+        other.labels = checked_labels(labels, len(self))
+        return other
+
+
+class EncodedSamples(Samples):
+    """Images in files of a known format, whose bytes can be had without decoding them."""
+
+    @abstractmethod
+    def read(self, i: int) -> bytes:
+        """The encoded bytes of image `i`. Raises BadImage when they cannot be read."""
+
 
 @final
 class ArraySamples(Samples):
@@ -53,14 +72,21 @@ class ArraySamples(Samples):
     `images` is uint8[N, H, W, C] with C = 1 or 3. `names` (default "0", "1", …) say where each came from.
     """
 
+    held = True
+
     def __init__(self, images: NDArray[np.uint8], labels: ArrayLike, names: Sequence[str] | None = None) -> None:
         if images.ndim != 4 or images.dtype != np.uint8 or images.shape[3] not in (1, 3):
             raise ValueError(f"images must be uint8[N, H, W, 1 or 3], not {images.dtype}{list(images.shape)}")
         self.images = np.ascontiguousarray(images)
-        self.labels = _labels(labels, len(images))
+        self.labels = checked_labels(labels, len(images))
         self._names = None if names is None else tuple(names)
         if self._names is not None and len(self._names) != len(images):
             raise ValueError(f"{len(images)} images were given {len(self._names)} names")
+
+    @property
+    def channels(self) -> int:
+        """Of every image."""
+        return int(self.images.shape[3])
 
     def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
         return with_channels(self.images[i], channels)
@@ -77,16 +103,15 @@ class ArraySamples(Samples):
 
 
 @final
-class FileSamples(Samples):
+class FileSamples(EncodedSamples):
     """Images in encoded files: `entries` are names inside `source`, a folder or a zip; decoded anew at every call."""
 
     def __init__(self, source: Source, entries: Sequence[str], labels: ArrayLike) -> None:
         self.source = source
         self.entries = tuple(entries)
-        self.labels = _labels(labels, len(self.entries))
+        self.labels = checked_labels(labels, len(self.entries))
 
     def read(self, i: int) -> bytes:
-        """The encoded bytes of file `i`. Raises BadImage when it cannot be read."""
         return self.source.read(self.entries[i])
 
     def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
@@ -103,7 +128,8 @@ class FileSamples(Samples):
         return type(self)(self.source, [self.entries[i] for i in chosen], self.labels[chosen])
 
 
-def _labels(labels: ArrayLike, count: int) -> NDArray[np.int64]:
+def checked_labels(labels: ArrayLike, count: int) -> NDArray[np.int64]:
+    """Labels as int64[count], read-only. Raises ValueError when there is not one for each image."""
     array = np.array(labels, dtype=np.int64)  # a copy, so that nobody else can change it
     if array.shape != (count,):
         raise ValueError(f"{count} images were given labels of shape {list(array.shape)}, not one each")

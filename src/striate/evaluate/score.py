@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from striate.data import ArraySamples, Dataset, FileSamples, Loader, Preprocess, Samples
+from striate.data import Dataset, Loader, Preprocess, Samples
 from striate.errors import StriateError, unknown
 from striate.nets.trained import is_published, load_trained
 from striate.tasks import Classification, ClassificationMetrics, decode_all
@@ -116,7 +116,4 @@ def _with_labels_of(samples: Samples, classes: tuple[str, ...], wanted: tuple[st
         raise StriateError(f"data {name} has class {foreign[0]!r}, which the model does not know: it knows {wanted}")
     table = np.array([wanted.index(cls) for cls in classes], np.int64)
     labels = table[samples.labels]
-    if isinstance(samples, ArraySamples):
-        return ArraySamples(samples.images, labels, [samples.name(index) for index in range(len(samples))])
-    assert isinstance(samples, FileSamples)
-    return FileSamples(samples.source, samples.entries, labels)
+    return samples.relabelled(labels)

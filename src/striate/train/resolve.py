@@ -3,7 +3,7 @@
 import torch
 
 from striate import data as data_room
-from striate.data import ArraySamples, Dataset, Samples
+from striate.data import Dataset, Samples
 from striate.errors import StriateError
 from striate.nets import model_info
 from striate.train.noise import PADDED
@@ -47,8 +47,8 @@ def resolve(settings: Settings, data: Dataset) -> Settings:
 
 
 def _channels(samples: Samples) -> int:
-    """What an array holds; files are read as RGB, whatever each of them is."""
-    return samples.images.shape[3] if isinstance(samples, ArraySamples) else 3
+    """What an array or a pack of pixels holds; files are read as RGB, whatever each of them is."""
+    return getattr(samples, "channels", 3)
 
 
 def pick_device(name: str) -> torch.device:

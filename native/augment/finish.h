@@ -1,0 +1,84 @@
+// From filtered bytes to the output: fill, colour, clip, scale, shift, and the output's type and layout.
+#pragma once
+
+#include <cstring>
+
+#include "augment/kernels.h"
+#include "augment/lanes.h"
+
+#if defined(STRIATE_VECTORS)
+
+namespace striate::STRIATE_ISA_NAMESPACE {
+
+// The upper halves of floats, rounded to the nearest, the even one of two.
+inline Wide bfloat16_of(Floats x) {
+    const Wide bits = bits_of(x);
+    const Wide odd = bit_and(shift_right32(bits, 16), all32(1));
+    return shift_right_unsigned32(add32(bits, add32(odd, all32(0x7fff))), 16);
+}
+
+template <typename T>
+inline void store_values(T* to, Floats x) {
+    if constexpr (sizeof(T) == 4) {
+        store(to, x);
+    } else if constexpr (sizeof(T) == 2) {
+        store_words(to, bfloat16_of(x));
+    } else {
+        store_bytes(to, cut(x + all(0.5f)));
+    }
+}
+
+// `count` pixels of planes to the pixels from `at` on.
+template <typename T>
+inline void put(const Scene& s, const Floats (&plane)[3], std::int64_t at, std::int64_t count) {
+    T* const out = static_cast<T*>(s.out);
+    if (s.planar || s.channels == 1) {
+        const std::int64_t step = s.out_height * s.out_width;
+        for (std::int64_t c = 0; c < s.channels; ++c) {
+            if (count == lanes) {
+                store_values(out + c * step + at, plane[c]);
+            } else {
+                T values[lanes];
+                store_values(values, plane[c]);
+                std::memcpy(out + c * step + at, values, count * sizeof(T));
+            }
+        }
+        return;
+    }
+    T values[3][lanes], mixed[3 * lanes];
+    for (int c = 0; c < 3; ++c) store_values(values[c], plane[c]);
+    for (int i = 0; i < lanes; ++i) {
+        for (int c = 0; c < 3; ++c) mixed[3 * i + c] = values[c][i];
+    }
+    std::memcpy(out + 3 * at, mixed, 3 * count * sizeof(T));
+}
+
+// `count` pixels of row y from `column` on. Pixels that are not inside take the fill.
+inline void finish(const Scene& s, Floats (&plane)[3], Mask inside, std::int64_t y, std::int64_t column,
+                   std::int64_t count) {
+    if (!every(inside)) {
+        for (std::int64_t c = 0; c < s.channels; ++c) plane[c] = choose(inside, plane[c], all(s.fill[c]));
+    }
+    if (s.coloured && s.channels == 3) {
+        const Floats red = plane[0], green = plane[1], blue = plane[2];
+        for (int c = 0; c < 3; ++c) {
+            const float* row = s.colour[c];
+            const Floats first = multiply_add(red, all(row[0]), all(row[3]));
+            plane[c] = multiply_add(blue, all(row[2]), multiply_add(green, all(row[1]), first));
+        }
+    } else if (s.coloured) {
+        plane[0] = multiply_add(plane[0], all(s.colour[0][0]), all(s.colour[0][3]));
+    }
+    for (std::int64_t c = 0; c < s.channels; ++c) {
+        const Floats clipped = least(most(plane[c], zeros()), all(255.0f));
+        plane[c] = multiply_add(clipped, all(s.scale[c]), all(s.shift[c]));
+    }
+    const std::int64_t at = y * s.out_width + column;
+    if (s.value == Value::float32) return put<float>(s, plane, at, count);
+    if (s.value == Value::bfloat16) return put<std::uint16_t>(s, plane, at, count);
+    put<std::uint8_t>(s, plane, at, count);
+}
+
+}  // namespace striate::STRIATE_ISA_NAMESPACE
+
+#endif

@@ -1,0 +1,82 @@
+// The inner loops of warping: rows of one image's output.
+#pragma once
+
+#include <cstdint>
+
+#include "augment/warp.h"
+
+namespace striate {
+
+// Fixed point of the weights across: 1 is 2^14, so that a whole weight of 1, which an identity has, fits 16 bits. They
+// are not normalised before they are rounded; the sum of the rounded ones divides the result.
+constexpr int across_bits = 14;
+
+// Taps along one axis beyond which the vector loops are not taken. 255 · 2^14 · 128 fits 32 bits.
+constexpr std::int64_t most_taps = 128;
+
+// How far the filter reaches along one axis of the source.
+struct Reach {
+    double half;        // source pixels to either side
+    float per_pixel;    // of the filter's argument: 1 / scale
+    std::int32_t taps;  // pixels that lie within, at most
+};
+
+// One image, its map, and where its pixels go.
+struct Scene {
+    const std::uint8_t* pixels;  // [height, width, channels]
+    std::int64_t height;
+    std::int64_t width;
+    std::int64_t channels;
+    const double* matrix;  // [3, 3]
+    bool divides;          // by the third coordinate, which is not 1 everywhere
+    bool bends;            // by a lens
+    double k1, k2;
+    Sampler sampler;
+    Border border;
+    bool coloured;
+    float colour[3][4];  // rows: red, green, blue, one
+    float fill[3];
+    float scale[3];
+    float shift[3];
+    std::int64_t out_height;
+    std::int64_t out_width;
+    bool planar;
+    Value value;
+    void* out;  // this image's
+};
+
+// Where a run of output pixels has its filter's reach.
+struct RunReach {
+    Reach across, down;
+};
+
+// Whether the vector loops can do a run: the window of taps (whole fours across) lies in the image, and offsets in 32
+// bits.
+bool fits_vectors(const Scene& scene, const RunReach& reach);
+
+// Promises: no alignment is assumed, nothing outside the image is read and nothing outside the rows is written, nothing
+// is allocated.
+struct WarpKernels {
+    // Row y of the output; runs[⌈out_width / run_pixels⌉], all fit for vectors.
+    void (*row)(const Scene& scene, std::int64_t y, const RunReach* runs);
+    // Row y of the output, whatever the runs: pixel by pixel. `weights` has room for width + height floats.
+    void (*plain_row)(const Scene& scene, std::int64_t y, const RunReach* runs, float* weights);
+    // Rows [first, last) under a map that keeps the axes apart (no lens; the matrix is diagonal but for its last
+    // column), with the one reach fit for vectors: across, then down. `workspace` has room for `apart_nbytes`, aligned
+    // to 64.
+    void (*rows_apart)(const Scene& scene, std::int64_t first, std::int64_t last, const RunReach& reach,
+                       std::uint8_t* workspace);
+    std::int64_t (*apart_nbytes)(const Scene& scene, const RunReach& reach);
+};
+
+namespace portable {
+extern const WarpKernels warp_kernels;
+}
+namespace avx2 {
+extern const WarpKernels warp_kernels;
+}
+namespace avx512 {
+extern const WarpKernels warp_kernels;
+}
+
+}  // namespace striate

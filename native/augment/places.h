@@ -1,0 +1,108 @@
+// From a block of output pixels to the footprints they have in the source, and the weights of the taps there.
+//
+// Places are doubles, by the same operations in the same order as in native/ref/warp.cpp: on which side of the border a
+// centre falls must not depend on the instruction set. From the footprint's first pixel on, floats do.
+#pragma once
+
+#include "augment/kernels.h"
+#include "augment/lanes.h"
+
+#if defined(STRIATE_VECTORS)
+
+namespace striate::STRIATE_ISA_NAMESPACE {
+
+struct Places {
+    Doubles x, y;
+};
+
+// Where pixels column, column + 1, … of an output row come from; beyond the last column, where the last one does.
+inline Places places_of(const Scene& s, std::int64_t row, std::int64_t column) {
+    const double* g = s.matrix;
+    const double first = static_cast<double>(column) + 0.5, y = static_cast<double>(row) + 0.5;
+    const HalfDoubles low = iota_half() + all_half(first);
+    Doubles x = {low, low + all_half(lanes / 2)};
+    x = smaller(x, all_doubles(static_cast<double>(s.out_width) - 0.5));
+    if (!s.bends && !s.divides) {
+        return {g[0] * x + all_doubles(g[1] * y + g[2]), g[3] * x + all_doubles(g[4] * y + g[5])};
+    }
+    Doubles v = all_doubles(y);
+    if (s.bends) {
+        const auto width = static_cast<double>(s.out_width), height = static_cast<double>(s.out_height);
+        const double per_square = 4.0 / (width * width + height * height);
+        const Doubles dx = x - 0.5 * width, dy = v - 0.5 * height;
+        const Doubles square = (dx * dx + dy * dy) * all_doubles(per_square);
+        const Doubles factor = 1.0 + square * (s.k1 + s.k2 * square);
+        x = 0.5 * width + dx * factor;
+        v = 0.5 * height + dy * factor;
+    }
+    const Doubles a = g[0] * x + (g[2] + g[1] * v), b = g[3] * x + (g[5] + g[4] * v);
+    if (!s.divides) return {a, b};
+    const Doubles w = g[6] * x + (g[8] + g[7] * v);
+    return {a / w, b / w};
+}
+
+// Along one axis: the first tap of each pixel's window, and how far its centre lies from the place.
+struct Footing {
+    Wide first;
+    Floats distance;
+};
+
+// The window of `window` taps is moved to where the source has them all; taps out of the filter's reach weigh nothing.
+inline Footing footing_of(const Scene& s, Doubles at, std::int64_t size, std::int64_t window, const Reach& reach) {
+    const auto length = static_cast<double>(size);
+    const Doubles zero = all_doubles(0.0), far = all_doubles(length);
+    if (s.border == Border::reflect) {
+        const Doubles period = all_doubles(2.0 * length);
+        const Doubles rest = smaller(larger(at - period * floor(at / period), zero), period);
+        at = smaller(rest, period - rest);
+    } else {
+        at = smaller(larger(at, zero), far);
+    }
+    if (s.sampler == Sampler::nearest) at = 0.5 + smaller(floor(at), all_doubles(length - 1.0));
+    Doubles first = floor(at - (reach.half - 0.5));
+    first = larger(smaller(first, all_doubles(static_cast<double>(size - window))), zero);
+    return {whole(first), floats_of(0.5 + first - at)};
+}
+
+// The filter at `distance` pixels, times `one`; `per_pixel` is 1 / scale.
+template <bool cubic>
+inline Floats weight_at(Floats distance, Floats per_pixel, float one) {
+    const Floats x = absolute(distance) * per_pixel;
+    if constexpr (!cubic) return most(minus_product(x, all(one), all(one)), zeros());
+    const Floats near = multiply_add(multiply_add(all(1.5f * one), x, all(-2.5f * one)) * x, x, all(one));
+    const Floats far = multiply_add(
+        multiply_add(multiply_add(all(-0.5f * one), x, all(2.5f * one)), x, all(-4.0f * one)), x, all(2.0f * one));
+    return choose(less(x, all(1.0f)), near, choose(less(x, all(2.0f)), far, zeros()));
+}
+
+// Weights across in fixed point, two taps in each 32 bits, to pairs[2 · fours]; returns their sum.
+template <bool cubic>
+inline Floats weigh_across(Floats distance, const Reach& reach, std::int64_t fours, Wide* pairs) {
+    constexpr float one = 1 << across_bits;
+    const Floats per_pixel = all(reach.per_pixel);
+    Wide sum = all32(0);
+    for (std::int64_t p = 0; p < 2 * fours; ++p) {
+        const Wide a = rounded(weight_at<cubic>(distance, per_pixel, one));
+        const Wide b = rounded(weight_at<cubic>(distance + all(1.0f), per_pixel, one));
+        distance = distance + all(2.0f);
+        sum = add32(sum, add32(a, b));
+        pairs[p] = pair16(a, b);
+    }
+    return floats_of(sum);
+}
+
+template <bool cubic>
+inline Floats weigh_down(Floats distance, const Reach& reach, std::int64_t taps, Floats* weights) {
+    const Floats per_pixel = all(reach.per_pixel);
+    Floats sum = zeros();
+    for (std::int64_t r = 0; r < taps; ++r) {
+        weights[r] = weight_at<cubic>(distance, per_pixel, 1.0f);
+        distance = distance + all(1.0f);
+        sum = sum + weights[r];
+    }
+    return sum;
+}
+
+}  // namespace striate::STRIATE_ISA_NAMESPACE
+
+#endif

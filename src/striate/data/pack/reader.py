@@ -1,0 +1,170 @@
+"""An open pack: a mapping of the file, read by batch and row. No image is touched until it is asked for."""
+
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped]  # it ships no stubs
+from numpy.typing import NDArray
+
+from striate.data.badimage import BadImage
+from striate.data.pack.layout import COLUMNS, MAGIC, PARTS, SUM, Header, checksum
+from striate.errors import StriateError
+
+__all__ = ["Pack", "whole_batches"]
+
+
+class _Images(NamedTuple):
+    """One batch's images as NumPy sees them in the mapping."""
+
+    data: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+    sizes: NDArray[np.int32]  # [rows, 3]: height, width, channels
+    keys: Any
+
+
+@final
+class Pack:
+    """The file at `path`, mapped read-only. Raises StriateError, one line, when it is no pack, or is cut short."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        try:
+            self._mapping = pa.memory_map(str(self.path))
+        except OSError as error:
+            raise StriateError(f"cannot read {path}: {_said(error)}") from error
+        try:
+            self._reader = pa.ipc.open_file(self._mapping)
+            count = self._reader.num_record_batches
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StriateError(_broken(self.path, str(error))) from error
+        header = Header.from_metadata(self._reader.schema.metadata)
+        if header is None or not self._reader.schema.equals(COLUMNS):
+            raise StriateError(f"{path} is an Arrow file but no pack of images; `striate pack DATA {path}` writes one")
+        self.header = header
+        if count != header.batches:
+            raise StriateError(
+                f"{path} is damaged: {count} of its {header.batches} record batches are listed; pack again"
+            )
+        self._batches: dict[int, _Images] = {}
+        try:
+            columns = [self._labels(b) for b in range(count)]
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StriateError(f"{path} is damaged ({_said(error)}); `striate data check {path}` says where") from error
+        self.labels = np.concatenate([label for label, _ in columns]).astype(np.int64)
+        self.parts = np.concatenate([part for _, part in columns])
+        if len(self.labels) != header.images or not _within(self.labels, len(header.classes)):
+            raise StriateError(f"{path} is damaged (its labels); `striate data check {path}` says where")
+        if not _within(self.parts, len(PARTS)):
+            raise StriateError(f"{path} is damaged (its parts); `striate data check {path}` says where")
+
+    def __len__(self) -> int:
+        return self.header.images
+
+    def __reduce__(self) -> tuple[type["Pack"], tuple[Path]]:
+        """A process that this is sent to maps the file itself."""
+        return Pack, (self.path,)
+
+    def batch(self, b: int) -> Any:
+        """Record batch `b`, in the mapping."""
+        return self._reader.get_batch(b)
+
+    def stated_sum(self, b: int) -> bytes | None:
+        """The checksum that batch `b` carries."""
+        metadata = self._reader.get_batch_with_custom_metadata(b).custom_metadata
+        return None if metadata is None else dict(metadata).get(SUM)
+
+    def image(self, i: int) -> NDArray[np.uint8]:
+        """The bytes of image `i`, a view of the mapping: its pixels in a row where the pack is raw, else its file's."""
+        images, row = self._at(i)
+        start, stop = images.offsets[row], images.offsets[row + 1]
+        if not 0 <= start <= stop <= len(images.data):
+            raise BadImage(self.where(i), f"is damaged (where it lies); `striate data check {self.path}` says more")
+        return images.data[start:stop]
+
+    def pixels(self, i: int) -> NDArray[np.uint8]:
+        """Image `i` of a raw pack as uint8[H, W, C], read-only."""
+        images, row = self._at(i)
+        height, width, channels = (int(n) for n in images.sizes[row])
+        data = self.image(i)
+        if channels not in (1, 3) or min(height, width) < 1 or height * width * channels != len(data):
+            raise BadImage(self.where(i), f"is damaged (its size); `striate data check {self.path}` says more")
+        return data.reshape(height, width, channels)
+
+    def key(self, i: int) -> str:
+        """What identified image `i` where it was packed from."""
+        images, row = self._at(i)
+        return str(images.keys[row].as_py())
+
+    def where(self, i: int) -> str:
+        """Image `i` for a person; its number where the key itself cannot be read."""
+        try:
+            return f"{self.path}/{self.key(i)}"
+        except (UnicodeDecodeError, pa.ArrowInvalid):
+            return f"{self.path}, image {i}"
+
+    def _at(self, i: int) -> tuple[_Images, int]:
+        b, row = divmod(i, self.header.rows)
+        images = self._batches.get(b)
+        if images is None:
+            images = self._batches[b] = self._images(b)  # two threads may both do it: with the same result
+        return images, row
+
+    def _images(self, b: int) -> _Images:
+        batch = self.batch(b)
+        image = batch.column("image")
+        _, offsets, data = image.buffers()
+        return _Images(
+            data=np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8),
+            offsets=np.frombuffer(offsets, np.int64)[image.offset : image.offset + len(image) + 1],
+            sizes=np.stack([batch.column(name).to_numpy() for name in ("height", "width", "channels")], axis=1),
+            keys=batch.column("key"),
+        )
+
+    def _labels(self, b: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+        batch = self.batch(b)
+        return batch.column("label").to_numpy(), batch.column("part").to_numpy()
+
+
+def whole_batches(path: Path) -> tuple[Header | None, list[Any], int]:
+    """The beginning of a pack that was not finished: its header, the batches that are whole, the bytes up to there.
+
+    The batches lie in a mapping of the file, which lives as long as they do.
+    """
+    batches: list[Any] = []
+    try:
+        mapping = pa.memory_map(str(path))
+        if mapping.read(len(MAGIC)) != MAGIC:
+            return None, [], 0
+        reader = pa.ipc.open_stream(mapping)
+        header = Header.from_metadata(reader.schema.metadata)
+        end = mapping.tell()
+        while header is not None and len(batches) < header.batches:
+            batch, metadata = reader.read_next_batch_with_custom_metadata()
+            if metadata is None or dict(metadata).get(SUM) != checksum(batch):
+                break
+            batches.append(batch)
+            end = mapping.tell()
+    except (pa.ArrowInvalid, OSError, StopIteration):
+        if not batches:
+            return None, [], 0
+    return header, batches, end
+
+
+def _broken(path: Path, said: str) -> str:
+    header, batches, _ = whole_batches(path)
+    if header is None:
+        return f"{path} is not a pack, or its beginning is damaged ({said.splitlines()[0]})"
+    images = min(header.images, len(batches) * header.rows)
+    return (
+        f"{path} is truncated: {len(batches)} of {header.batches} record batches are whole, images 0 to {images - 1} "
+        f"of {header.images:,}; copy it again, or pack it again"
+    )
+
+
+def _within(values: NDArray[Any], count: int) -> bool:
+    return bool(len(values)) and int(values.min()) >= 0 and int(values.max()) < count
+
+
+def _said(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error).splitlines()[0]
