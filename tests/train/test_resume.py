@@ -50,6 +50,11 @@ CASES = {
         },
         FEW,
     ),
+    "1 thread: mlp under strong noise, mixed": (
+        {"model": "mlp", "model_settings": {"hidden": [16]}, "size": 16, "threads": 1}
+        | {"policy": "strong", "mixup": 0.4, "cutmix": 1.0},
+        FEW,
+    ),
     "4 threads: lenet5, bf16, channels-last": (
         {"model": "lenet5", "size": 28, "precision": "bf16", "channels_last": True, "threads": 4},
         FEW,

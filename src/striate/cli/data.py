@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from striate.cli.data_show import show
 from striate.cli.table import print_json, print_table
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ __all__ = ["app", "check", "info", "progress_line"]
 MEASURED = 1000  # images whose size is looked at: a thousand, evenly spaced, tell what a million would
 
 app = typer.Typer(help="Look at a data set before training on it.", rich_markup_mode=None)
+app.command()(show)
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A name (digits, mnist, …), a folder, a zip or a CSV.")]
 DataDir = Annotated[str | None, typer.Option("--data-dir", help="Where named sets lie or are downloaded to.")]

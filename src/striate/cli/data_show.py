@@ -87,8 +87,9 @@ def _subject(
         assert settings.size is not None
         assert settings.channels is not None
         chosen = choose_policy(settings, opened)
+        side, channels = settings.size, settings.channels
+        preprocess = Preprocess.fit(samples, channels, (side, side), resize=settings.resize)
         settings = with_policy(settings, chosen.policy)
-        preprocess = Preprocess.fit(samples, settings.channels, (settings.size, settings.size), resize=settings.resize)
         reason = f"policy {settings.policy} ({chosen.reason})"
     drawn = policy_of(settings, preprocess)
     return samples, preprocess, drawn, settings.seed if seed is None else seed, f"{reason}: {describe(drawn)}"
