@@ -122,44 +122,92 @@ inline Floats grey_block(const Scene& s, Wide offsets, const Wide* pairs, std::i
     return sum;
 }
 
-template <bool cubic>
-void row_of(const Scene& s, std::int64_t y, const RunReach* runs) {
+// What a row needs at hand.
+struct Scratch {
     Wide pairs[most_taps / 2];
     Floats down[most_taps];
     alignas(64) std::int32_t offsets[lanes];
+};
+
+// An inner block: all windows lie in the source, with two pixels to spare at the right, and their offsets from the
+// first pixel are whole floats.
+template <bool cubic>
+inline void inner_block(const Scene& s, const NearPlaces& at, const RunReach& reach, std::int64_t fours,
+                        std::int64_t rows, Scratch& scratch, Floats (&plane)[3]) {
+    const NearFooting across = near_footing_of(at.x, reach.across), tall = near_footing_of(at.y, reach.down);
+    const Floats wide_sum = weigh_across<cubic>(across.distance, reach.across, fours, scratch.pairs);
+    const Floats tall_sum = weigh_down<cubic>(tall.distance, reach.down, rows, scratch.down);
+    const Floats normal = all(1.0f) / (wide_sum * tall_sum);
+    const Floats pixel = multiply_add(tall.first, all(static_cast<float>(s.width)), across.first);
+    if (s.channels == 1) {
+        plane[0] = grey_block(s, cut(pixel), scratch.pairs, fours, scratch.down, rows) * normal;
+        return;
+    }
+    store32(scratch.offsets, cut(pixel * all(3.0f)));
+    rgb_block<false>(s, scratch.offsets, scratch.pairs, fours, scratch.down, rows, plane);
+    for (Floats& p : plane) p = p * normal;
+}
+
+// A block anywhere; returns which pixels come from inside the source.
+template <bool cubic>
+Mask outer_block(const Scene& s, std::int64_t y, std::int64_t column, const RunReach& reach, std::int64_t fours,
+                 std::int64_t rows, Scratch& scratch, Floats (&plane)[3]) {
+    const Places at = places_of(s, y, column);
+    const Mask inside = s.border == Border::constant ? both(within(at.x, static_cast<double>(s.width)),
+                                                            within(at.y, static_cast<double>(s.height)))
+                                                     : every_lane();
+    plane[0] = plane[1] = plane[2] = zeros();
+    if (none(inside)) return inside;
+    const Footing across = footing_of(s, at.x, s.width, 4 * fours, reach.across);
+    const Footing tall = footing_of(s, at.y, s.height, rows, reach.down);
+    const Floats wide_sum = weigh_across<cubic>(across.distance, reach.across, fours, scratch.pairs);
+    const Floats tall_sum = weigh_down<cubic>(tall.distance, reach.down, rows, scratch.down);
+    const Floats normal = all(1.0f) / (wide_sum * tall_sum);
+    const Wide pixel = add32(multiply32(tall.first, all32(static_cast<std::int32_t>(s.width))), across.first);
+    if (s.channels == 1) {
+        plane[0] = grey_block(s, pixel, scratch.pairs, fours, scratch.down, rows) * normal;
+        return inside;
+    }
+    const Wide start = add32(pixel, add32(pixel, pixel));
+    store32(scratch.offsets, start);
+    const std::int64_t last = 3 * s.width * (s.height - rows + 1) - four_nbytes * fours - 4;
+    if (any_above(start, static_cast<std::int32_t>(last))) {
+        rgb_block<true>(s, scratch.offsets, scratch.pairs, fours, scratch.down, rows, plane);
+    } else {
+        rgb_block<false>(s, scratch.offsets, scratch.pairs, fours, scratch.down, rows, plane);
+    }
+    for (Floats& p : plane) p = p * normal;
+    return inside;
+}
+
+// Inner blocks are for images in which a float tells a pixel's offset, and its place to a thousandth; nearest is too
+// particular about the side on which a place falls.
+inline bool has_inner(const Scene& s) {
+    return s.sampler != Sampler::nearest && s.width <= 4096 && s.height <= 4096 &&
+           s.width * s.height * s.channels < (1 << 24);
+}
+
+template <bool cubic>
+void row_of(const Scene& s, std::int64_t y, const RunReach* runs) {
+    Scratch scratch;
+    const NearRow near_row(s, y);
+    const bool inner = has_inner(s);
+    const float middle = 0.5f * static_cast<float>(s.out_width);
     for (std::int64_t column = 0; column < s.out_width; column += lanes) {
         const std::int64_t count = smaller(lanes, s.out_width - column);
         const RunReach& reach = runs[column / run_pixels];
-        const Places at = places_of(s, y, column);
-        const Mask inside = s.border == Border::constant ? both(within(at.x, static_cast<double>(s.width)),
-                                                                within(at.y, static_cast<double>(s.height)))
-                                                         : every_lane();
-        Floats plane[3] = {zeros(), zeros(), zeros()};
-        if (none(inside)) {
-            finish(s, plane, inside, y, column, count);
-            continue;
-        }
         const std::int64_t fours = fours_of(s, reach.across), rows = smaller(reach.down.taps, s.height);
-        const Footing across = footing_of(s, at.x, s.width, 4 * fours, reach.across);
-        const Footing tall = footing_of(s, at.y, s.height, rows, reach.down);
-        const Floats wide_sum = weigh_across<cubic>(across.distance, reach.across, fours, pairs);
-        const Floats tall_sum = weigh_down<cubic>(tall.distance, reach.down, rows, down);
-        const Floats normal = all(1.0f) / (wide_sum * tall_sum);
-        const Wide pixel = add32(multiply32(tall.first, all32(static_cast<std::int32_t>(s.width))), across.first);
-        if (s.channels == 1) {
-            plane[0] = grey_block(s, pixel, pairs, fours, down, rows) * normal;
+        const Floats dx = iota() + all(static_cast<float>(column) + 0.5f - middle);
+        const NearPlaces at = near_places_of(near_row, dx);
+        Floats plane[3];
+        if (inner && count == lanes && all_between(at.x, Inner(reach.across, s.width, 4 * fours + 2)) &&
+            all_between(at.y, Inner(reach.down, s.height, rows))) {
+            inner_block<cubic>(s, at, reach, fours, rows, scratch, plane);
+            finish(s, plane, every_lane(), y, column, count);
         } else {
-            const Wide start = add32(pixel, add32(pixel, pixel));
-            store32(offsets, start);
-            const std::int64_t last = 3 * s.width * (s.height - rows + 1) - four_nbytes * fours - 4;
-            if (any_above(start, static_cast<std::int32_t>(last))) {
-                rgb_block<true>(s, offsets, pairs, fours, down, rows, plane);
-            } else {
-                rgb_block<false>(s, offsets, pairs, fours, down, rows, plane);
-            }
-            for (Floats& p : plane) p = p * normal;
+            const Mask inside = outer_block<cubic>(s, y, column, reach, fours, rows, scratch, plane);
+            finish(s, plane, inside, y, column, count);
         }
-        finish(s, plane, inside, y, column, count);
     }
 }
 
@@ -329,9 +377,9 @@ std::int64_t apart_nbytes(const Scene& s, const RunReach& reach) { return Apart(
 }  // namespace
 
 #if defined(STRIATE_VECTORS)
-const WarpKernels warp_kernels = {row, plain_row, rows_apart, apart_nbytes};
+const WarpKernels warp_kernels = {row, stretches_of, plain_row, rows_apart, apart_nbytes};
 #else
-const WarpKernels warp_kernels = {nullptr, plain_row, nullptr, nullptr};
+const WarpKernels warp_kernels = {nullptr, nullptr, plain_row, nullptr, nullptr};
 #endif
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -54,12 +54,18 @@ struct RunReach {
 // bits.
 bool fits_vectors(const Scene& scene, const RunReach& reach);
 
+constexpr std::int64_t stretches_room = 16;  // a register's
+
 // Promises: no alignment is assumed, nothing outside the image is read and nothing outside the rows is written, nothing
 // is allocated.
 struct WarpKernels {
     // Row y of the output; runs[⌈out_width / run_pixels⌉], all fit for vectors.
     void (*row)(const Scene& scene, std::int64_t y, const RunReach* runs);
-    // Row y of the output, whatever the runs: pixel by pixel. `weights` has room for width + height floats.
+    // across[i] and down[i]: how many source pixels along its axes an output pixel of run i of row y covers, at least
+    // 1. There is room for `stretches_room` more than `runs` of each.
+    void (*stretches)(const Scene& scene, std::int64_t y, std::int64_t runs, float* across, float* down);
+    // Row y of the output, whatever the runs: pixel by pixel. `weights` has room for width +
+    // height floats.
     void (*plain_row)(const Scene& scene, std::int64_t y, const RunReach* runs, float* weights);
     // Rows [first, last) under a map that keeps the axes apart (no lens; the matrix is diagonal but for its last
     // column), with the one reach fit for vectors: across, then down. `workspace` has room for `apart_nbytes`, aligned

@@ -23,6 +23,9 @@ using Mask = __mmask16;
 inline HalfDoubles all_half(double x) { return _mm512_set1_pd(x); }
 inline HalfDoubles iota_half() { return _mm512_setr_pd(0, 1, 2, 3, 4, 5, 6, 7); }
 inline HalfDoubles floor(HalfDoubles x) { return _mm512_roundscale_pd(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+inline HalfDoubles root(HalfDoubles x) { return _mm512_sqrt_pd(x); }
+inline Floats floor(Floats x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+inline Floats iota() { return _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
 inline HalfDoubles smaller(HalfDoubles a, HalfDoubles b) { return _mm512_min_pd(a, b); }
 inline HalfDoubles larger(HalfDoubles a, HalfDoubles b) { return _mm512_max_pd(a, b); }
 inline Floats narrowed(HalfDoubles low, HalfDoubles high) {
@@ -96,6 +99,9 @@ using Mask = __m256;  // all bits of a lane, or none
 inline HalfDoubles all_half(double x) { return _mm256_set1_pd(x); }
 inline HalfDoubles iota_half() { return _mm256_setr_pd(0, 1, 2, 3); }
 inline HalfDoubles floor(HalfDoubles x) { return _mm256_floor_pd(x); }
+inline HalfDoubles root(HalfDoubles x) { return _mm256_sqrt_pd(x); }
+inline Floats floor(Floats x) { return _mm256_floor_ps(x); }
+inline Floats iota() { return _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7); }
 inline HalfDoubles smaller(HalfDoubles a, HalfDoubles b) { return _mm256_min_pd(a, b); }
 inline HalfDoubles larger(HalfDoubles a, HalfDoubles b) { return _mm256_max_pd(a, b); }
 inline Floats narrowed(HalfDoubles low, HalfDoubles high) {
@@ -184,6 +190,7 @@ inline Doubles operator/(Doubles a, Doubles b) { return {a.low / b.low, a.high /
 inline Doubles operator+(double a, Doubles b) { return all_doubles(a) + b; }
 inline Doubles operator-(Doubles a, double b) { return a - all_doubles(b); }
 inline Doubles operator*(double a, Doubles b) { return all_doubles(a) * b; }
+inline Doubles root(Doubles x) { return {root(x.low), root(x.high)}; }
 inline Doubles floor(Doubles x) { return {floor(x.low), floor(x.high)}; }
 inline Doubles smaller(Doubles a, Doubles b) { return {smaller(a.low, b.low), smaller(a.high, b.high)}; }
 inline Doubles larger(Doubles a, Doubles b) { return {larger(a.low, b.low), larger(a.high, b.high)}; }

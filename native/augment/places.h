@@ -41,6 +41,52 @@ inline Places places_of(const Scene& s, std::int64_t row, std::int64_t column) {
     return {a / w, b / w};
 }
 
+// The same in floats, from the output's centre on: what an inner block takes. Off by less than 2^-22 of the source's
+// longer side, which weights, being continuous, do not mind.
+struct NearPlaces {
+    Floats x, y;
+};
+
+// What a row of them shares.
+struct NearRow {
+    float across[3], down[3], depth[3];  // of the three rows of the matrix: per px across, per px down, at the centre
+    float dy, per_square, k1, k2;
+    bool bends, divides;
+
+    NearRow(const Scene& s, std::int64_t row) {
+        const double* g = s.matrix;
+        const double width = static_cast<double>(s.out_width), height = static_cast<double>(s.out_height);
+        const double y = static_cast<double>(row) + 0.5 - 0.5 * height;
+        bends = s.bends, divides = s.divides;
+        dy = static_cast<float>(y), per_square = static_cast<float>(4.0 / (width * width + height * height));
+        k1 = static_cast<float>(s.k1), k2 = static_cast<float>(s.k2);
+        for (int r = 0; r < 3; ++r) {
+            across[r] = static_cast<float>(g[3 * r]), down[r] = static_cast<float>(g[3 * r + 1]);
+            const double centre = g[3 * r] * (0.5 * width) + (g[3 * r + 1] * (0.5 * height) + g[3 * r + 2]);
+            depth[r] = static_cast<float>(bends ? centre : centre + g[3 * r + 1] * y);  // a lens bends the row
+        }
+    }
+};
+
+inline NearPlaces near_places_of(const NearRow& row, Floats dx) {
+    if (!row.bends) {
+        const Floats x = multiply_add(dx, all(row.across[0]), all(row.depth[0]));
+        const Floats y = multiply_add(dx, all(row.across[1]), all(row.depth[1]));
+        if (!row.divides) return {x, y};
+        const Floats nearness = all(1.0f) / multiply_add(dx, all(row.across[2]), all(row.depth[2]));
+        return {x * nearness, y * nearness};
+    }
+    const Floats square = multiply_add(dx, dx, all(row.dy * row.dy)) * all(row.per_square);
+    const Floats factor = multiply_add(square, multiply_add(square, all(row.k2), all(row.k1)), all(1.0f));
+    const Floats ex = dx * factor, ey = all(row.dy) * factor;
+    const auto value = [&](int r) {
+        return multiply_add(ex, all(row.across[r]), multiply_add(ey, all(row.down[r]), all(row.depth[r])));
+    };
+    if (!row.divides) return {value(0), value(1)};
+    const Floats nearness = all(1.0f) / value(2);
+    return {value(0) * nearness, value(1) * nearness};
+}
+
 // Along one axis: the first tap of each pixel's window, and how far its centre lies from the place.
 struct Footing {
     Wide first;
@@ -62,6 +108,64 @@ inline Footing footing_of(const Scene& s, Doubles at, std::int64_t size, std::in
     Doubles first = floor(at - (reach.half - 0.5));
     first = larger(smaller(first, all_doubles(static_cast<double>(size - window))), zero);
     return {whole(first), floats_of(0.5 + first - at)};
+}
+
+// Where an inner block's places may lie along one axis, so that each window of `window` taps lies in the source.
+struct Inner {
+    float low, high;
+
+    Inner(const Reach& reach, std::int64_t size, std::int64_t window) {
+        constexpr double margin = 0.01;  // far more than floats are off by
+        low = static_cast<float>(reach.half + margin);
+        high = static_cast<float>(static_cast<double>(size - window) + reach.half - 0.5 - margin);
+    }
+};
+
+inline bool all_between(Floats x, const Inner& inner) {
+    return every(both(less(all(inner.low), x), less(x, all(inner.high))));
+}
+
+// As footing_of, of an inner block.
+struct NearFooting {
+    Floats first, distance;
+};
+
+inline NearFooting near_footing_of(Floats at, const Reach& reach) {
+    const Floats first = floor(at - all(static_cast<float>(reach.half - 0.5)));
+    return {first, first + all(0.5f) - at};
+}
+
+// The runs of row y: `scale` source pixels across and down for each, from the lens's and the map's derivatives at its
+// middle (native/ref/warp.cpp has the formula).
+inline void stretches_of(const Scene& s, std::int64_t row, std::int64_t runs, float* across, float* down) {
+    const double* g = s.matrix;
+    const auto width = static_cast<double>(s.out_width), height = static_cast<double>(s.out_height);
+    const double per_square = 4.0 / (width * width + height * height);
+    const Doubles one = all_doubles(1.0), zero = all_doubles(0.0);
+    for (std::int64_t i = 0; i < runs; i += lanes) {
+        const HalfDoubles low = iota_half() * all_half(run_pixels) + all_half(static_cast<double>(i * run_pixels));
+        const Doubles begin = {low, low + all_half(lanes / 2 * run_pixels)};
+        const Doubles end = smaller(begin + all_doubles(run_pixels), all_doubles(width));
+        Doubles x = all_doubles(0.5) * (smaller(begin, all_doubles(width)) + end);
+        Doubles y = all_doubles(static_cast<double>(row) + 0.5), xx = one, xy = zero, yy = one;
+        if (s.bends) {
+            const Doubles dx = x - 0.5 * width, dy = y - 0.5 * height;
+            const Doubles square = (dx * dx + dy * dy) * all_doubles(per_square);
+            const Doubles factor = 1.0 + square * (s.k1 + s.k2 * square);
+            const Doubles slope = 2.0 * per_square * (s.k1 + 2.0 * s.k2 * square);
+            xx = factor + slope * dx * dx, xy = slope * dx * dy, yy = factor + slope * dy * dy;
+            x = 0.5 * width + dx * factor, y = 0.5 * height + dy * factor;
+        }
+        const Doubles nearness = s.divides ? one / (g[6] * x + (g[8] + g[7] * y)) : one;
+        const auto stretch = [&](const double* r) {
+            const Doubles value = (r[0] * x + (r[2] + r[1] * y)) * nearness;
+            const Doubles a = all_doubles(r[0]) - g[6] * value, b = all_doubles(r[1]) - g[7] * value;
+            const Doubles p = (a * xx + b * xy) * nearness, q = (a * xy + b * yy) * nearness;
+            return floats_of(larger(root(p * p + q * q), one));
+        };
+        store(across + i, stretch(g));
+        store(down + i, stretch(g + 3));
+    }
 }
 
 // The filter at `distance` pixels, times `one`; `per_pixel` is 1 / scale.

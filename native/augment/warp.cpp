@@ -52,20 +52,37 @@ Reach reach_of(Sampler sampler, double scale) {
     return {half, static_cast<float>(1.0 / scale), static_cast<std::int32_t>(taps)};
 }
 
-// The reach of every run of row y, or of the first alone if `all_alike`.
-void find_runs(const Warp& call, const Scene& s, std::int64_t y, bool all_alike, std::vector<RunReach>& runs) {
-    for (std::size_t i = 0; i < runs.size(); ++i) {
-        if (all_alike && i > 0) {
-            runs[i] = runs[0];
-            continue;
+// What the runs of a row have, and room to find it out.
+struct Runs {
+    std::vector<RunReach> reach;
+    std::vector<float> across, down;
+
+    explicit Runs(std::int64_t width)
+        : reach(static_cast<std::size_t>((width + run_pixels - 1) / run_pixels)),
+          across(reach.size() + stretches_room),
+          down(reach.size() + stretches_room) {}
+};
+
+// The runs of row y, which are all alike where the map is affine.
+void find_runs(const Warp& call, const Scene& s, const WarpKernels& kernels, std::int64_t y, bool all_alike,
+               Runs& runs) {
+    const auto width = static_cast<double>(s.out_width), row = static_cast<double>(y) + 0.5;
+    const auto count = static_cast<std::int64_t>(runs.reach.size());
+    if (all_alike) {
+        const Stretch stretch = call.antialias ? stretch_at(s, 0.5 * width, row) : Stretch{1.0, 1.0};
+        const RunReach reach = {reach_of(call.sampler, stretch.across), reach_of(call.sampler, stretch.down)};
+        std::fill(runs.reach.begin(), runs.reach.end(), reach);
+        return;
+    }
+    if (kernels.stretches != nullptr) kernels.stretches(s, y, count, runs.across.data(), runs.down.data());
+    for (std::int64_t i = 0; i < count; ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        Stretch stretch = {runs.across[at], runs.down[at]};
+        if (kernels.stretches == nullptr) {
+            const auto begin = static_cast<double>(i * run_pixels);
+            stretch = stretch_at(s, 0.5 * (begin + std::min(begin + run_pixels, width)), row);
         }
-        const std::int64_t begin = static_cast<std::int64_t>(i) * run_pixels;
-        const std::int64_t end = std::min(begin + run_pixels, s.out_width);
-        Stretch stretch{1.0, 1.0};
-        if (call.antialias) {
-            stretch = stretch_at(s, 0.5 * static_cast<double>(begin + end), static_cast<double>(y) + 0.5);
-        }
-        runs[i] = {reach_of(call.sampler, stretch.across), reach_of(call.sampler, stretch.down)};
+        runs.reach[at] = {reach_of(call.sampler, stretch.across), reach_of(call.sampler, stretch.down)};
     }
 }
 
@@ -73,33 +90,32 @@ bool is_affine(const Scene& s) { return !s.bends && s.matrix[6] == 0.0 && s.matr
 
 bool keeps_axes_apart(const Scene& s) { return is_affine(s) && s.matrix[1] == 0.0 && s.matrix[3] == 0.0; }
 
-// Rows [first, last) of one image. `runs` has an entry for every run of a row.
+// Rows [first, last) of one image.
 void warp_rows(const Warp& call, const Scene& s, const WarpKernels& kernels, std::int64_t first, std::int64_t last,
-               std::vector<RunReach>& runs, float* workspace) {
+               Runs& runs, float* workspace) {
     const bool all_alike = is_affine(s) || !call.antialias;
     for (std::int64_t y = first; y < last; ++y) {
-        if (y == first || !all_alike) find_runs(call, s, y, all_alike, runs);
+        if (y == first || !all_alike) find_runs(call, s, kernels, y, all_alike, runs);
         const auto fit = [&](const RunReach& reach) { return fits_vectors(s, reach); };
-        if (kernels.row == nullptr || !std::all_of(runs.begin(), runs.end(), fit)) {
-            kernels.plain_row(s, y, runs.data(), workspace);
+        if (kernels.row == nullptr || !std::all_of(runs.reach.begin(), runs.reach.end(), fit)) {
+            kernels.plain_row(s, y, runs.reach.data(), workspace);
         } else if (keeps_axes_apart(s)) {
-            return kernels.rows_apart(s, y, last, runs[0], reinterpret_cast<std::uint8_t*>(workspace));
+            return kernels.rows_apart(s, y, last, runs.reach[0], reinterpret_cast<std::uint8_t*>(workspace));
         } else {
-            kernels.row(s, y, runs.data());
+            kernels.row(s, y, runs.reach.data());
         }
     }
 }
 
 // Floats of workspace that some stripe needs.
-std::int64_t workspace_floats(const Warp& call, const Image* images, const WarpKernels& kernels,
-                              std::vector<RunReach> runs) {
+std::int64_t workspace_floats(const Warp& call, const Image* images, const WarpKernels& kernels, Runs runs) {
     std::int64_t most = 0;
     for (std::int64_t b = 0; b < call.size; ++b) {
         const Scene s = scene_of(call, images, b);
         most = std::max(most, s.width + s.height);
         if (kernels.row == nullptr || !keeps_axes_apart(s)) continue;
-        find_runs(call, s, 0, true, runs);
-        if (fits_vectors(s, runs[0])) most = std::max(most, kernels.apart_nbytes(s, runs[0]) / 4 + 1);
+        find_runs(call, s, kernels, 0, true, runs);
+        if (fits_vectors(s, runs.reach[0])) most = std::max(most, kernels.apart_nbytes(s, runs.reach[0]) / 4 + 1);
     }
     return (most + 15) / 16 * 16;
 }
@@ -125,10 +141,10 @@ void warp(const Warp& call, const Image* images, Isa isa, int threads) {
     const std::int64_t part_rows = parts == 1 ? call.height : stripe_rows;
 
     // As many members as threads, each with a workspace of its own; a thread that comes late finds no work left.
-    const std::vector<RunReach> runs(static_cast<std::size_t>((call.width + run_pixels - 1) / run_pixels));
+    const Runs runs(call.width);
     const std::int64_t each = workspace_floats(call, images, kernels, runs);
     const Floats64 workspaces = aligned_floats(each * threads);
-    std::vector<std::vector<RunReach>> member_runs(static_cast<std::size_t>(threads), runs);
+    std::vector<Runs> member_runs(static_cast<std::size_t>(threads), runs);
     std::atomic<std::int64_t> next{0};
     parallel_for(threads, 1, threads, [&](std::int64_t member, std::int64_t end) {
         for (; member < end; ++member) {
