@@ -9,26 +9,19 @@ import math
 import numpy as np
 import pytest
 
-from striate.augment import HorizontalFlip, PadCrop, Policy, View
+from striate.augment import (
+    ColorJitter,
+    HorizontalFlip,
+    PadCrop,
+    Policy,
+    RandomResizedCrop,
+    RandomScaleCrop,
+    View,
+)
 from striate.augment.draw import below, chance
 from striate.errors import StriateError
 
 MANY = 40_000
-
-
-def chi_square_tail(counts: np.ndarray, expected: np.ndarray) -> float:
-    """P(χ² ≥ the observed one), by Wilson and Hilferty 1931 (good to a few per cent here)."""
-    degrees = counts.size - 1
-    statistic = float(((counts - expected) ** 2 / expected).sum())
-    z = ((statistic / degrees) ** (1 / 3) - (1 - 2 / (9 * degrees))) / math.sqrt(2 / (9 * degrees))
-    return 0.5 * math.erfc(z / math.sqrt(2))
-
-
-def assert_uniform(values: np.ndarray, n: int) -> None:
-    counts = np.bincount(values.ravel(), minlength=n)
-    assert counts.size == n
-    assert counts.min() > 0
-    assert 1e-6 < chi_square_tail(counts, np.full(n, values.size / n)) < 1 - 1e-6
 
 
 def windows(policy: Policy, *, seed=0, epoch=0, count=MANY, size=(32, 32), out=(32, 32)) -> np.ndarray:
@@ -66,7 +59,7 @@ def test_chance_never_at_zero_and_always_at_one():
     ("padding", "size", "out"),
     [(4, (32, 32), (32, 32)), (0, (24, 30), (20, 20)), (2, (8, 11), (8, 9)), (1, (3, 3), (1, 5))],
 )
-def test_every_place_of_a_crop_is_equally_likely(padding, size, out):
+def test_every_place_of_a_crop_is_equally_likely(padding, size, out, assert_uniform):
     drawn = windows(Policy((PadCrop(padding),)), size=size, out=out)
     rows, columns = (size[axis] + 2 * padding - out[axis] + 1 for axis in (0, 1))
     top, left = drawn[:, 0] + padding, drawn[:, 1] + padding
@@ -76,7 +69,7 @@ def test_every_place_of_a_crop_is_equally_likely(padding, size, out):
     assert not drawn[:, 2].any()
 
 
-def test_each_image_is_slid_along_its_own_size():
+def test_each_image_is_slid_along_its_own_size(assert_uniform):
     sizes = np.array([[10, 10], [10, 40], [25, 10]] * 2000, np.int32)
     drawn = Policy((PadCrop(0),)).windows(3, 1, np.arange(6000), sizes, (10, 10))
     assert not drawn[0::3, :2].any()
@@ -87,14 +80,14 @@ def test_each_image_is_slid_along_its_own_size():
 
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"epoch": 1}, {"seed": 2**63}])
-def test_another_seed_or_epoch_draws_independently(other):
+def test_another_seed_or_epoch_draws_independently(other, assert_uniform):
     policy = Policy((PadCrop(1),))
     first, second = (windows(policy, **which)[:, :2] + 1 for which in ({}, other))
     pairs = (first[:, 0] * 3 + first[:, 1]) * 9 + second[:, 0] * 3 + second[:, 1]
     assert_uniform(pairs, 81)
 
 
-def test_neighbouring_samples_draw_independently():
+def test_neighbouring_samples_draw_independently(assert_uniform):
     drawn = windows(Policy((PadCrop(1),)))[:, :2] + 1
     place = drawn[:, 0] * 3 + drawn[:, 1]
     assert_uniform(place[0::2] * 9 + place[1::2], 81)
@@ -123,7 +116,7 @@ def test_flips_come_as_often_as_asked(p):
     assert abs(int(flips.sum()) - MANY * p) < 4.9 * deviation  # one in a million, two-sided
 
 
-def test_flips_are_independent_of_places_samples_and_epochs():
+def test_flips_are_independent_of_places_samples_and_epochs(assert_uniform):
     policy = Policy((PadCrop(1), HorizontalFlip()))
     first, second = windows(policy), windows(policy, epoch=1)
     assert_uniform(((first[:, 0] + 1) * 3 + first[:, 1] + 1) * 2 + first[:, 2], 18)
@@ -180,36 +173,80 @@ def test_a_fill_that_is_no_grey_level(fill):
         Policy((), fill=fill)
 
 
+def test_the_map_of_crops_and_mirrors_shows_what_their_window_shows():
+    policy, out = Policy((PadCrop(3), HorizontalFlip())), (20, 24)
+    bases = np.array([[20, 24], [31, 24], [20, 57]] * 50, np.int32)
+    samples = np.arange(len(bases))
+    frames = np.tile(np.eye(3), (len(bases), 1, 1))  # the source is its own base: the frame is the centre window's
+    frames[:, 0, 2], frames[:, 1, 2] = (bases[:, 1] - out[1]) // 2, (bases[:, 0] - out[0]) // 2
+    geometry = policy.draws(3, 7, samples, bases, out, frames).geometry
+    corners = geometry @ np.array([[0, 0, 1], [out[1], 0, 1]], np.float64).T  # left and right end of the first row
+    for (top, left, flip), ends in zip(policy.windows(3, 7, samples, bases, out).tolist(), corners, strict=True):
+        xs = [left, left + out[1]]
+        assert ends[0].tolist() == (xs[::-1] if flip else xs)
+        assert ends[1].tolist() == [top, top]
+
+
+def test_more_than_windows_is_not_drawn_as_windows():
+    assert Policy((PadCrop(1), HorizontalFlip())).only_windows
+    policy = Policy((RandomResizedCrop(),))
+    assert not policy.only_windows
+    with pytest.raises(StriateError, match=r"RandomResizedCrop is more than a window; draw with `draws`"):
+        windows(policy, count=1)
+
+
+def test_a_noise_that_chooses_the_rectangle_comes_first():
+    with pytest.raises(StriateError, match=r"RandomResizedCrop chooses .*; put it before HorizontalFlip"):
+        Policy((HorizontalFlip(), RandomResizedCrop()))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"filter": "cubic"}, "Policy: unknown filter 'cubic'; did you mean 'bicubic'?"),
+        ({"border": "wrap"}, "Policy: unknown border 'wrap'; choose from constant, edge, reflect"),
+    ],
+)
+def test_an_unknown_filter_or_border(settings, message):
+    with pytest.raises(StriateError) as error:
+        Policy((), **settings)
+    assert str(error.value) == message
+
+
+def test_a_mean_of_other_channels_is_refused():
+    policy = Policy((ColorJitter(contrast=0.5),), mean=(0.5, 0.5, 0.5))
+    one = np.array([[8, 8]], np.int32)
+    with pytest.raises(StriateError, match=r"its mean colour has 3 channel\(s\), the images have 1"):
+        policy.draws(0, 0, np.arange(1), one, (8, 8), np.eye(3)[None], channels=1)
+
+
 # ----------------------------------------------------------------------------------------------------------- views
 
 
 def test_ten_crops_as_in_krizhevsky_2012():
-    views = Policy((PadCrop(0), HorizontalFlip())).views((256, 256), out=(224, 224))
-    corners = {(0, 0), (0, 32), (32, 0), (32, 32), (16, 16)}  # §4.1: four corners and the centre, and their mirrors
-    assert {(v.top, v.left, v.flip) for v in views} == {(t, x, f) for t, x in corners for f in (False, True)}
+    views = Policy((PadCrop(0), HorizontalFlip())).views((224, 224))
+    corners = {(0, 0), (0, 1), (1, 0), (1, 1), (0.5, 0.5)}  # §4.1: four corners and the centre, and their mirrors
+    assert {(v.place, v.flip) for v in views} == {(place, f) for place in corners for f in (False, True)}
     assert [v.weight for v in views] == pytest.approx([0.1] * 10)
 
 
-def test_views_that_coincide_are_one_and_keep_their_weight():
-    (view,) = Policy((PadCrop(4),)).views((32, 32), out=(32, 32))
-    assert (view.top, view.left, view.flip) == (0, 0, False)
-    assert view.weight == pytest.approx(1)
+def test_fifty_views_as_in_he_2015():
+    views = Policy((RandomScaleCrop((256, 480)), HorizontalFlip())).views((224, 224))
+    assert {v.short_side for v in views} == {224, 256, 384, 480, 640}  # §3.4
+    assert [v.weight for v in views] == pytest.approx([1 / 50] * 50)
 
 
 @pytest.mark.parametrize("p", [0.0, 0.25, 0.5, 1.0])
 def test_flip_views_are_weighted_as_training_draws_them(p):
-    views = Policy((HorizontalFlip(p),)).views((9, 12), out=(8, 8))
+    views = Policy((HorizontalFlip(p),)).views((8, 8))
     assert {v.flip: v.weight for v in views} == {f: w for f, w in ((False, 1 - p), (True, p)) if w}
-    assert {(v.top, v.left) for v in views} == {(0, 2)}
 
 
-def test_the_weights_of_any_policy_sum_to_one():
-    for noises in ((), (PadCrop(2),), (HorizontalFlip(0.3), PadCrop(0))):
-        for size in ((8, 8), (8, 9), (20, 31)):
-            views = Policy(noises).views(size, out=(8, 8))
-            assert sum(v.weight for v in views) == pytest.approx(1)
-            assert all(0 <= v.top <= size[0] - 8 and 0 <= v.left <= size[1] - 8 for v in views)
+def test_the_weights_of_any_noise_sum_to_one(every_noise):
+    mirrors = () if isinstance(every_noise, HorizontalFlip) else (HorizontalFlip(0.3),)
+    views = Policy((every_noise, *mirrors)).views((32, 32))
+    assert sum(v.weight for v in views) == pytest.approx(1)
 
 
-def test_no_noise_has_the_centre_view():
-    assert Policy().views((10, 13), out=(8, 8)) == (View(top=1, left=2),)
+def test_no_noise_has_the_evaluators_view():
+    assert Policy().views((8, 8)) == (View(),)

@@ -99,7 +99,10 @@ class RandomScaleCrop(Framing):
     def __post_init__(self) -> None:
         low, high = self.short_side
         if not (isinstance(low, int) and isinstance(high, int) and 1 <= low <= high):
-            raise StriateError(f"RandomScaleCrop: short_side is {self.short_side!r}; give two whole numbers of pixels")
+            raise StriateError(
+                f"RandomScaleCrop: short_side is {self.short_side!r}; "
+                "give two whole numbers of pixels, the smaller first"
+            )
         object.__setattr__(self, "short_side", (low, high))
 
     def draw(self, scene: Scene, words: Words) -> None:

@@ -81,7 +81,8 @@ def _places(draws: Draws, out: tuple[int, int], device: torch.device) -> _Places
     if draws.lens is not None:
         k = torch.from_numpy(draws.lens).to(device)
     column = torch.arange(width, dtype=torch.float64, device=device) + 0.5
-    middle = torch.arange(RUN / 2, width + RUN / 2, RUN, dtype=torch.float64, device=device)
+    begin = torch.arange(0, width, RUN, dtype=torch.float64, device=device)
+    middle = (begin + (begin + RUN).clamp(max=width)) / 2
     row = torch.arange(height, dtype=torch.float64, device=device)[:, None] + 0.5
     x, y = _mapped(g, k, column.expand(height, width), row.expand(height, width), out)[:2]
     runs = _mapped(g, k, middle.expand(height, len(middle)), row.expand(height, len(middle)), out)
@@ -128,15 +129,15 @@ def _taps(position: Tensor, stretch: Tensor, sizes: Tensor, filter: Filter) -> t
     if filter == "nearest":
         return [torch.minimum(position.floor().long(), last)], [torch.ones_like(stretch)]
     reach = REACH[filter] * stretch
-    first = torch.ceil(position - reach - 0.5).long()
-    count = int(torch.ceil(2 * reach.max())) + 1
+    first = torch.ceil(position - reach - 0.5).long().clamp(min=0)
+    final = torch.minimum(torch.floor(position + reach - 0.5).long(), last)
     indices, weights = [], []
-    for tap in range(count):
+    for tap in range(int((final - first).max()) + 1):
         index = first + tap
         distance = ((index + 0.5 - position).float() / stretch).abs()
         weight = _triangle(distance) if filter == "bilinear" else _cubic(distance)
-        weights.append(torch.where((index >= 0) & (index <= last), weight, 0.0))
-        indices.append(torch.minimum(index.clamp(min=0), last))
+        weights.append(torch.where(index <= last, weight, 0.0))
+        indices.append(torch.minimum(index, last))
     total = torch.stack(weights).sum(0)
     return indices, [weight / total for weight in weights]
 

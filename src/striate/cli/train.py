@@ -62,6 +62,11 @@ def train(
     size: Annotated[int | None, typer.Option(help="Pixels, height and width, that the net sees.")] = None,
     channels: Annotated[int | None, typer.Option(help="1 (grey) or 3 (RGB).")] = None,
     resize: Annotated[Literal["crop", "squash"] | None, typer.Option(help="Keep proportions, or the borders.")] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="The noise: none, light, alexnet, resnet, strong, auto, or a TOML file.")
+    ] = None,
+    mixup: Annotated[float | None, typer.Option(metavar="ALPHA", help="Mix pairs of images, as Mixup does.")] = None,
+    cutmix: Annotated[float | None, typer.Option(metavar="ALPHA", help="Paste pieces, as CutMix does.")] = None,
     pad: Annotated[int | None, typer.Option(help="Pixels to pad by before a random crop; 0: none.")] = None,
     flip: Annotated[bool | None, typer.Option(help="Mirror half of the images.")] = None,
     val_fraction: Annotated[float | None, typer.Option(help="Share set aside to choose by.")] = None,

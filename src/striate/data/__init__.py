@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from striate.data.decode import decode
     from striate.data.loader import Loader
     from striate.data.opener import open
+    from striate.data.pca import fit_pca
     from striate.data.preprocess import Preprocess
     from striate.data.samples import ArraySamples, FileSamples, Samples
 
@@ -29,6 +30,7 @@ __all__ = [
     "Samples",
     "class_counts",
     "decode",
+    "fit_pca",
     "open",
     "scan",
 ]
@@ -45,6 +47,7 @@ _HOME = {
     "Samples": "samples",
     "class_counts": "dataset",
     "decode": "decode",
+    "fit_pca": "pca",
     "open": "opener",
     "scan": "check",
 }

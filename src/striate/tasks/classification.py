@@ -39,6 +39,16 @@ class Classification:
         """Cross entropy of logits [B, K] against class indices int64 [B]."""
         return F.cross_entropy(prediction.float(), target, label_smoothing=self._label_smoothing)
 
+    def mixed_loss(self, prediction: Tensor, target: Tensor, other: Tensor, share: Tensor) -> Tensor:
+        """Cross entropy against two class indices int64 [B] each, by shares float32 [B]; equal to that of the mixed
+        distribution, because the loss is linear in it."""
+        scores = prediction.float()
+        one, two = (
+            F.cross_entropy(scores, labels, label_smoothing=self._label_smoothing, reduction="none")
+            for labels in (target, other)
+        )
+        return (share * one + (1 - share) * two).mean()
+
     def correct(self, prediction: Tensor, target: Tensor) -> Tensor:
         """How many of the batch have their largest logit at the true class."""
         return (prediction.argmax(1) == target).sum()

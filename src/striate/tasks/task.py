@@ -22,6 +22,9 @@ class Task(Protocol):
     def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The scalar that training lowers; the mean over the batch, in float32."""
 
+    def mixed_loss(self, prediction: Tensor, target: Tensor, other: Tensor, share: Tensor) -> Tensor:
+        """The same for mixed images: `target` [B] counts `share` [B] of each one's loss, `other` [B] the rest."""
+
     def correct(self, prediction: Tensor, target: Tensor) -> Tensor:
         """How many of the batch are right: an int64 scalar on the prediction's device."""
 

@@ -8,12 +8,14 @@ of (seed, epoch, sample), and torch's own draws are re-seeded from (seed, step).
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from striate.augment import mix
+from striate.augment.mix import Mixing
 from striate.data import Batch, Loader
 from striate.data.stages import wait_shares
 from striate.tasks import Metrics, Task, decode_all
@@ -26,6 +28,7 @@ from striate.train.report.record import EpochRow
 from striate.train.settings import Settings
 from striate.train.signals import StopRequest
 from striate.train.state import Parts, Position, seed_step
+from striate.train.target import Target
 
 __all__ = ["Outcome", "Trainer", "step_batches"]
 
@@ -54,6 +57,7 @@ class Trainer:
         log: RunLog,
         checkpoints: CheckpointFolder,
         reporter: Reporter,
+        mixings: Sequence[Mixing] = (),  # of which each batch takes one
         keep_best: Any,  # called with (net, position, metrics) when an epoch is the best so far
         extra_state: dict[str, Any],
         position: Position | None = None,
@@ -62,6 +66,7 @@ class Trainer:
         self._train, self._val = train, val
         self._log, self._checkpoints, self._reporter = log, checkpoints, reporter
         self._keep_best, self._extra_state = keep_best, extra_state
+        self._mixings = mixings
         self.position = position or Position()
         self._steps_per_epoch = -(-len(train) // settings.accumulate)
         self.total_steps = settings.epochs * self._steps_per_epoch
@@ -143,16 +148,20 @@ class Trainer:
         group_loss = 0.0
         for size in sizes:
             asked = time.perf_counter()
-            images, labels, _indices = next(batches)
+            images, labels, indices = next(batches)
             position.wait_seconds += time.perf_counter() - asked
             if self._device.type != "cpu":
                 images = images.to(self._device, non_blocking=True)
                 labels = labels.to(self._device, non_blocking=True)
+            target = Target(labels)
+            if self._mixings:
+                images, partner, own = mix(images, indices, self._mixings, settings.seed, position.epoch)
+                target = Target(labels, labels[partner], own)
             with autocast(self._device, settings.precision):
                 prediction, auxiliary = self._forward(images) if self._has_auxiliary else (self._forward(images), [])
-                loss = self._task.loss(prediction, labels)
+                loss = target.loss(self._task, prediction)
                 for weight, scores in auxiliary:
-                    loss = loss + weight * self._task.loss(scores, labels)
+                    loss = loss + weight * target.loss(self._task, scores)
             share = size / group_images
             parts.scaler.scale(loss if share == 1 else loss * share).backward()  # type: ignore[no-untyped-call]  # torch's
             value = loss.item()
@@ -162,7 +171,7 @@ class Trainer:
             position.batch += 1
             position.images += size
             position.loss_sum += value * size
-            position.correct += int(self._task.correct(prediction, labels))
+            position.correct += int(self._task.correct(prediction, target.likelier))
             group_loss += value * share
         self._apply()
         return group_loss

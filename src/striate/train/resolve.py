@@ -3,13 +3,13 @@
 import torch
 
 from striate import data as data_room
-from striate.augment import HorizontalFlip, Noise, PadCrop, Policy
 from striate.data import Dataset, Samples
 from striate.errors import StriateError
 from striate.nets import model_info
+from striate.train.noise import PADDED
 from striate.train.settings import Settings
 
-__all__ = ["open_data", "pick_device", "policy_of", "resolve"]
+__all__ = ["open_data", "pick_device", "resolve"]
 
 
 def open_data(settings: Settings) -> Dataset:
@@ -28,15 +28,18 @@ def resolve(settings: Settings, data: Dataset) -> Settings:
     """The settings for these data, all but precision, memory format and threads, which are measured on
     the net itself.
 
-    The images' size is the net's published one, in whose place `size` stands; noise defaults to a pad-and-crop of a
-    sixteenth of the size (2 px of 32, 14 of 224) and to mirroring where the data allow it.
+    The images' size is the net's published one, in whose place `size` stands; images are mirrored where the data allow
+    it.
+
+    Raises StriateError for a `pad` that the policy has no use for.
     """
+    if settings.pad is not None and settings.policy not in PADDED:
+        raise StriateError(f"--pad belongs to --policy light; with {settings.policy} leave it out")
     native = model_info(settings.model).input_size
     size = settings.size or min(native)
     return settings.replace(
         size=size,
         channels=settings.channels or _channels(data.train),
-        pad=size // 16 if settings.pad is None else settings.pad,
         flip=data.mirror if settings.flip is None else settings.flip,
         device=str(pick_device(settings.device)),
         batch_size=min(settings.batch_size, len(data.train)),
@@ -46,16 +49,6 @@ def resolve(settings: Settings, data: Dataset) -> Settings:
 def _channels(samples: Samples) -> int:
     """What an array or a pack of pixels holds; files are read as RGB, whatever each of them is."""
     return getattr(samples, "channels", 3)
-
-
-def policy_of(settings: Settings) -> Policy:
-    """The noise that training adds under these (resolved) settings."""
-    noises: list[Noise] = []
-    if settings.pad:
-        noises.append(PadCrop(settings.pad))
-    if settings.flip:
-        noises.append(HorizontalFlip())
-    return Policy(tuple(noises), fill="mean")
 
 
 def pick_device(name: str) -> torch.device:

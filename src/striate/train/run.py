@@ -29,11 +29,12 @@ from striate.train.folder import RunFolder
 from striate.train.health import Diverged
 from striate.train.log import RunLog
 from striate.train.loop import Outcome, Trainer
+from striate.train.noise import choose_policy, describe, mixings, policy_of, with_policy
 from striate.train.optim import build_optimizer
 from striate.train.precision import grad_scaler, memory_format
 from striate.train.progress import Reporter
 from striate.train.report import Scored, write_report
-from striate.train.resolve import open_data, policy_of, resolve
+from striate.train.resolve import open_data, resolve
 from striate.train.schedule import Rate
 from striate.train.settings import Settings
 from striate.train.state import Parts, Position, seed_all
@@ -56,6 +57,7 @@ def start(settings: Settings, reporter: Reporter) -> Ended:
     RunFolder.check_free(settings)
     data = _open(settings, reporter)
     settings = resolve(settings, data)
+    settings = _choose_noise(settings, data, reporter)
     _prepare(settings)
     net = _build(settings, data)
     for note in net.notes:
@@ -98,6 +100,12 @@ def _open(settings: Settings, reporter: Reporter) -> Dataset:
     counted = ", ".join(f"{len(part):,} {name}" for name, part in parts if part is not None)
     reporter.note(f"data {data.name}: {len(data.classes)} classes; {counted} images")
     return data
+
+
+def _choose_noise(settings: Settings, data: Dataset, reporter: Reporter) -> Settings:
+    chosen = choose_policy(settings, data)
+    reporter.note(f"noise {settings.policy} ({chosen.reason}): {describe(chosen.policy)}")
+    return with_policy(settings, chosen.policy)
 
 
 def _prepare(settings: Settings) -> None:
@@ -178,6 +186,7 @@ def _train(
         in_chans=preprocess.channels,
         input_size=preprocess.size,
         preprocess=preprocess.to_dict(),
+        noise=settings.noise,
         data=settings.data,
         metrics={},
     )
@@ -204,6 +213,7 @@ def _train(
             log=log,
             checkpoints=CheckpointFolder(folder.checkpoints, settings.keep),
             reporter=reporter,
+            mixings=mixings(settings),
             keep_best=lambda kept, position, metrics: keep(folder.best, kept, position, metrics),
             extra_state={"preprocess": preprocess.to_dict(), "data": fingerprint(data)},
             position=position,
@@ -226,7 +236,7 @@ def _loader(samples: Samples, preprocess: Preprocess, settings: Settings, *, noi
         samples,
         preprocess,
         batch_size=settings.batch_size,
-        policy=policy_of(settings) if noisy else None,
+        policy=policy_of(settings, preprocess) if noisy else None,
         shuffle=noisy,
         seed=settings.seed,
         workers=settings.workers,

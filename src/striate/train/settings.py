@@ -45,6 +45,10 @@ class Settings:
     strict: bool = False
 
     # noise
+    policy: str = "light"  # none, light, alexnet, resnet, strong, auto, a TOML file, or "own" for the table `noise`
+    noise: dict[str, Any] = dataclasses.field(default_factory=dict)  # the policy itself, written into the run's config
+    mixup: float = 0.0  # alpha of Mixup's Beta law; 0: no mixing
+    cutmix: float = 0.0  # alpha of CutMix's
     pad: int | None = None  # pad by this many pixels, then crop; None: a sixteenth of the size
     flip: bool | None = None  # mirror half of the images; None: when the data say that a mirrored image keeps its class
 
@@ -119,6 +123,8 @@ _AT_LEAST = {
     "threads": 1,
     "keep": 1,
     "pad": 0,
+    "mixup": 0,
+    "cutmix": 0,
     "warmup_epochs": 0,
     "weight_decay": 0,
     "explosion": 0,

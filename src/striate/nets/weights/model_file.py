@@ -39,6 +39,7 @@ class ModelCard:
     input_size: tuple[int, int]
     settings: Mapping[str, Any] = field(default_factory=dict)
     preprocess: Mapping[str, Any] = field(default_factory=dict)
+    noise: Mapping[str, Any] = field(default_factory=dict)  # the policy it was trained under; `striate.augment`'s
     data: str = ""  # what it was trained on, as it was named to `striate.data.open`
     metrics: Mapping[str, Any] = field(default_factory=dict)
     striate: str = striate.__version__

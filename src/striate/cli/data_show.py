@@ -1,0 +1,128 @@
+"""`striate data show`: what a policy of noise does to these images, or did to one of them in a certain epoch."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from striate.cli.table import print_json
+
+if TYPE_CHECKING:
+    from striate.augment import Policy
+    from striate.data import Preprocess, Samples
+    from striate.look.noise import NoisyView
+
+__all__ = ["show"]
+
+SHOWN_SIZE = 224  # px, where nothing else says how large the net's input is
+
+
+def show(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Images, as for train; or a run folder, for its noise.")],
+    policy: Annotated[
+        str | None, typer.Option(help="none, light, alexnet, resnet, strong, auto, or a TOML file.  [default: light]")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=0, help="One training image, by number, instead of a sheet.")
+    ] = None,
+    epoch: Annotated[int, typer.Option(min=0, help="The epoch, counted from 0; a sheet begins with it.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="The run's seed.  [default: 0]")] = None,
+    size: Annotated[int | None, typer.Option(min=1, help="Pixels, height and width, that a net would see.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Images on a sheet.")] = 6,
+    columns: Annotated[int, typer.Option(min=1, help="Epochs on a sheet.")] = 7,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The picture.")] = Path("noise.png"),
+    data_dir: Annotated[str | None, typer.Option(help="Where named sets lie or are downloaded to.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was drawn as JSON.")] = False,
+) -> None:
+    """Draw a sheet of augmented images, or rebuild one image of one epoch, and say what was drawn for it."""
+    from striate.look.noise import contact_sheet, noisy_view
+
+    samples, preprocess, drawn, seed, reason = _subject(data, policy, seed, size, data_dir)
+    if sample is not None:
+        view = noisy_view(samples, preprocess, drawn, seed=seed, epoch=epoch, sample=sample)
+        _write(view.pixels, output)
+        _tell(view, samples.name(sample), reason, output, as_json)
+        return
+    count = min(rows, len(samples))
+    chosen = [i * len(samples) // count for i in range(count)]  # spread over the classes, which often come in order
+    epochs = range(epoch, epoch + columns)
+    _write(contact_sheet(samples, preprocess, drawn, seed=seed, chosen=chosen, epochs=epochs), output)
+    if as_json:
+        print_json({"policy": reason, "samples": chosen, "epochs": list(epochs), "file": str(output)})
+    else:
+        print(f"{reason}\nrows: samples {', '.join(map(str, chosen))}; columns: as tested, then epochs "
+              f"{epochs[0]} to {epochs[-1]}\n{output}")  # fmt: skip
+
+
+def _subject(
+    data: str, policy: str | None, seed: int | None, size: int | None, data_dir: str | None
+) -> "tuple[Samples, Preprocess, Policy, int, str]":
+    """The training part, how it is read, the policy, the seed, and the policy in words; a run's own where it is one."""
+    from striate.data import Preprocess
+    from striate.errors import StriateError
+    from striate.nets.weights import read_card
+    from striate.train import RunFolder, Settings
+    from striate.train.noise import choose_policy, describe, policy_of, with_policy
+    from striate.train.resolve import open_data, resolve
+
+    if (Path(data) / "config.toml").is_file():
+        if policy is not None or size is not None:
+            raise StriateError(f"{data} is a run, with a policy and a size of its own; leave out --policy and --size")
+        folder = RunFolder.open(Path(data))
+        settings = folder.settings()
+        if not folder.model.is_file():
+            raise StriateError(f"{data} has no model yet, which would say how images are read; let its first epoch end")
+        preprocess = Preprocess.from_dict(dict(read_card(folder.model).preprocess))
+        samples = open_data(settings).train
+        reason = f"policy {settings.policy} of {data}"
+    else:
+        settings = Settings(
+            data=data, data_dir=data_dir, policy=policy or "light", size=size or SHOWN_SIZE, seed=seed or 0
+        )
+        opened = open_data(settings)
+        samples = opened.train
+        if size is None and min(samples.pixels(0, 3).shape[:2]) < SHOWN_SIZE:
+            settings = settings.replace(size=min(samples.pixels(0, 3).shape[:2]))  # icons stay icons
+        settings = resolve(settings, opened)
+        assert settings.size is not None
+        assert settings.channels is not None
+        chosen = choose_policy(settings, opened)
+        settings = with_policy(settings, chosen.policy)
+        preprocess = Preprocess.fit(samples, settings.channels, (settings.size, settings.size), resize=settings.resize)
+        reason = f"policy {settings.policy} ({chosen.reason})"
+    drawn = policy_of(settings, preprocess)
+    return samples, preprocess, drawn, settings.seed if seed is None else seed, f"{reason}: {describe(drawn)}"
+
+
+def _write(pixels: Any, output: Path) -> None:
+    from PIL import Image
+
+    from striate.errors import StriateError
+
+    try:
+        Image.fromarray(pixels.squeeze()).save(output)
+    except (OSError, ValueError) as error:
+        raise StriateError(f"cannot write {output}: {error}") from error
+
+
+def _tell(view: "NoisyView", name: str, reason: str, output: Path, as_json: bool) -> None:
+    draws = view.draws
+    lens = None if draws.lens is None else draws.lens[0].tolist()
+    colour = None if draws.colour is None else draws.colour[0].tolist()
+    steps = [{"step": step.kind, "numbers": step.numbers[0].tolist()} for step in draws.steps]
+    if as_json:
+        drawn = {"geometry": draws.geometry[0].tolist(), "lens": lens, "colour": colour, "steps": steps}
+        print_json({"name": name, "policy": reason, **drawn, "file": str(output)})
+        return
+    print(f"{name}\n{reason}\n\ngeometry, output px → source px")
+    for row in draws.geometry[0]:
+        print("  " + "  ".join(f"{value:11.5f}" for value in row))
+    if lens is not None:
+        print(f"lens  k1 {lens[0]:.4f}, k2 {lens[1]:.4f}")
+    if colour is not None:
+        print("colour, bytes → bytes")
+        for row in colour:
+            print("  " + "  ".join(f"{value:9.4f}" for value in row))
+    for step in steps:
+        print(f"step  {step['step']} {', '.join(f'{number:g}' for number in step['numbers'])}".rstrip())
+    print(f"\n{output}")

@@ -1,0 +1,72 @@
+"""The noise of a run: from the policy's name in the settings to the policy that draws, and back from a run's config."""
+
+import dataclasses
+from pathlib import Path
+
+from striate.augment import CutMix, Mixup, PCAColor, Policy, policy_from_dict, policy_to_dict
+from striate.augment.mix import Mixing
+from striate.augment.presets import PRESETS, Chosen, preset
+from striate.data import Dataset, Preprocess, fit_pca
+from striate.errors import StriateError, unknown
+from striate.train.settings import Settings, read_toml
+
+__all__ = ["choose_policy", "describe", "mixings", "policy_of", "with_policy"]
+
+PADDED = ("light", "auto")  # the policies whose crops `pad` is a setting of
+
+
+def choose_policy(settings: Settings, data: Dataset) -> Chosen:
+    """The policy that resolved settings name for these data, and why.
+
+    Raises StriateError for a name or a file that is none.
+    """
+    assert settings.size is not None
+    assert settings.channels is not None
+    if settings.policy == "own":
+        if not settings.noise:
+            raise StriateError('policy "own" needs a table [noise] in the config; docs/augment.md shows one')
+        return Chosen(policy_from_dict(settings.noise), "as its table says")
+    if settings.policy not in PRESETS:
+        path = Path(settings.policy)
+        if path.suffix != ".toml":
+            raise StriateError(unknown("--policy", settings.policy, (*PRESETS, "own", "a TOML file")))
+        return Chosen(policy_from_dict(read_toml(path)), "as the file says")
+
+    def pca() -> PCAColor:
+        values, vectors = fit_pca(data.train, settings.channels or 3, threads=max(1, settings.workers))
+        return PCAColor(tuple(values.tolist()), tuple(map(tuple, vectors.tolist())))
+
+    return preset(
+        settings.policy,
+        settings.size,
+        mirror=bool(settings.flip),
+        pad=settings.pad,
+        per_class=len(data.train) / len(data.classes),
+        pca=pca,
+    )
+
+
+def with_policy(settings: Settings, policy: Policy) -> Settings:
+    """The settings with the policy written into them, so that a resumed run draws what it drew."""
+    return settings.replace(noise=policy_to_dict(policy))
+
+
+def policy_of(settings: Settings, preprocess: Preprocess) -> Policy:
+    """The policy in these settings, which knows the training set's mean colour."""
+    return dataclasses.replace(policy_from_dict(settings.noise), mean=preprocess.mean)
+
+
+def mixings(settings: Settings) -> tuple[Mixing, ...]:
+    """How batches are mixed: of several ways each batch takes one."""
+    return ((Mixup(settings.mixup),) if settings.mixup else ()) + (
+        (CutMix(settings.cutmix),) if settings.cutmix else ()
+    )
+
+
+def describe(policy: Policy) -> str:
+    """The noises by name, in order.
+
+    >>> describe(Policy())
+    'none'
+    """
+    return ", ".join(type(noise).__name__ for noise in policy.noises) or "none"
