@@ -96,7 +96,7 @@ def test_a_killed_and_resumed_run_ends_byte_for_byte_like_one_left_alone(
 
 
 def _timeless(record: dict[str, object]) -> dict[str, object]:
-    times = {"time", "started", "seconds", "images_per_second", "data_wait_share"}
+    times = {"time", "started", "seconds", "images_per_second", "data_wait_share", "waits"}
     return {name: value for name, value in record.items() if name not in times}
 
 

@@ -58,7 +58,7 @@ app.command()(inspect.inspect)
 app.command()(convert.convert)
 app.command()(recipes.recipes)
 app.add_typer(bench.app, name="bench", cls=Commands)
-app.command()(doctor.doctor)
+app.add_typer(doctor.app, name="doctor")
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,20 +5,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from striate.cli import doctor_data
 from striate.cli.table import print_json, print_table
 
 if TYPE_CHECKING:
     from striate.doctor import Facts
 
-__all__ = ["doctor"]
+__all__ = ["app", "doctor"]
 
 GIB = 2**30
 
+app = typer.Typer(rich_markup_mode=None)
+app.command(name="data")(doctor_data.data)
 
+
+@app.callback(invoke_without_command=True)
 def doctor(
+    ctx: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Say what this machine has and what striate does with it."""
+    if ctx.invoked_subcommand is not None:
+        return
     from striate.doctor import examine, plan, warnings
 
     facts = examine()

@@ -61,4 +61,5 @@ def _mapped(
         bent = np.stack([width / 2 + f * dx, height / 2 + f * dy, np.ones_like(f)], axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         source = geometry @ bent
-        return source[:, :2] / source[:, 2:]
+        places: NDArray[np.float64] = source[:, :2] / source[:, 2:]
+    return places

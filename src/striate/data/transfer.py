@@ -21,7 +21,7 @@ def to_device(batches: Iterator[Batch], device: torch.device, stages: Stages) ->
         for batch in batches:
             yield batch if device.type == "cpu" else Batch(*(tensor.to(device) for tensor in batch))
         return
-    stream = torch.cuda.Stream(device)
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch's
     waiting: _Sent | None = None
     for batch in batches:
         sent = _Sent(batch, device, stream)
@@ -37,7 +37,7 @@ class _Sent:
 
     def __init__(self, batch: Batch, device: torch.device, stream: torch.cuda.Stream) -> None:
         self._device = device
-        self._begun, self._ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        self._begun, self._ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]  # torch's
         with torch.cuda.stream(stream):
             self._begun.record(stream)
             self._there = Batch(*(tensor.to(device, non_blocking=True) for tensor in batch))
@@ -49,6 +49,6 @@ class _Sent:
         computing.wait_event(self._ended)
         for tensor in self._there:
             tensor.record_stream(computing)
-        if self._ended.query():  # a copy that is not done yet is counted by nobody, rather than waited for
+        if self._ended.query():  # type: ignore[no-untyped-call]  # torch's; what is not done yet is counted by nobody
             stages.add({"transfer": self._begun.elapsed_time(self._ended) / 1e3})
         return self._there

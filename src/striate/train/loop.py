@@ -17,6 +17,7 @@ from torch import nn
 from striate.augment import mix
 from striate.augment.mix import Mixing
 from striate.data import Batch, Loader
+from striate.data.stages import wait_shares
 from striate.tasks import Metrics, Task, decode_all
 from striate.train.checkpoint import CheckpointFolder
 from striate.train.health import Diverged, Health, likely_cause
@@ -198,6 +199,8 @@ class Trainer:
         if stop:
             return
         position.epoch += 1
+        position.add_stages(self._train.stages.drain())
+        waiting = position.wait_seconds / max(1e-9, position.epoch_seconds)
         best = metrics is not None and (1 - metrics.accuracy, metrics.loss) < (position.best_error, position.best_loss)
         if metrics is not None:
             self._parts.rate.epoch_ended(1 - metrics.accuracy)
@@ -215,7 +218,8 @@ class Trainer:
             learning_rate=self._parts.rate.at(max(0, position.step - 1)),
             seconds=position.epoch_seconds,
             images_per_second=position.images / max(1e-9, position.epoch_seconds),
-            data_wait_share=position.wait_seconds / max(1e-9, position.epoch_seconds),
+            data_wait_share=waiting,
+            waits=wait_shares(position.stage_seconds, waiting),
         )
         self._log.write("epoch", **dataclasses.asdict(row), best=best)
         self._log.scalars(
@@ -267,6 +271,7 @@ class Trainer:
         return time.monotonic() - self._saved > 60 * self._settings.checkpoint_minutes
 
     def _save(self) -> None:
+        self.position.add_stages(self._train.stages.drain())
         log_nbytes = self._log.sync()
         checkpoint = self._parts.checkpoint(self.position, log_nbytes=log_nbytes, **self._extra_state)
         self._checkpoints.save(checkpoint, also_keep=self.position.best_step)
@@ -288,6 +293,4 @@ class Trainer:
 
 def step_batches(loader: Loader, batch: int, accumulate: int) -> list[int]:
     """The images in each batch of the update that begins at batch number `batch`."""
-    size, images = loader.batch_size, len(loader.samples)
-    last = min(len(loader), batch + accumulate)
-    return [min(size, images - number * size) for number in range(batch, last)]
+    return [loader.images_in(number) for number in range(batch, min(len(loader), batch + accumulate))]

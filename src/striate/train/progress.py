@@ -158,5 +158,6 @@ def epoch_line(row: EpochRow, epochs: int, best: bool) -> str:
     parts.append(f"{row.images_per_second:,.0f} images/s")
     parts.append(f"{row.seconds:.1f} s")
     if row.data_wait_share >= 0.01:
-        parts.append(f"waiting for data {row.data_wait_share:.0%}")
+        what = f" ({row.waited_for})" if row.waited_for else ""
+        parts.append(f"waiting for data {row.data_wait_share:.0%}{what}")
     return "  ".join(parts)

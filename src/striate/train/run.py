@@ -242,7 +242,7 @@ def _loader(samples: Samples, preprocess: Preprocess, settings: Settings, *, noi
         workers=settings.workers,
         drop_last=noisy,  # a last batch of one image has no batch statistics
         channels_last=bool(settings.channels_last),
-        pin_memory=settings.device.startswith("cuda"),
+        device=settings.device if settings.device.startswith("cuda") else None,
     )
 
 

@@ -28,6 +28,7 @@ class Position:
     images: int = 0
     epoch_seconds: float = 0.0
     wait_seconds: float = 0.0
+    stage_seconds: dict[str, float] = dataclasses.field(default_factory=dict)  # of the loader's threads
     total_seconds: float = 0.0
     best_epoch: int | None = None
     best_step: int | None = None
@@ -39,6 +40,12 @@ class Position:
         """Forget the sums of the epoch that ended."""
         self.batch = self.correct = self.images = 0
         self.loss_sum = self.epoch_seconds = self.wait_seconds = 0.0
+        self.stage_seconds = {}
+
+    def add_stages(self, seconds: dict[str, float]) -> None:
+        """What the loader's threads did since they were last asked."""
+        for stage, value in seconds.items():
+            self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,9 @@ def history(folder: Path) -> tuple[EpochRow, ...]:
     """The epochs of a run, from its log."""
     names = EpochRow.__dataclass_fields__
     return tuple(
-        EpochRow(**{name: record[name] for name in names}) for record in read_log(folder) if record["event"] == "epoch"
+        EpochRow(**{name: record[name] for name in names if name in record})
+        for record in read_log(folder)
+        if record["event"] == "epoch"
     )
 
 

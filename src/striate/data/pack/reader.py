@@ -131,7 +131,9 @@ def whole_batches(path: Path) -> tuple[Header | None, list[Any], int]:
 
     The batches lie in a mapping of the file, which lives as long as they do.
     """
+    header: Header | None = None
     batches: list[Any] = []
+    end = 0
     try:
         mapping = pa.memory_map(str(path))
         if mapping.read(len(MAGIC)) != MAGIC:
@@ -146,8 +148,7 @@ def whole_batches(path: Path) -> tuple[Header | None, list[Any], int]:
             batches.append(batch)
             end = mapping.tell()
     except (pa.ArrowInvalid, OSError, StopIteration):
-        if not batches:
-            return None, [], 0
+        pass  # the end of what is whole
     return header, batches, end
 
 
@@ -157,8 +158,8 @@ def _broken(path: Path, said: str) -> str:
         return f"{path} is not a pack, or its beginning is damaged ({said.splitlines()[0]})"
     images = min(header.images, len(batches) * header.rows)
     return (
-        f"{path} is truncated: {len(batches)} of {header.batches} record batches are whole, images 0 to {images - 1} "
-        f"of {header.images:,}; copy it again, or pack it again"
+        f"{path} is truncated: {len(batches)} of {header.batches} record batches are whole, the first {images:,} "
+        f"images of {header.images:,}; copy it again, or pack it again"
     )
 
 

@@ -13,7 +13,17 @@ import numpy.typing as npt
 
 from striate.errors import unknown
 
-__all__ = ["OUTCOMES", "DataSummary", "EpochRow", "Example", "LayerLine", "Mistake", "RunRecord", "Scored"]
+__all__ = [
+    "OUTCOMES",
+    "STAGE_NAMES",
+    "DataSummary",
+    "EpochRow",
+    "Example",
+    "LayerLine",
+    "Mistake",
+    "RunRecord",
+    "Scored",
+]
 
 OUTCOMES = ("finished", "stopped early", "interrupted", "diverged")
 
@@ -53,12 +63,17 @@ class DataSummary:
                 raise ValueError(f"part {part!r} counts {len(counts)} classes, but there are {len(self.classes)}")
 
 
+# What the loader's stages are called for a person.
+STAGE_NAMES = {"read": "disk", "decode": "decode", "augment": "augment", "transfer": "transfer", "compute": "compute"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class EpochRow:
     """One epoch. Accuracies and `data_wait_share` are shares of 1; losses are in nats per image, NaN where they were.
 
     step: steps done when the epoch ended; learning_rate: of its last step; seconds: its training, validation left out;
-    data_wait_share: the part of those seconds in which the step stood waiting for images.
+    data_wait_share: the part of those seconds in which the step stood waiting for images; waits: what for, shares of
+    the seconds by stage ("read", "decode", "augment", "transfer", and "compute" for the rest), empty in older logs.
     """
 
     epoch: int
@@ -71,6 +86,13 @@ class EpochRow:
     seconds: float
     images_per_second: float
     data_wait_share: float
+    waits: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def waited_for(self) -> str:
+        """The stages that the step waited for by a hundredth of its time and more, the longest first, in words."""
+        stages = sorted(((share, stage) for stage, share in self.waits.items() if stage != "compute"), reverse=True)
+        return ", ".join(f"{STAGE_NAMES[stage]} {share:.0%}" for share, stage in stages if share >= 0.01)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,7 +16,7 @@ from striate.train.report.bars import MOST_BARS, count_chart
 from striate.train.report.curves import Series, line_chart, spans
 from striate.train.report.matrix import MOST_CLASSES, NUMBERED, confusion_chart
 from striate.train.report.pictures import filter_rows, thumbnail
-from striate.train.report.record import DataSummary, EpochRow, Example, RunRecord, Scored
+from striate.train.report.record import STAGE_NAMES, DataSummary, EpochRow, Example, RunRecord, Scored
 from striate.train.report.scores import class_scores, mean_of_known, most_confused, wilson
 from striate.train.report.wording import compact, decimal, duration, isolate, memory, percent, plural, whole
 
@@ -29,6 +29,7 @@ MOST_EXAMPLES = 40
 MOST_MISTAKES = 24
 MOST_NOTES = 20
 MOST_PAIRS = 10
+WORTH_TELLING = 0.01  # of the training time: below it nobody asks what was waited for
 MOST_ROWS = 60  # rows of a table before it is thinned or folded away
 STEP_POINTS = 200  # stretches of the log of steps: two px each
 
@@ -146,6 +147,10 @@ def cost(record: RunRecord) -> View:
             ("Images per second, median", decimal(median(row.images_per_second for row in record.epochs))),
             ("Training time spent waiting for images", percent(waited / training if training else None)),
         ]
+        for stage, name in STAGE_NAMES.items():
+            seconds = sum(row.waits.get(stage, 0.0) * row.seconds for row in record.epochs)
+            if seconds and training and waited >= WORTH_TELLING * training and stage != "compute":
+                figures.append((f"… of it for {name}", percent(seconds / training)))
     figures.append(("Peak memory", memory(record.peak_memory_nbytes)))
     return {"figures": figures, "machine": list(record.machine.items())}
 

@@ -1,0 +1,157 @@
+"""How fast each stage of loading could go if it were alone: its ceiling, in images per second.
+
+The same few hundred images go through reading, then through decoding out of memory, then through the noise and the
+normalisation out of memory, each on as many threads as a run would use; then through the loader as it is. The lowest
+ceiling is what to mend, and by how much the loader stays below it is what the stages lose to each other.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Self, final
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from striate.data.decode import decode
+from striate.data.loader import Loader
+from striate.data.noise import DrawsWindows
+from striate.data.preprocess import Preprocess
+from striate.data.samples import EncodedSamples, Samples, checked_labels
+
+__all__ = ["Ceiling", "ceilings"]
+
+MOST_NBYTES = 256 << 20  # of decoded images held for the measurement
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """stage: "read", "decode", "augment", "transfer", "loader" (all of them together) or "compute"."""
+
+    stage: str
+    images_per_second: float
+
+
+def ceilings(
+    samples: Samples,
+    preprocess: Preprocess,
+    *,
+    policy: DrawsWindows | None = None,
+    batch_size: int = 64,
+    workers: int = 2,
+    device: torch.device | None = None,
+    step: Callable[[torch.Tensor], object] | None = None,
+    images: int = 512,
+    seconds: float = 1.0,
+) -> list[Ceiling]:
+    """Each stage that these samples have, measured for about `seconds`; `step` computes on a batch [B, C, h, w].
+
+    At most `images` are looked at, spread over the set. What was read once comes from the system's memory the next
+    time, so reading is measured in its first pass, and never repeated.
+    """
+    threads = max(1, workers)
+    chosen = samples.subset(np.arange(min(images, len(samples))) * len(samples) // min(images, len(samples)))
+    found: list[Ceiling] = []
+    pixels: list[NDArray[np.uint8]] = []
+    held_nbytes = 0
+    with ThreadPoolExecutor(threads, "striate-ceiling") as pool:
+        if isinstance(chosen, EncodedSamples):
+            begun = time.perf_counter()
+            files = list(pool.map(chosen.read, range(len(chosen))))
+            found.append(Ceiling("read", len(files) / (time.perf_counter() - begun)))
+            names = [chosen.name(i) for i in range(len(chosen))]
+
+            def decoded(i: int) -> NDArray[np.uint8]:
+                return decode(files[i], preprocess.channels, names[i])
+
+            def decoded_all() -> int:
+                return sum(1 for _ in pool.map(decoded, range(len(files))))
+
+            found.append(Ceiling("decode", _repeated(decoded_all, seconds)))
+        else:
+            begun = time.perf_counter()
+
+            def touched(i: int) -> int:
+                return int(chosen.pixels(i, preprocess.channels)[..., 0].max())  # a mapped page is read when looked at
+
+            list(pool.map(touched, range(len(chosen))))
+            found.append(Ceiling("read", len(chosen) / (time.perf_counter() - begun)))
+    for i in range(len(chosen)):
+        pixels.append(chosen.pixels(i, preprocess.channels))
+        held_nbytes += pixels[-1].nbytes
+        if held_nbytes > MOST_NBYTES:
+            break
+    batch_size = min(batch_size, len(pixels))
+
+    def loaded(part: Samples, where: torch.device | None) -> Callable[[], int]:
+        loader = Loader(
+            part, preprocess, batch_size=batch_size, policy=policy, shuffle=True, workers=workers, cache_nbytes=0,
+            device=where,
+        )  # fmt: skip
+        return lambda: sum(len(batch.labels) for batch in loader.epoch(0))
+
+    found.append(Ceiling("augment", _repeated(loaded(_Decoded(pixels), None), seconds)))
+    shape = (batch_size, preprocess.channels, *preprocess.size)
+    if device is not None and device.type == "cuda":
+        batch = torch.empty(shape, pin_memory=True)
+        found.append(Ceiling("transfer", _repeated(_sent(batch, device), seconds)))
+    found.append(Ceiling("loader", _repeated(loaded(chosen, device), seconds)))
+    if step is not None:
+        example = torch.zeros(shape, device=device)
+        found.append(Ceiling("compute", _repeated(_computed(step, example), seconds)))
+    return found
+
+
+def _repeated(run: Callable[[], int], seconds: float) -> float:
+    """Images per second of `run`, which says how many it did; the first time is not counted."""
+    run()
+    done, begun = 0, time.perf_counter()
+    while True:
+        done += run()
+        elapsed = time.perf_counter() - begun
+        if elapsed >= seconds:
+            return done / elapsed
+
+
+def _sent(batch: torch.Tensor, device: torch.device) -> Callable[[], int]:
+    def run() -> int:
+        batch.to(device, non_blocking=True)
+        torch.cuda.synchronize(device)
+        return len(batch)
+
+    return run
+
+
+def _computed(step: Callable[[torch.Tensor], object], example: torch.Tensor) -> Callable[[], int]:
+    def run() -> int:
+        step(example)
+        if example.device.type == "cuda":
+            torch.cuda.synchronize(example.device)
+        return len(example)
+
+    return run
+
+
+@final
+class _Decoded(Samples):
+    """Images that lie decoded in memory, of any sizes."""
+
+    held = True
+
+    def __init__(self, images: Sequence[NDArray[np.uint8]]) -> None:
+        self._images = images
+        self.labels = checked_labels(np.zeros(len(images)), len(images))
+
+    def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
+        return self._images[i]
+
+    def name(self, i: int) -> str:
+        return str(i)
+
+    def key(self, i: int) -> str:
+        return str(i)
+
+    def subset(self, indices: ArrayLike) -> Self:
+        return type(self)([self._images[int(i)] for i in np.asarray(indices)])
