@@ -46,12 +46,13 @@ def test_evaluate_prints_measures_by_class(world: Path, capsys: pytest.CaptureFi
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{world}/run/best.safetensors on {world}/photos, test part: 12 images in ")
     assert lines[1].startswith("accuracy 100.00%, loss 0.")
-    assert [line.split() for line in lines[3:6]] == [
+    assert lines[2].startswith("calibration: ECE ")
+    assert [line.split() for line in lines[4:7]] == [
         ["class", "images", "recall", "precision"],
         ["dark", "6", "100.0%", "100.0%"],
         ["light", "6", "100.0%", "100.0%"],
     ]
-    assert len(lines) == 6  # nothing is confused
+    assert len(lines) == 7  # nothing is confused
 
 
 def test_evaluate_other_data_as_json(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
