@@ -93,6 +93,8 @@ def fit_temperature(probabilities: NDArray[Any], labels: NDArray[np.int64]) -> f
         mean = (weights * z).sum(1)
         slope = float((mean - true).mean())
         curvature = float(((weights * z * z).sum(1) - mean * mean).mean())
+        if slope == 0:
+            break
         if slope > 0:
             high = beta
         else:

@@ -34,6 +34,7 @@ from striate.tasks import Classification
 __all__ = ["Answers", "Marginal", "Member"]
 
 AHEAD = 3  # batches made before they are wanted
+PARTS = 8  # that the threads share a batch in: a ticket an image would cost more than a small image does
 
 
 @final
@@ -220,17 +221,18 @@ class _Chunk(Job[list[list[Rows]]]):
     """The rows of a few images, however they are fed to a net: decoded and resized in parts, then cut."""
 
     def __init__(self, images: Samples, numbers: range, looks: Sequence[Looks]) -> None:
-        self.parts = len(numbers)
+        self.parts = min(len(numbers), PARTS)
         self._images = images
         self._numbers = numbers
         self._looks = looks
         self._bases: list[list[Bases]] = [[{}] * len(numbers) for _ in looks]
 
     def part(self, j: int) -> None:
-        i = self._numbers[j]
-        pixels = {channels: self._read(i, channels) for channels in {looks.channels for looks in self._looks}}
-        for looks, bases in zip(self._looks, self._bases, strict=True):
-            bases[j] = looks.bases(pixels[looks.channels])
+        for row in range(j, len(self._numbers), self.parts):
+            i = self._numbers[row]
+            pixels = {channels: self._read(i, channels) for channels in {looks.channels for looks in self._looks}}
+            for looks, bases in zip(self._looks, self._bases, strict=True):
+                bases[row] = looks.bases(pixels[looks.channels])
 
     def finish(self) -> list[list[Rows]]:
         return [looks.rows(bases) for looks, bases in zip(self._looks, self._bases, strict=True)]

@@ -38,12 +38,12 @@ def member(model: str | Path, *, classes: Sequence[str] = (), offline: bool = Fa
     return _member(str(path), net, card), card
 
 
-def best_checkpoints(run: str | Path, count: int) -> tuple[list[Member], ModelCard]:
+def best_checkpoints(run: str | Path, count: int, *, classes: Sequence[str] = ()) -> tuple[list[Member], ModelCard]:
     """The `count` checkpoints of a run with the least validation error, then loss; the best first.
 
     A run keeps its newest two (`--keep`) and the best. Raises StriateError when it has fewer.
     """
-    folder, net, card = _run(run)
+    folder, net, card = _run(run, classes)
     rows = {row.step: row for row in history(folder.path) if row.val_accuracy is not None}
     store = CheckpointFolder(folder.checkpoints, count)
     steps = [step for step in store.steps() if step in rows]
@@ -56,13 +56,15 @@ def best_checkpoints(run: str | Path, count: int) -> tuple[list[Member], ModelCa
     return members, card
 
 
-def averaged_weights(run: str | Path, count: int, *, workers: int = 2) -> tuple[Member, ModelCard]:
+def averaged_weights(
+    run: str | Path, count: int, *, classes: Sequence[str] = (), workers: int = 2
+) -> tuple[Member, ModelCard]:
     """One net with the mean of the weights of a run's newest `count` checkpoints, its batch norms estimated anew.
 
     What is averaged are the weights that were trained, not their running average (`--ema`), which is one already.
     Raises StriateError when the run has fewer checkpoints.
     """
-    folder, net, card = _run(run)
+    folder, net, card = _run(run, classes)
     store = CheckpointFolder(folder.checkpoints, count)
     found = _loaded(store, store.steps()[::-1], count, folder, "")
     net.load_state_dict(_mean([_weights(checkpoint, averaged=False) for checkpoint in found]))
@@ -108,11 +110,11 @@ def reestimate_batch_norms(net: nn.Module, loader: Loader) -> None:
             norm.training = False
 
 
-def _run(run: str | Path) -> tuple[RunFolder, Net, ModelCard]:
+def _run(run: str | Path, classes: Sequence[str]) -> tuple[RunFolder, Net, ModelCard]:
     if not Path(run).is_dir():
         raise StriateError(f"{run} is no run folder: only a run has checkpoints; give runs/NAME")
     folder = RunFolder.open(run)
-    net, card = load_trained(model_path(run))
+    net, card = load_trained(model_path(run), classes=classes)
     return folder, net, card
 
 

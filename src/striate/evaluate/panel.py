@@ -44,11 +44,11 @@ class Panel:
         cards: list[ModelCard] = []
         for model in named:
             if checkpoints is not None:
-                found, card = best_checkpoints(model, checkpoints)
+                found, card = best_checkpoints(model, checkpoints, classes=classes)
                 members += found
             else:
                 one, card = (
-                    averaged_weights(model, swa, workers=workers)
+                    averaged_weights(model, swa, classes=classes, workers=workers)
                     if swa is not None
                     else member(model, classes=classes, offline=offline)
                 )

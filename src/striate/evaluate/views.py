@@ -89,6 +89,8 @@ class Plan:
     dense: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.scales, int):
+            object.__setattr__(self, "scales", tuple(self.scales))
         if self.dense and self.crops not in (1, 2):
             raise StriateError(
                 f"crops is {self.crops!r} with dense views, which see every crop; give 1, or 2 to mirror"
