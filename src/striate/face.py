@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from striate.errors import StriateError
-from striate.evaluate import Evaluation, Prediction, Predictor, evaluate, find_images
+from striate.evaluate import Evaluation, Plan, Prediction, Predictor, evaluate, find_images
+from striate.evaluate.views import Scales
 from striate.train import RunFolder, Settings, load_recipe, read_toml, reporter_for, resume, settings_from, start
 from striate.train.report import EpochRow
 from striate.train.story import history
@@ -55,14 +56,17 @@ class Run:
         return self.folder.report
 
     def evaluate(self, data: str | None = None, **settings: Any) -> Evaluation:
-        """Measures of the run's model; see `striate.evaluate.evaluate`."""
+        """Measures of the run's model, e.g. with crops=10, scales=5; see `striate.evaluate.evaluate`."""
         return evaluate(self.path, data, **settings)
 
-    def predict(self, paths: str | Path | Iterable[str | Path], *, top_k: int = 5) -> list[Prediction]:
+    def predict(
+        self, paths: str | Path | Iterable[str | Path], *, top_k: int = 5, crops: int = 1, scales: Scales = 1
+    ) -> list[Prediction]:
         """What the run's model says about files, folders or patterns, one prediction for each image."""
         arguments = [paths] if isinstance(paths, (str, Path)) else paths
         found = find_images(str(argument) for argument in arguments)
-        return list(Predictor(self.folder.model).predict(found, top_k=top_k))
+        plan = Plan(crops=crops, scales=scales)
+        return list(Predictor(self.folder.model, plan=plan).predict(found, top_k=top_k))
 
 
 def fit(

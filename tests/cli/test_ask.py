@@ -46,12 +46,13 @@ def test_evaluate_prints_measures_by_class(world: Path, capsys: pytest.CaptureFi
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{world}/run/best.safetensors on {world}/photos, test part: 12 images in ")
     assert lines[1].startswith("accuracy 100.00%, loss 0.")
-    assert [line.split() for line in lines[3:6]] == [
+    assert lines[2].startswith("calibration: ECE ")
+    assert [line.split() for line in lines[4:7]] == [
         ["class", "images", "recall", "precision"],
         ["dark", "6", "100.0%", "100.0%"],
         ["light", "6", "100.0%", "100.0%"],
     ]
-    assert len(lines) == 6  # nothing is confused
+    assert len(lines) == 7  # nothing is confused
 
 
 def test_evaluate_other_data_as_json(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,6 +84,106 @@ def test_evaluate_says_what_is_not_there(world: Path, capsys: pytest.CaptureFixt
     assert "did you mean 'test'?" in capsys.readouterr().err
     assert main(["evaluate", str(world / "run"), "--device", "abacus"]) == 1
     assert "--device 'abacus' is not a device torch knows" in capsys.readouterr().err
+
+
+def test_evaluate_averages_over_what_is_asked(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(world / "run")
+    for args, views, passes in (
+        (["--views", "flip"], 2, 24),
+        (["--crops", "10", "--scales", "5"], 50, 12 * 40),  # at 8 px all five crops coincide, at 9 px two
+        (["--scales", "8,12"], 2, 24),
+    ):
+        assert main(["evaluate", run, *args, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (told["views"], told["passes"], told["accuracy"]) == (views, passes, 1.0)
+    assert main(["evaluate", run, "--scales", "4,8,12"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3:5] == [
+        "averaged over 1 crop, scales 4, 8, 12: 24 passes",
+        "the net reads 8 px: scales 4 are left out",
+    ]
+
+
+def test_evaluate_an_ensemble_and_other_data(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, file = str(world / "run"), str(world / "run" / "best.safetensors")
+    assert main(["evaluate", run, file, str(world / "photos"), "--part", "test"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"ensemble of 2: {file}, {file} on {world / 'photos'}, test part: 12 images in ")
+    assert lines[3] == "averaged over single view: 24 passes"
+    assert lines[4].endswith("nats, of which 0.0000 is what the members disagree about")
+
+
+def test_evaluate_prints_the_table(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(world / "run")
+    assert main(["evaluate", run, run, "--table"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{world / 'photos'}, test part: 12 images"
+    assert lines[1].split() == [
+        "averaged",
+        "over",
+        "error",
+        "difference,",
+        "95",
+        "%",
+        "loss",
+        "ECE",
+        "passes",
+        "seconds",
+    ]
+    assert [line.split("  ")[0] for line in lines[2:]] == [
+        "single view", "flips", "10 crops", "50 views", "ensemble of 2, single view", "ensemble of 2, 50 views",
+    ]  # fmt: skip
+    assert lines[3].split()[1:7] == ["0.00%", "+0.00", "(+0.00", "…", "+0.00)", lines[3].split()[6]]
+    assert main(["evaluate", run, "--table", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [row["row"] for row in told["rows"]] == ["single view", "flips", "10 crops", "50 views"]
+    assert told["rows"][0]["difference"] is None
+    assert told["rows"][1]["difference"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
+
+
+def test_evaluate_calibrates_and_draws(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    calm, chart = tmp_path / "calm.safetensors", tmp_path / "reliability.svg"
+    args = ["evaluate", str(world / "run"), "--save-temperature", str(calm), "--plot", str(chart)]
+    assert main(args) == 0
+    assert "; temperature 0." in capsys.readouterr().out.splitlines()[2]  # all are right: it may be surer
+    assert chart.read_text(encoding="utf-8").startswith("<svg xmlns=")
+    assert main(["predict", str(calm), f"{world}/photos/dark/00.png", "--json", "--crops", "10", "--scales", "2"]) == 0
+    assert json.loads(capsys.readouterr().out)["top"][0]["class"] == "dark"
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (["--views", "flop"], 1, "unknown views 'flop'; did you mean 'flip'?"),
+        (["--crops", "7"], 1, "crops is 7; give 1, 2 (a mirror image), 5 or 10"),
+        (["--scales", "many"], 2, "--scales 'many': give how many, 1 to 5, or short sides in px: 224,256"),
+        (["--scales", "2,4"], 1, "scales 2, 4 are all smaller than the 8 px that the net reads; give larger ones"),
+        (
+            ["--views", "10", "--crops", "5"],
+            1,
+            "views '10' say what crops and scales would say, too; give one or the other",
+        ),
+        (
+            ["--table", "--views", "10"],
+            2,
+            "--table has rows for the usual views; leave out --views, --crops, --scales, ",
+        ),
+        (
+            ["elsewhere", "photos"],
+            2,
+            "elsewhere is no run, model file or published net; only the last argument may be ",
+        ),
+        (["--part", "val", "--calibrate"], 1, "a temperature fitted on the validation part cannot be judged on it; "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_evaluate_refuses_in_one_line(
+    args: list[str], code: int, message: str, world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(world / "run"), *args]) == code
+    told = capsys.readouterr().err
+    assert told.startswith(f"striate evaluate: error: {message}")
+    assert told.count("\n") == 1
 
 
 def test_predict_a_folder_as_a_table(world: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from striate.cli.evaluate import scales_of
 from striate.cli.failure import UsageError
 from striate.cli.table import print_table
 from striate.errors import StriateError
@@ -29,6 +30,8 @@ def predict(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
     classes: Annotated[Path | None, typer.Option(metavar="FILE", help="Class names, one a line.")] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Fetch no weights.")] = False,
+    crops: Annotated[int, typer.Option(metavar="1|2|5|10", help="Average over crops; 2 is a mirror image.")] = 1,
+    scales: Annotated[str, typer.Option(metavar="N|PX,PX,…", help="Scales: 1 to 5, or short sides in px.")] = "1",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object a line, as soon as it is known.")
     ] = False,
@@ -37,7 +40,7 @@ def predict(
 
     An image that cannot be read is named on stderr; the others go on, and the exit code is 1 at the end.
     """
-    from striate.evaluate import Predictor, model_path
+    from striate.evaluate import Plan, Predictor, model_path
     from striate.nets.trained import read_classes
     from striate.train.resolve import pick_device
 
@@ -48,7 +51,10 @@ def predict(
         batch_size=batch_size,
         classes=read_classes(classes) if classes else (),
         offline=offline,
+        plan=Plan(crops=crops, scales=scales_of(scales)),
     )
+    for note in predictor.notes:
+        _complain(note)
     missing: list[str] = []
     rows, failed = [], 0
     for prediction in predictor.predict(_paths(images, missing), top_k=top_k):

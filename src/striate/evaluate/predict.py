@@ -1,6 +1,6 @@
 """What a trained net says about images it is handed: files, folders, patterns.
 
-Reading, orienting, resizing and normalising are those of the model file, hence those of training and evaluation.
+Reading, orienting, resizing, normalising and averaging are evaluation's own.
 """
 
 import dataclasses
@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
-import torch
-
-from striate.data import BadImage, Preprocess
+from striate.data import BadImage
 from striate.data.decode import decode
 from striate.data.formats import EXTENSIONS
 from striate.errors import StriateError
-from striate.nets.trained import load_trained
+from striate.evaluate.looks import Bases
+from striate.evaluate.marginal import Marginal
+from striate.evaluate.members import member
+from striate.evaluate.views import Plan
 from striate.tasks import Classification
 
 __all__ = ["Prediction", "Predictor", "find_images"]
@@ -43,40 +44,40 @@ class Predictor:
         batch_size: int = 32,
         classes: Sequence[str] = (),
         offline: bool = False,
+        plan: Plan | None = None,
     ) -> None:
-        """`classes` names what the net answers, in place of the model's own; `offline` fetches no weights.
+        """`classes` names what the net answers, in place of the model's own; `offline` fetches no weights. `plan` says
+        which views are averaged: by default the one that training's own measures are of.
 
         Raises StriateError when the file is not a model.
         """
-        self._net, card = load_trained(model, classes=classes, offline=offline)
-        self._net.to(device).eval()
-        self.task = Classification(tuple(card.classes))
-        self.preprocess = Preprocess.from_dict(dict(card.preprocess))
-        self._device, self._workers, self._batch_size = device, workers, batch_size
+        asked, _ = member(model, classes=classes, offline=offline)
+        self._marginal = Marginal((asked,), plan, batch_size=batch_size, device=device)
+        self.task = Classification(asked.classes)
+        self.preprocess = asked.preprocess
+        self.notes = self._marginal.notes
+        self._workers = workers
+        self._batch_size = max(1, batch_size // self._marginal.views)  # files in a chunk: the net sees all their views
 
     def predict(self, paths: Iterable[str | Path], *, top_k: int = 5) -> Iterator[Prediction]:
         """One prediction for each path, in order; a file that cannot be read becomes a problem and stops nothing."""
         pending = iter(paths)
         with ThreadPoolExecutor(max(1, self._workers), "striate-predict") as pool:
             while chunk := list(islice(pending, self._batch_size)):
-                tensors = list(pool.map(self._tensor, chunk))
-                images = [tensor for tensor in tensors if isinstance(tensor, torch.Tensor)]
-                answers = iter(self.probabilities(torch.stack(images)).numpy() if images else ())
-                for path, tensor in zip(chunk, tensors, strict=True):
-                    if isinstance(tensor, str):
-                        yield Prediction(path=str(path), problem=tensor)
+                read = list(pool.map(self._read, chunk))
+                good = [
+                    (image, str(path)) for path, image in zip(chunk, read, strict=True) if not isinstance(image, str)
+                ]
+                rows = iter(self._marginal.of(*zip(*good, strict=True)).probabilities if good else ())
+                for path, image in zip(chunk, read, strict=True):
+                    if isinstance(image, str):
+                        yield Prediction(path=str(path), problem=image)
                     else:
-                        yield Prediction(path=str(path), top=tuple(self.task.top(next(answers), top_k)))
+                        yield Prediction(path=str(path), top=tuple(self.task.top(next(rows), top_k)))
 
-    def probabilities(self, images: torch.Tensor) -> torch.Tensor:
-        """Preprocessed images float32 [B, C, H, W] → class probabilities float32 [B, K]."""
-        with torch.inference_mode():
-            return self.task.decode(self._net(images.to(self._device))).cpu()
-
-    def _tensor(self, path: str | Path) -> torch.Tensor | str:
+    def _read(self, path: str | Path) -> list[Bases] | str:
         try:
-            image = decode(Path(path).read_bytes(), self.preprocess.channels, str(path))
-            return self.preprocess.tensor(image)
+            return self._marginal.bases(decode(Path(path).read_bytes(), self.preprocess.channels, str(path)))
         except OSError as error:
             return f"{path}: {error.strerror}"
         except BadImage as error:

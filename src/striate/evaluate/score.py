@@ -1,60 +1,69 @@
-"""How a trained net does on data that chose nothing about it.
+"""How a trained net, or several together, do on data that chose nothing about them.
 
-The model file carries its preprocessing, so the images are read exactly as they were in training. On the data of its
-own run, the run's config says how they were split, and the held-out part is the same images as then.
+The model file carries its preprocessing, so the images are read exactly as they were in training.
 """
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
-from striate.data import Dataset, Loader, Preprocess, Samples
-from striate.errors import StriateError, unknown
-from striate.nets.trained import is_published, load_trained
-from striate.tasks import Classification, ClassificationMetrics, decode_all
-from striate.train import RunFolder, Settings
-from striate.train.resolve import open_data
+from striate.errors import StriateError
+from striate.evaluate.calibration import Calibration, fit_temperature, tempered
+from striate.evaluate.exam import Exam
+from striate.evaluate.marginal import Marginal
+from striate.evaluate.panel import Panel
+from striate.evaluate.uncertainty import Uncertainty
+from striate.evaluate.views import Plan, Scales
+from striate.tasks import Classification, ClassificationMetrics
 
-__all__ = ["Evaluation", "evaluate", "model_path"]
+__all__ = ["Evaluation", "evaluate", "measure", "plan_of"]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
-    """Measures of one part of a data set. seconds: of reading, preprocessing and computing all of it."""
+    """Measures of one part of a data set.
+
+    seconds: of reading, preprocessing and computing all of it; passes: how many images went through a net for that.
+    temperature: what the probabilities were tempered with, fitted on the validation part; `untempered` the calibration
+    before.
+    """
 
     model: Path
+    models: tuple[str, ...]
     data: str
     part: str
     classes: tuple[str, ...]
     metrics: ClassificationMetrics
     seconds: float
-
-
-def model_path(model: str | Path) -> Path:
-    """The model file that a run folder or a path names, or the name of a net with published weights as it stands.
-
-    Raises StriateError when there is none, or none yet.
-    """
-    path = Path(model)
-    if path.is_dir():
-        file = RunFolder.open(path).model
-        if not file.is_file():
-            raise StriateError(f"{path} has no model yet, its first epoch is not done; continue it: --resume {path}")
-        return file
-    if not path.exists() and not is_published(str(model)):
-        raise StriateError(f"no model file or run {path}, and no published weights of that name")
-    return path
+    plan: Plan
+    views: int
+    samples: int
+    passes: int
+    probabilities: NDArray[np.float64]  # [N, K]
+    labels: NDArray[np.int64]  # [N]
+    calibration: Calibration
+    uncertainty: Uncertainty
+    temperature: float | None
+    untempered: Calibration | None
+    notes: tuple[str, ...]
 
 
 def evaluate(
-    model: str | Path,
+    model: str | Path | Sequence[str | Path],
     data: str | None = None,
     *,
     part: str | None = None,
+    views: str | Plan | None = None,
+    crops: int = 1,
+    scales: Scales = 1,
+    samples: int = 0,
+    seed: int = 0,
+    checkpoints: int | None = None,
+    swa: int | None = None,
+    calibrate: bool = False,
     data_dir: str | None = None,
     batch_size: int = 64,
     workers: int = 2,
@@ -64,56 +73,101 @@ def evaluate(
 ) -> Evaluation:
     """Measure a model file, or a run's best model, on a part of its own data or of others.
 
+    Several models are an ensemble: their probabilities are averaged. `checkpoints` puts so many of a run's best in
+    place of its one model; `swa` the average of the weights of its newest. `views` names what is averaged over ("none",
+    "flip", "5", "10", "50", "dense"); `crops` and `scales` say it in numbers. `samples` draws so many nets from each,
+    by leaving its dropout (DropConnect, stochastic depth, swapout) on. `calibrate` fits a temperature on the validation
+    part, and tempers the probabilities by it.
+
     `data` defaults to the run's own; `part` ("train", "val", "test") defaults to the one that chose least: test, else
     validation. Other data need the model's class names, in any order, and may lack some; `classes` gives it others.
-    `offline` fetches no weights. Computes in float32.
+    `offline` fetches no weights. Computes in float32, averages in float64.
 
-    Raises StriateError when there is no such model, part or class.
+    Raises StriateError when there is no such model, part or class, and where what is asked for cannot be had.
     """
-    path = model_path(model)
-    net, card = load_trained(path, classes=classes, offline=offline)
-    settings = _settings_of(model, data or card.data)
-    if data_dir is not None:
-        settings = settings.replace(data_dir=data_dir)
-    opened = open_data(settings)
-    name, samples = _part(opened, part)
-    samples = _with_labels_of(samples, opened.classes, tuple(card.classes), opened.name)
-    task = Classification(tuple(card.classes))
-    loader = Loader(samples, Preprocess.from_dict(dict(card.preprocess)), batch_size=batch_size, workers=workers)
-    started = time.perf_counter()
-    probabilities, labels = decode_all(net.to(device), task, loader.epoch(0), torch.device(device))
-    metrics = task.metrics(probabilities, labels)
-    seconds = time.perf_counter() - started
-    return Evaluation(model=path, data=settings.data, part=name, classes=task.classes, metrics=metrics, seconds=seconds)
+    panel = Panel.of(
+        model,
+        data,
+        checkpoints=checkpoints,
+        swa=swa,
+        data_dir=data_dir,
+        classes=classes,
+        offline=offline,
+        workers=workers,
+    )
+    return measure(
+        panel,
+        part,
+        plan_of(views, crops, scales),
+        samples=samples,
+        seed=seed,
+        calibrate=calibrate,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+    )
 
 
-def _settings_of(model: str | Path, data: str) -> Settings:
-    """How to read and split: as the run did when these are its data, by the defaults otherwise."""
-    folder = Path(model) if Path(model).is_dir() else Path(model).parent
-    if (folder / "config.toml").is_file():
-        settings = RunFolder.open(folder).settings()
-        if settings.data == data:
-            return settings
-    return Settings(data=data)
+def measure(
+    panel: Panel,
+    part: str | None,
+    plan: Plan,
+    *,
+    samples: int = 0,
+    seed: int = 0,
+    calibrate: bool = False,
+    batch_size: int = 64,
+    workers: int = 2,
+    device: str = "cpu",
+) -> Evaluation:
+    """What `evaluate` says of models that are loaded and data that are open."""
+    name, images = panel.exam.part(part)
+    marginal = Marginal(panel.members, plan, samples=samples, seed=seed, batch_size=batch_size, device=device)
+    temperature = _temperature(panel.exam, name, marginal, workers) if calibrate else None
+    answers = marginal.over(images, workers=workers)
+    probabilities, labels = answers.probabilities, images.labels
+    before = Calibration.of(probabilities, labels)
+    if temperature is not None:
+        probabilities = tempered(probabilities, temperature)
+    return Evaluation(
+        model=Path(panel.members[0].name),
+        models=tuple(member.name for member in panel.members),
+        data=panel.exam.settings.data,
+        part=name,
+        classes=panel.exam.classes,
+        metrics=Classification(panel.exam.classes).metrics(probabilities, labels),
+        seconds=answers.seconds,
+        plan=plan,
+        views=marginal.views,
+        samples=samples,
+        passes=answers.passes,
+        probabilities=probabilities,
+        labels=labels,
+        calibration=before if temperature is None else Calibration.of(probabilities, labels),
+        uncertainty=answers.uncertainty,
+        temperature=temperature,
+        untempered=None if temperature is None else before,
+        notes=marginal.notes,
+    )
 
 
-def _part(data: Dataset, name: str | None) -> tuple[str, Samples]:
-    parts = {
-        name: part for name, part in (("test", data.test), ("val", data.val), ("train", data.train)) if part is not None
-    }
-    name = name or next(iter(parts))
-    if name not in parts:
-        raise StriateError(unknown(f"part of {data.name}", name, parts))
-    return name, parts[name]
+def _temperature(exam: Exam, judged: str, marginal: Marginal, workers: int) -> float:
+    """Fitted on the validation part, for the very average that it is to mend."""
+    if exam.data.val is None:
+        raise StriateError(f"data {exam.data.name} has no validation part to fit a temperature to; leave out calibrate")
+    if judged == "val":
+        raise StriateError(
+            "a temperature fitted on the validation part cannot be judged on it; evaluate another part, "
+            "or leave out calibrate"
+        )
+    _, val = exam.part("val")
+    return fit_temperature(marginal.over(val, workers=workers).probabilities, val.labels)
 
 
-def _with_labels_of(samples: Samples, classes: tuple[str, ...], wanted: tuple[str, ...], name: str) -> Samples:
-    """The samples, labelled with the model's class numbers."""
-    if classes == wanted:
-        return samples
-    foreign = [cls for cls in classes if cls not in wanted]
-    if foreign:
-        raise StriateError(f"data {name} has class {foreign[0]!r}, which the model does not know: it knows {wanted}")
-    table = np.array([wanted.index(cls) for cls in classes], np.int64)
-    labels = table[samples.labels]
-    return samples.relabelled(labels)
+def plan_of(views: str | Plan | None, crops: int, scales: Scales) -> Plan:
+    """The plan that a name or numbers ask for. Raises StriateError when they are both given."""
+    if views is None:
+        return Plan(crops=crops, scales=scales)
+    if (crops, scales) != (1, 1):
+        raise StriateError(f"views {views!r} say what crops and scales would say, too; give one or the other")
+    return views if isinstance(views, Plan) else Plan.named(views)

@@ -8,6 +8,7 @@ torch.Size([16, 8, 27])
 from striate.nets.layers.coordinates import CoordinateLinear, grid_coordinates
 from striate.nets.layers.drop_connect import DropConnect
 from striate.nets.layers.drop_path import DropPath, linear_decay
+from striate.nets.layers.dropout import Dropout
 from striate.nets.layers.local_response_norm import LocalResponseNorm, krizhevsky_norm
 from striate.nets.layers.locally_connected import LocallyConnected2d
 from striate.nets.layers.swapout import Swapout
@@ -16,6 +17,7 @@ __all__ = [
     "CoordinateLinear",
     "DropConnect",
     "DropPath",
+    "Dropout",
     "LocalResponseNorm",
     "LocallyConnected2d",
     "Swapout",

@@ -1,0 +1,85 @@
+"""What a net is asked: which images, of which part, labelled by the net's own class numbers.
+
+On the data of its own run, the run's config says how they were split, and the held-out part is the same images as then.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from striate.data import Dataset, Samples
+from striate.errors import StriateError, unknown
+from striate.nets.trained import is_published
+from striate.train import RunFolder, Settings
+from striate.train.resolve import open_data
+
+__all__ = ["Exam", "model_path", "settings_of"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Exam:
+    """A data set, opened, and the classes that answers are given in."""
+
+    settings: Settings
+    data: Dataset
+    classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, settings: Settings, classes: Sequence[str]) -> "Exam":
+        """The data that `settings` name. Raises StriateError as `striate.data.open` does."""
+        return cls(settings=settings, data=open_data(settings), classes=tuple(classes))
+
+    def part(self, name: str | None) -> tuple[str, Samples]:
+        """The part of that name; None is the one that chose least: test, else validation.
+
+        Raises StriateError for a part that is not there, and for a class that the net does not know.
+        """
+        data = self.data
+        parts = {
+            key: part
+            for key, part in (("test", data.test), ("val", data.val), ("train", data.train))
+            if part is not None
+        }
+        name = name or next(iter(parts))
+        if name not in parts:
+            raise StriateError(unknown(f"part of {data.name}", name, parts))
+        return name, _with_labels_of(parts[name], data.classes, self.classes, data.name)
+
+
+def model_path(model: str | Path) -> Path:
+    """The model file that a run folder or a path names, or the name of a net with published weights as it stands.
+
+    Raises StriateError when there is none, or none yet.
+    """
+    path = Path(model)
+    if path.is_dir():
+        file = RunFolder.open(path).model
+        if not file.is_file():
+            raise StriateError(f"{path} has no model yet, its first epoch is not done; continue it: --resume {path}")
+        return file
+    if not path.exists() and not is_published(str(model)):
+        raise StriateError(f"no model file or run {path}, and no published weights of that name")
+    return path
+
+
+def settings_of(model: str | Path, data: str) -> Settings:
+    """How to read and split: as the run did when these are its data, by the defaults otherwise."""
+    folder = Path(model) if Path(model).is_dir() else Path(model).parent
+    if (folder / "config.toml").is_file():
+        settings = RunFolder.open(folder).settings()
+        if settings.data == data:
+            return settings
+    return Settings(data=data)
+
+
+def _with_labels_of(samples: Samples, classes: tuple[str, ...], wanted: tuple[str, ...], name: str) -> Samples:
+    """The samples, labelled with the model's class numbers."""
+    if classes == wanted:
+        return samples
+    foreign = [cls for cls in classes if cls not in wanted]
+    if foreign:
+        raise StriateError(f"data {name} has class {foreign[0]!r}, which the model does not know: it knows {wanted}")
+    table = np.array([wanted.index(cls) for cls in classes], np.int64)
+    return samples.relabelled(table[samples.labels])

@@ -1,0 +1,154 @@
+"""Who answers: model files and runs, and out of one run its best checkpoints, or the average of its weights.
+
+An ensemble averages what its members say; averaging their *weights* gives one net, at one net's cost, where they lie in
+one valley: the last checkpoints of a run do (Izmailov et al. 2018, "Averaging weights leads to wider optima"). Its
+batch norms then have the statistics of no net that was ever trained, so these are estimated anew on training data.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from striate.data import Loader, Preprocess
+from striate.errors import StriateError
+from striate.evaluate.exam import Exam, model_path, settings_of
+from striate.evaluate.marginal import Member
+from striate.nets import Net
+from striate.nets.trained import load_trained
+from striate.nets.weights import ModelCard, save_model
+from striate.train import RunFolder
+from striate.train.checkpoint import Checkpoint, CheckpointFolder
+from striate.train.resolve import policy_of
+from striate.train.story import history
+
+__all__ = ["averaged_weights", "best_checkpoints", "member", "reestimate_batch_norms", "save_tempered"]
+
+TEMPERATURE = "temperature"  # among the card's metrics, where an older striate passes it over
+
+
+def member(model: str | Path, *, classes: Sequence[str] = (), offline: bool = False) -> tuple[Member, ModelCard]:
+    """A model file, a run's best model, or a published net, and its card."""
+    path = model_path(model)
+    net, card = load_trained(path, classes=classes, offline=offline)
+    return _member(str(path), net, card), card
+
+
+def best_checkpoints(run: str | Path, count: int, *, classes: Sequence[str] = ()) -> tuple[list[Member], ModelCard]:
+    """The `count` checkpoints of a run with the least validation error, then loss; the best first.
+
+    A run keeps its newest two (`--keep`) and the best. Raises StriateError when it has fewer.
+    """
+    folder, net, card = _run(run, classes)
+    rows = {row.step: row for row in history(folder.path) if row.val_accuracy is not None}
+    store = CheckpointFolder(folder.checkpoints, count)
+    steps = [step for step in store.steps() if step in rows]
+    steps.sort(key=lambda step: (-(rows[step].val_accuracy or 0), rows[step].val_loss))
+    members = []
+    for checkpoint in _loaded(store, steps, count, folder, "validated "):
+        other = copy.deepcopy(net)
+        other.load_state_dict(_weights(checkpoint, averaged=True))
+        members.append(_member(f"{folder.path} at step {checkpoint.step}", other, card))
+    return members, card
+
+
+def averaged_weights(
+    run: str | Path, count: int, *, classes: Sequence[str] = (), workers: int = 2
+) -> tuple[Member, ModelCard]:
+    """One net with the mean of the weights of a run's newest `count` checkpoints, its batch norms estimated anew.
+
+    What is averaged are the weights that were trained, not their running average (`--ema`), which is one already.
+    Raises StriateError when the run has fewer checkpoints.
+    """
+    folder, net, card = _run(run, classes)
+    store = CheckpointFolder(folder.checkpoints, count)
+    found = _loaded(store, store.steps()[::-1], count, folder, "")
+    net.load_state_dict(_mean([_weights(checkpoint, averaged=False) for checkpoint in found]))
+    made = _member(f"{folder.path}, mean of {count} checkpoints", net, card)
+    if any(isinstance(layer, _BatchNorm) for layer in net.modules()):
+        settings = settings_of(folder.path, card.data)
+        train = Exam.of(settings, card.classes).data.train
+        loader = Loader(
+            train,
+            made.preprocess,
+            batch_size=min(settings.batch_size, len(train)),
+            policy=policy_of(settings),
+            shuffle=True,
+            seed=settings.seed,
+            workers=workers,
+            drop_last=True,  # the last few images would weigh as much as a whole batch
+        )
+        reestimate_batch_norms(net, loader)
+    return made, card
+
+
+def save_tempered(path: str | Path, net: Net, card: ModelCard, temperature: float) -> None:
+    """A copy of a model file that answers with its probabilities tempered, in evaluation and prediction alike."""
+    temperature *= float(card.metrics.get(TEMPERATURE, 1.0))
+    save_model(path, net, dataclasses.replace(card, metrics={**card.metrics, TEMPERATURE: temperature}))
+
+
+@torch.no_grad()
+def reestimate_batch_norms(net: nn.Module, loader: Loader) -> None:
+    """Set every batch norm's running statistics to their mean over an epoch; nothing else draws or learns."""
+    norms = [layer for layer in net.modules() if isinstance(layer, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch's word for a plain mean over batches
+        norm.training = True
+    try:
+        for batch in loader.epoch(0):
+            net(batch.images)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.training = False
+
+
+def _run(run: str | Path, classes: Sequence[str]) -> tuple[RunFolder, Net, ModelCard]:
+    if not Path(run).is_dir():
+        raise StriateError(f"{run} is no run folder: only a run has checkpoints; give runs/NAME")
+    folder = RunFolder.open(run)
+    net, card = load_trained(model_path(run), classes=classes)
+    return folder, net, card
+
+
+def _loaded(
+    store: CheckpointFolder, steps: Sequence[int], count: int, folder: RunFolder, kind: str
+) -> list[Checkpoint]:
+    if count < 1:
+        raise StriateError(f"{count} checkpoints are asked for; give 1 or more")
+    if len(steps) < count:
+        raise StriateError(
+            f"{folder.path} has {len(steps)} {kind}checkpoints, and {count} are asked for; train with --keep {count}"
+        )
+    return [store.load(step) for step in steps[:count]]
+
+
+def _member(name: str, net: Net, card: ModelCard) -> Member:
+    preprocess = Preprocess.from_dict(dict(card.preprocess))
+    temperature = float(card.metrics.get(TEMPERATURE, 1.0))
+    return Member(name=name, net=net, classes=tuple(card.classes), preprocess=preprocess, temperature=temperature)
+
+
+def _weights(checkpoint: Checkpoint, *, averaged: bool) -> dict[str, Tensor]:
+    """The net's own tensors; with `averaged`, their running average where the run kept one."""
+    kept = averaged and any(name.startswith("ema.") for name in checkpoint.tensors)
+    prefix = "ema." if kept else "model."
+    return {name.removeprefix(prefix): t for name, t in checkpoint.tensors.items() if name.startswith(prefix)}
+
+
+def _mean(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of each floating tensor, summed in float64; whole numbers (counts) are the first's."""
+    first = states[0]
+    return {
+        name: torch.stack([state[name].double() for state in states]).mean(0).to(value.dtype)
+        if value.is_floating_point()
+        else value.clone()
+        for name, value in first.items()
+    }
