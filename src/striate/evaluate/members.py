@@ -23,7 +23,7 @@ from striate.nets.trained import load_trained
 from striate.nets.weights import ModelCard, save_model
 from striate.train import RunFolder
 from striate.train.checkpoint import Checkpoint, CheckpointFolder
-from striate.train.resolve import policy_of
+from striate.train.noise import policy_of
 from striate.train.story import history
 
 __all__ = ["averaged_weights", "best_checkpoints", "member", "reestimate_batch_norms", "save_tempered"]
@@ -76,7 +76,7 @@ def averaged_weights(
             train,
             made.preprocess,
             batch_size=min(settings.batch_size, len(train)),
-            policy=policy_of(settings),
+            policy=policy_of(settings, made.preprocess),
             shuffle=True,
             seed=settings.seed,
             workers=workers,
