@@ -41,7 +41,11 @@ def test_module_says_what_it_is_and_what_it_offers(path: Path) -> None:
     lists = [
         node.value
         for node in tree.body
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        and any(
+            isinstance(target, ast.Name) and target.id == "__all__"
+            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        )
     ]
     assert len(lists) == 1, "__all__ is written by hand, once"
     offered = ast.literal_eval(lists[0])

@@ -65,7 +65,7 @@ def decode_all(
         with torch.inference_mode():
             for images, labels, _ in batches:
                 decoded.append(task.decode(net(images.to(device, non_blocking=True))).cpu())
-                targets.append(labels)
+                targets.append(labels.cpu())
     finally:
         net.train(training)
     if not decoded:

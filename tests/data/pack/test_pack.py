@@ -212,9 +212,8 @@ print(own, resident)
 
 def _python(script, *arguments):
     """A process of its own that imports what this one does."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-S", "-c", script, *map(str, arguments)]
-    return subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
 
 
 # ---------------------------------------------------------------------------------------------------------- writing
