@@ -134,6 +134,8 @@ def test_evaluate_prints_the_table(world: Path, capsys: pytest.CaptureFixture[st
         "single view", "flips", "10 crops", "50 views", "ensemble of 2, single view", "ensemble of 2, 50 views",
     ]  # fmt: skip
     assert lines[3].split()[1:7] == ["0.00%", "+0.00", "(+0.00", "…", "+0.00)", lines[3].split()[6]]
+    assert main(["evaluate", run, "--table", "--views", "flip"]) == 0
+    assert [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["single view", "flips"]
     assert main(["evaluate", run, "--table", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [row["row"] for row in told["rows"]] == ["single view", "flips", "10 crops", "50 views"]
@@ -164,9 +166,9 @@ def test_evaluate_calibrates_and_draws(world: Path, tmp_path: Path, capsys: pyte
             "views '10' say what crops and scales would say, too; give one or the other",
         ),
         (
-            ["--table", "--views", "10"],
+            ["--table", "--crops", "10"],
             2,
-            "--table has rows for the usual views; leave out --views, --crops, --scales, ",
+            "--table has rows for the usual views; leave out --crops, --scales, --plot, ",
         ),
         (
             ["elsewhere", "photos"],

@@ -233,6 +233,24 @@ def test_every_noise_layer_is_sampled_row_by_row(layer: nn.Module) -> None:
     assert len({tuple(row.flatten().tolist()) for row in y}) > 1
 
 
+@pytest.mark.parametrize(
+    ("layer", "kept", "level"),
+    [
+        (nn.Dropout(0.2), 0.8, 1.25),
+        (Dropout(0.2), 0.8, 1.0),
+        (nn.Dropout2d(0.7), 0.3, 1 / 0.3),
+        (DropPath(0.1), 0.9, 1.0),
+    ],
+)
+def test_draws_keep_with_the_layers_own_probability(layer: nn.Module, kept: float, level: float) -> None:
+    """Of 4,000 rows of one value; five deviations of a Bernoulli mean."""
+    rows = 4_000
+    with Sampling(layer.eval(), seed=5) as drawn:
+        y = drawn(torch.ones(rows, 1, 1, 1), [0] * rows, list(range(rows)))
+    assert y.unique().tolist() == pytest.approx([0, level])
+    assert float((y > 0).float().mean()) == pytest.approx(kept, abs=5 * math.sqrt(kept * (1 - kept) / rows))
+
+
 def test_dropconnect_and_swapout_are_sampled() -> None:
     layer = DropConnect(6, 3)
     with Sampling(layer.eval()) as drawn:

@@ -56,11 +56,12 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Measure a trained net, or several together: accuracy, loss, calibration, and recall by class."""
-    if table and (views is not None or (crops, scales) != (1, "1") or plot is not None or save_temperature is not None):
+    if table and ((crops, scales) != (1, "1") or plot is not None or save_temperature is not None):
         raise UsageError(
-            "--table has rows for the usual views; leave out --views, --crops, --scales, --plot and --save-temperature"
+            "--table has rows for the usual views; leave out --crops, --scales, --plot, --save-temperature"
         )
-    from striate.evaluate import Panel, compare
+    from striate.evaluate import Panel, Plan, compare
+    from striate.evaluate.comparison import rows_to
     from striate.evaluate.score import measure, plan_of
     from striate.nets.trained import read_classes
     from striate.train.resolve import pick_device
@@ -80,7 +81,8 @@ def evaluate(
     )
     machine: Any = {"batch_size": batch_size, "workers": workers, "device": str(pick_device(device))}
     if table:
-        compared = compare(panel, part, samples=samples, seed=seed, calibrate=calibrate, **machine)
+        plans = rows_to(Plan.named(views or "50"))
+        compared = compare(panel, part, plans=plans, samples=samples, seed=seed, calibrate=calibrate, **machine)
         if as_json:
             print_json(evaluate_print.comparison_as_json(compared))
         else:

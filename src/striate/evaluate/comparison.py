@@ -11,7 +11,7 @@ from striate.evaluate.panel import Panel
 from striate.evaluate.score import Evaluation, measure
 from striate.evaluate.views import NAMED, Plan
 
-__all__ = ["Comparison", "Row", "compare"]
+__all__ = ["Comparison", "Row", "compare", "rows_to"]
 
 ROWS = (NAMED["none"], NAMED["flip"], NAMED["10"], NAMED["50"])
 
@@ -36,6 +36,17 @@ class Comparison:
 
     part: str
     rows: tuple[Row, ...]
+
+
+def rows_to(plan: Plan) -> tuple[Plan, ...]:
+    """The table's usual rows that look at less than `plan`, then `plan` itself: what is dear can be left out.
+
+    >>> [str(row) for row in rows_to(NAMED["10"])]
+    ['single view', 'flips', '10 crops']
+    """
+    order = [*NAMED.values()]
+    last = order.index(plan)
+    return (*(row for row in ROWS if order.index(row) < last), plan)
 
 
 def compare(

@@ -23,7 +23,6 @@ from striate.nets.trained import load_trained
 from striate.nets.weights import ModelCard, save_model
 from striate.train import RunFolder
 from striate.train.checkpoint import Checkpoint, CheckpointFolder
-from striate.train.noise import policy_of
 from striate.train.story import history
 
 __all__ = ["averaged_weights", "best_checkpoints", "member", "reestimate_batch_norms", "save_tempered"]
@@ -70,13 +69,12 @@ def averaged_weights(
     net.load_state_dict(_mean([_weights(checkpoint, averaged=False) for checkpoint in found]))
     made = _member(f"{folder.path}, mean of {count} checkpoints", net, card)
     if any(isinstance(layer, _BatchNorm) for layer in net.modules()):
-        settings = settings_of(folder.path, card.data)
+        settings = settings_of(folder.path, card.data)  # without its noise: as the net will see images from now on
         train = Exam.of(settings, card.classes).data.train
         loader = Loader(
             train,
             made.preprocess,
             batch_size=min(settings.batch_size, len(train)),
-            policy=policy_of(settings, made.preprocess),
             shuffle=True,
             seed=settings.seed,
             workers=workers,
