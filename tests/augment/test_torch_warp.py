@@ -71,5 +71,7 @@ def test_nearest_and_without_antialiasing():
 def test_infinity_is_one_clear_line():
     horizon = np.array([[[1.0, 0, 0], [0, 1, 0], [1, 0, -0.5]]])
     one, zero = torch.ones(1), torch.zeros(1)
-    with pytest.raises(StriateError, match="a map sends part of the output to infinity"):
+    with pytest.raises(
+        StriateError, match="warp: map 0 sends part of the output to infinity; draw milder perspectives"
+    ):
         warp([torch.zeros((4, 4, 1), dtype=torch.uint8)], Draws(horizon, None, None, ()), one, zero, zero, (4, 4))

@@ -1,13 +1,16 @@
 """The one resampling on any device that torch knows: the formulas of docs/design/augment.md, as tensors.
 
 `striate._native.warp` is the same function for the CPU, and many times as fast there. Here a batch of sources of any
-sizes lies end to end in one buffer, and every tap of the filter is one gather from it.
+sizes lies end to end in one buffer, and every tap of the filter is one gather from it. On a GPU with Triton it is one
+kernel (`triton_warp`).
 """
 
 import math
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,7 +25,7 @@ REACH = {"nearest": 0.5, "bilinear": 1.0, "bicubic": 2.0}
 
 
 def warp(
-    images: Sequence[Tensor],
+    images: Sequence[Tensor] | Tensor,
     draws: Draws,
     scale: Tensor,
     shift: Tensor,
@@ -35,34 +38,87 @@ def warp(
 ) -> Tensor:
     """float32 [B, C, h, w] on the images' device, as `_native.warp` computes it: within a grey level · scale of it.
 
-    `images` are uint8 [Hi, Wi, C]; scale, shift, fill float32 [C]. With steps among the draws, give scale 1 and shift 0
-    and normalise after `Policy.apply_steps`.
+    `images` are uint8 [Hi, Wi, C] or one [B, H, W, C]; scale, shift, fill float32 [C]. With steps among the draws, give
+    scale 1 and shift 0 and normalise after `Policy.apply_steps`.
 
-    Raises StriateError when a map is singular or sends part of the output to infinity.
+    Raises StriateError when a map sends part of the output to infinity.
     """
-    device, channels = images[0].device, images[0].shape[2]
-    pixels = torch.cat([image.reshape(-1, channels) for image in images])  # [Σ Hi·Wi, C]
-    heights = torch.tensor([image.shape[0] for image in images], device=device)
-    widths = torch.tensor([image.shape[1] for image in images], device=device)
-    begin = torch.cumsum(heights * widths, 0) - heights * widths
-    places = _places(draws, out, device)
+    _check_horizon(draws, out)
+    sources = _Sources.of(images)
+    device, count, channels = sources.pixels.device, len(draws.geometry), sources.pixels.shape[1]
+    scale, shift, fill = scale.to(device), shift.to(device), fill.to(device)
+    geometry = torch.from_numpy(draws.geometry).to(device)
+    lens = torch.zeros((count, 2), dtype=torch.float64, device=device)
+    if draws.lens is not None:
+        lens = torch.from_numpy(draws.lens).to(device)
+    colour = None if draws.colour is None else torch.from_numpy(draws.colour).to(device)
+    if device.type == "cuda" and find_spec("triton") is not None:
+        from striate.augment.triton_warp import resample
+
+        result = torch.empty((count, channels, *out), device=device, memory_format=torch.channels_last)
+        resample(
+            *sources, geometry, lens, colour, scale, shift, fill, result,
+            filter=filter, antialias=antialias, border=border,
+        )  # fmt: skip
+        return result
+    places = _places(geometry, lens, out)
+    values = _sampled(sources, places, fill, filter, antialias, border)
+    if colour is not None:
+        values = torch.einsum("bhwc,bkc->bhwk", values, colour[:, :, :channels]) + colour[:, None, None, :, channels]
+    return (values.clamp(0, 255) * scale + shift).permute(0, 3, 1, 2)  # [B, C, h, w], channels last in memory
+
+
+class _Sources(NamedTuple):
+    """Images end to end: `pixels` uint8 [Σ Hi·Wi, C]; where each begins, its height and width, int64 [B]."""
+
+    pixels: Tensor
+    begin: Tensor
+    heights: Tensor
+    widths: Tensor
+
+    @classmethod
+    def of(cls, images: Sequence[Tensor] | Tensor) -> "_Sources":
+        channels = images[0].shape[2]
+        whole = images if isinstance(images, Tensor) else torch.cat([image.reshape(-1, channels) for image in images])
+        sizes = torch.tensor([image.shape[:2] for image in images], device=whole.device)
+        areas = sizes.prod(1)
+        return cls(whole.reshape(-1, channels), areas.cumsum(0) - areas, sizes[:, 0], sizes[:, 1])
+
+
+def _check_horizon(draws: Draws, out: tuple[int, int]) -> None:
+    """The third coordinate is 0 nowhere in the output: it has one sign along its rim, which the lens bends."""
+    height, width = out
+    along = np.linspace(0, 1, 33)
+    x = np.concatenate([along, along, 0 * along, 1 + 0 * along]) * width - width / 2
+    y = np.concatenate([0 * along, 1 + 0 * along, along, along]) * height - height / 2
+    u = (x * x + y * y) / (width**2 + height**2) * 4
+    k1, k2 = np.zeros((2, len(draws.geometry), 1)) if draws.lens is None else draws.lens.T[..., None]
+    f = 1 + k1 * u + k2 * u * u
+    g = draws.geometry[:, 2, :, None]
+    third = g[:, 0] * (width / 2 + f * x) + g[:, 1] * (height / 2 + f * y) + g[:, 2]
+    wrong = np.flatnonzero(~((third > 0).all(1) | (third < 0).all(1)))
+    if len(wrong):
+        raise StriateError(f"warp: map {wrong[0]} sends part of the output to infinity; draw milder perspectives")
+
+
+def _sampled(
+    sources: _Sources, places: "_Places", fill: Tensor, filter: Filter, antialias: bool, border: Border
+) -> Tensor:
+    """float32 [B, h, w, C], bytes: the filtered source, and the border where there is none."""
+    pixels, begin, heights, widths = sources
     x, y = (_onto(places.x, widths, border), _onto(places.y, heights, border))
-    inside = (places.x >= 0) & (places.x <= widths[:, None, None])
-    inside &= (places.y >= 0) & (places.y <= heights[:, None, None])
     sx, sy = (places.sx, places.sy) if antialias and filter != "nearest" else (torch.ones_like(x), torch.ones_like(y))
     columns, rows = _taps(x, sx, widths, filter), _taps(y, sy, heights, filter)
-    values = torch.zeros((*x.shape, channels), device=device)  # [B, h, w, C]
+    values = torch.zeros((*x.shape, pixels.shape[1]), device=pixels.device)
     for row, down in zip(*rows, strict=True):
         for column, across in zip(*columns, strict=True):
             at = begin[:, None, None] + row * widths[:, None, None] + column
             values += (down * across)[..., None] * pixels[at]
-    if border == "constant":
-        values = torch.where(inside[..., None], values, fill.to(device))
-    if draws.colour is not None:
-        colour = torch.from_numpy(draws.colour).to(device)
-        values = torch.einsum("bhwc,bkc->bhwk", values, colour[:, :, :channels]) + colour[:, None, None, :, channels]
-    values = values.clamp(0, 255) * scale.to(device) + shift.to(device)
-    return values.permute(0, 3, 1, 2)  # [B, C, h, w], channels last in memory
+    if border != "constant":
+        return values
+    inside = (places.x >= 0) & (places.x <= widths[:, None, None])
+    inside &= (places.y >= 0) & (places.y <= heights[:, None, None])
+    return torch.where(inside[..., None], values, fill)
 
 
 class _Places(NamedTuple):
@@ -74,20 +130,14 @@ class _Places(NamedTuple):
     sy: Tensor
 
 
-def _places(draws: Draws, out: tuple[int, int], device: torch.device) -> _Places:
+def _places(g: Tensor, k: Tensor, out: tuple[int, int]) -> _Places:
     height, width = out
-    g = torch.from_numpy(draws.geometry).to(device)
-    k = torch.zeros((len(g), 2), dtype=torch.float64, device=device)
-    if draws.lens is not None:
-        k = torch.from_numpy(draws.lens).to(device)
-    column = torch.arange(width, dtype=torch.float64, device=device) + 0.5
-    begin = torch.arange(0, width, RUN, dtype=torch.float64, device=device)
+    column = torch.arange(width, dtype=torch.float64, device=g.device) + 0.5
+    begin = torch.arange(0, width, RUN, dtype=torch.float64, device=g.device)
     middle = (begin + (begin + RUN).clamp(max=width)) / 2
-    row = torch.arange(height, dtype=torch.float64, device=device)[:, None] + 0.5
+    row = torch.arange(height, dtype=torch.float64, device=g.device)[:, None] + 0.5
     x, y = _mapped(g, k, column.expand(height, width), row.expand(height, width), out)[:2]
     runs = _mapped(g, k, middle.expand(height, len(middle)), row.expand(height, len(middle)), out)
-    if not bool(torch.isfinite(x).all() & torch.isfinite(y).all()):
-        raise StriateError("warp: a map sends part of the output to infinity; draw milder perspectives")
     sx, sy = (scale.clamp(min=1).repeat_interleave(RUN, 2)[:, :, :width].float() for scale in (runs[2], runs[3]))
     return _Places(x, y, sx, sy)
 
