@@ -34,6 +34,7 @@ from striate.errors import StriateError
 __all__ = ["DrawsWindows", "Loader"]
 
 INLINE_VALUES = 1 << 21  # floats a batch; see _ahead
+PART_VALUES = 1 << 17  # floats: drawing for a part takes half a millisecond, however few images it has
 PARTS = 8  # per worker and batch: enough to share out the first batch evenly, few enough to cost nothing
 
 Origin: TypeAlias = NDArray[np.uint8] | KeptBases | Sources | Resident
@@ -192,6 +193,8 @@ class Loader:
         chunk = max(1, self.batch_size // (PARTS * max(1, self._workers)))
         if isinstance(origin, Sources):
             form, noise = self._form(), self._maps(epoch)
+            if origin.array is not None:  # nothing is read or decoded: a part is worth its call from some size on
+                chunk = self.batch_size if self._workers == 0 else max(chunk, PART_VALUES // form.values)
             return lambda k: FromSources(form, origin, noise, (i := indices(k)), keys[rows(k)], labels[i], chunk)
         if isinstance(origin, KeptBases):
             form = self._form()
