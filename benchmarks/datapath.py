@@ -10,8 +10,8 @@
   pipeline in NumPy. Beside it the training rate of ResNet-20, which the loader must not hold back.
 
 One round is an epoch of every arm, in an order drawn anew each time, so that a busy machine is unfair to all alike.
-Reported per arm: the median over rounds and the spread; ratios are medians of the rounds' own. Neither side keeps decoded images.
-The first epoch of each arm is not counted. DataLoader's workers stay alive between epochs.
+Reported per arm: the median over rounds and the spread; ratios are medians of the rounds' own. Neither side keeps decoded
+images. The first epoch of each arm is not counted. DataLoader's workers stay alive between epochs.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def files(folder: Path, data: Path | None) -> tuple[Arms, list[Callable[[dict[st
 
 def packed(folder: Path, data: Path | None) -> tuple[Arms, list[Callable[[dict[str, Any]], str]]]:
     """Random crops of raw images in one file."""
-    count = 1000
+    count = 640
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (count, PACKED_SIDE, PACKED_SIDE, 3), dtype=np.uint8)
     images = ArraySamples(pixels, np.arange(count) % 2)
@@ -122,7 +122,7 @@ def packed(folder: Path, data: Path | None) -> tuple[Arms, list[Callable[[dict[s
 
 def memory(folder: Path, data: Path | None) -> tuple[Arms, list[Callable[[dict[str, Any]], str]]]:
     """Pad, crop, mirror, cut out: the CIFAR recipe, from memory."""
-    pixels = np.random.default_rng(0).integers(0, 256, (6400, 32, 32, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (3840, 32, 32, 3), dtype=np.uint8)
     samples = ArraySamples(pixels, np.arange(len(pixels)) % 10)
     preprocess = Preprocess(channels=3, size=(32, 32), mean=MEAN, std=STD)
     policy = Policy((PadCrop(4), HorizontalFlip(), Cutout(8)))
