@@ -18,8 +18,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from striate import _native
-from striate.augment import Affine, ColorJitter, HorizontalFlip, Policy, RandomErasing, RandomResizedCrop
-from striate.data import ArraySamples, FileSamples, Loader, Preprocess
+from striate.augment import (
+    Affine,
+    ColorJitter,
+    Cutout,
+    HorizontalFlip,
+    PadCrop,
+    Policy,
+    RandomErasing,
+    RandomResizedCrop,
+)
+from striate.data import ArraySamples, FileSamples, Loader, Preprocess, warped
 from striate.data.decode import decode, decode_at, jpeg_head
 from striate.data.reduction import reduced_map, reductions
 from striate.data.source import FolderSource
@@ -263,3 +272,17 @@ def test_where_the_time_went(photographs):
     assert seconds["augment"] > 0
     assert seconds["transfer"] == 0
     assert sum(loader.stages.drain().values()) == 0
+
+
+def test_windows_before_steps_are_cut_and_change_no_bit(monkeypatch):
+    """Pad, crop, mirror, cut out: the bytes come from the cheaper routine, the result is the resampling's."""
+    samples = in_memory(count=40, size=SIZE)
+    policy = Policy((PadCrop(4), HorizontalFlip(), Cutout(5)), fill="mean", mean=(0.4, 0.5, 0.6))
+    cut = batches(Loader(samples, PREPROCESS, batch_size=16, shuffle=True, policy=policy))
+    monkeypatch.setattr(warped, "whole_windows", lambda *_: None)
+    assert same(cut, batches(Loader(samples, PREPROCESS, batch_size=16, shuffle=True, policy=policy, workers=0)))
+    nothing = Policy(policy.noises[:2], fill="mean")
+    plain = batches(Loader(samples, PREPROCESS, batch_size=16, shuffle=True, policy=nothing))
+    differing = torch.cat([(a[0] - b[0]).abs() > 1e-5 for a, b in zip(cut, plain, strict=True)]).any(1)  # [40, h, w]
+    assert (differing.sum((1, 2)) <= 25).all()
+    assert differing.any((1, 2)).float().mean() > 0.9

@@ -40,6 +40,11 @@ class BatchForm:
     buffers: Buffers
     stages: Stages
 
+    @property
+    def values(self) -> int:
+        """Floats an image."""
+        return self.preprocess.channels * self.preprocess.size[0] * self.preprocess.size[1]
+
 
 @final
 class FromArray(Job[Batch]):

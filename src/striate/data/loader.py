@@ -34,6 +34,7 @@ from striate.errors import StriateError
 __all__ = ["DrawsWindows", "Loader"]
 
 INLINE_VALUES = 1 << 21  # floats a batch; see _ahead
+PART_VALUES = 1 << 17  # floats: drawing for a part takes half a millisecond, however few images it has
 PARTS = 8  # per worker and batch: enough to share out the first batch evenly, few enough to cost nothing
 
 Origin: TypeAlias = NDArray[np.uint8] | KeptBases | Sources | Resident
@@ -166,17 +167,18 @@ class Loader:
     def _ahead(self) -> bool:
         """Whether threads make the batches.
 
-        Files always: decoding is most of the work. Resampling always: it takes a millisecond and more. Cutting a batch
-        from an array takes 10 µs to a few milliseconds, less than two threads lose to each other and to the training
-        step when they share its cores and its GIL; below INLINE_VALUES floats a batch it is done when asked for
-        (measured in docs/design/loader.md). On a device, it is a handful of calls that wait for nothing.
+        Files always: decoding is most of the work. Cutting a batch from an array takes 10 µs to a few milliseconds,
+        less than two threads lose to each other and to the training step when they share its cores and its GIL; below
+        INLINE_VALUES floats a batch it is done when asked for (measured in docs/design/loader.md). Maps cost some four
+        times as much, so from a fourth of that on. On a device, it is a handful of calls that wait for nothing.
         """
         if self._workers == 0 or isinstance(self._origin, Resident):
             return False
-        if isinstance(self._origin, KeptBases | Sources):
+        maps = isinstance(self._origin, Sources)
+        if isinstance(self._origin, KeptBases) or (isinstance(self._origin, Sources) and self._origin.array is None):
             return True
         height, width = self.preprocess.size
-        return self.batch_size * self.preprocess.channels * height * width > INLINE_VALUES
+        return self.batch_size * self.preprocess.channels * height * width > INLINE_VALUES // (4 if maps else 1)
 
     def _jobs(self, epoch: int, start: int) -> Callable[[int], Job[Batch]]:
         """The k-th job makes batch start + k."""
@@ -192,6 +194,8 @@ class Loader:
         chunk = max(1, self.batch_size // (PARTS * max(1, self._workers)))
         if isinstance(origin, Sources):
             form, noise = self._form(), self._maps(epoch)
+            if origin.array is not None:  # nothing is read or decoded: a part is worth its call from some size on
+                chunk = max(chunk, PART_VALUES // form.values) if self._ahead() else self.batch_size
             return lambda k: FromSources(form, origin, noise, (i := indices(k)), keys[rows(k)], labels[i], chunk)
         if isinstance(origin, KeptBases):
             form = self._form()

@@ -7,7 +7,7 @@ longer than their part, but for those that the budget keeps.
 """
 
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import torch
@@ -18,10 +18,10 @@ from striate.data.bases import naming
 from striate.data.batches import Batch, BatchForm
 from striate.data.decode import JpegHead, decode, decode_at, jpeg_head
 from striate.data.kept import Kept
-from striate.data.noise import DrawsMaps
+from striate.data.noise import DrawsMaps, Map
 from striate.data.prefetch import Job
 from striate.data.reduction import reduced_map, reductions
-from striate.data.samples import EncodedSamples, Samples
+from striate.data.samples import ArraySamples, EncodedSamples, Samples
 from striate.data.stages import Lap
 
 __all__ = ["Draw", "FromSources", "Sources"]
@@ -40,6 +40,12 @@ class Sources:
     def nbytes(self) -> int:
         """Bytes of the images kept so far."""
         return self._kept.nbytes
+
+    @property
+    def array(self) -> NDArray[np.uint8] | None:
+        """All images [N, H, W, C] where they lie in memory as the batch wants them."""
+        samples = self.samples
+        return samples.images if isinstance(samples, ArraySamples) and samples.channels == self.channels else None
 
     def opened(self, i: int, lap: Lap) -> "_Source":
         """Sample `i`, of which the size is known; decoded only where that is the only way to know it."""
@@ -132,22 +138,29 @@ class FromSources(Job[Batch]):
     def part(self, j: int) -> None:
         rows = slice(j * self._chunk, min((j + 1) * self._chunk, len(self._indices)))
         lap = Lap()
-        sources = [self._opened(int(i), lap) for i in self._indices[rows]]
-        sizes = np.array([(source.height, source.width) for source in sources], np.int32)
-        preprocess, draw = self._form.preprocess, self._draw
-        drawn = draw.policy.draws(
-            draw.seed,
-            draw.epoch,
-            self._keys[rows],
-            sizes,
-            preprocess.size,
-            preprocess.frames(sizes),
-            channels=preprocess.channels,
-        )
+        array = self._sources.array
+        if array is not None:
+            drawn = self._drawn(rows, np.full((len(self._indices[rows]), 2), array.shape[1:3], np.int32))
+            if not self._cut(array, rows, drawn):
+                images = [array[i] for i in self._indices[rows].tolist()]
+                self._resample(images, drawn.geometry, drawn, self._images[rows])
+        else:
+            self._read_and_resample(rows, lap)
+        lap("augment")
+        self._form.stages.add(lap.seconds)
+
+    def finish(self) -> Batch:
+        images = self._images
+        del self._images  # or a job that waits for its turn to be forgotten would hold the batch's memory
+        return Batch(images, torch.from_numpy(self._labels), torch.from_numpy(self._indices))
+
+    def _read_and_resample(self, rows: slice, lap: Lap) -> None:
+        sources = [self._opened(i, lap) for i in self._indices[rows].tolist()]
+        drawn = self._drawn(rows, np.array([(source.height, source.width) for source in sources], np.int32))
         geometry = np.array(drawn.geometry, np.float64)
         factors = np.ones(len(sources), np.int64)
-        if isinstance(self._sources.samples, EncodedSamples) and draw.policy.antialias:
-            factors = reductions(geometry, drawn.lens, preprocess.size)
+        if isinstance(self._sources.samples, EncodedSamples) and self._draw.policy.antialias:
+            factors = reductions(geometry, drawn.lens, self._form.preprocess.size)
         lap("augment")
         images = []
         for b, (source, most) in enumerate(zip(sources, factors.tolist(), strict=True)):
@@ -157,20 +170,49 @@ class FromSources(Job[Batch]):
             if factor > 1:
                 geometry[b] = reduced_map(geometry[b], factor)
         self._resample(images, geometry, drawn, self._images[rows])
-        lap("augment")
-        self._form.stages.add(lap.seconds)
 
-    def finish(self) -> Batch:
-        images = self._images
-        del self._images  # or a job that waits for its turn to be forgotten would hold the batch's memory
-        return Batch(images, torch.from_numpy(self._labels), torch.from_numpy(self._indices))
+    def _cut(self, array: NDArray[np.uint8], rows: slice, drawn: Map) -> bool:
+        """Whether the maps were windows of whole pixels, and were cut as such; only where steps follow.
+
+        The bytes that steps work on are then the resampling's to the bit, and cheaper. (What is normalised at once
+        differs in the last bit: one routine rounds the product, the other does not.)
+        """
+        if (
+            not drawn.steps
+            or drawn.lens is not None
+            or drawn.colour is not None
+            or self._draw.policy.border != "constant"
+        ):
+            return False
+        windows = whole_windows(drawn.geometry, self._form.preprocess.size[1])
+        if windows is None:
+            return False
+        out, channels = self._images[rows], self._form.preprocess.channels
+        one, zero = np.ones(channels, np.float32), np.zeros(channels, np.float32)
+        fill = self._form.fill
+        _native.batch_from_array(array, self._indices[rows], windows, fill, one, zero, out.numpy(), 1)
+        self._stepped(out, drawn)
+        return True
+
+    def _drawn(self, rows: slice, sizes: NDArray[np.int32]) -> Map:
+        preprocess, draw = self._form.preprocess, self._draw
+        drawn: Map = draw.policy.draws(
+            draw.seed,
+            draw.epoch,
+            self._keys[rows],
+            sizes,
+            preprocess.size,
+            preprocess.frames(sizes),
+            channels=preprocess.channels,
+        )
+        return drawn
 
     def _opened(self, i: int, lap: Lap) -> _Source:
         with naming(self._sources.samples, i):
             return self._sources.opened(i, lap)
 
     def _resample(
-        self, images: list[NDArray[np.uint8]], geometry: NDArray[np.float64], drawn: Any, out: torch.Tensor
+        self, images: list[NDArray[np.uint8]], geometry: NDArray[np.float64], drawn: Map, out: torch.Tensor
     ) -> None:
         """Into `out` float32 [n, C, h, w], which is part of the batch."""
         preprocess, policy = self._form.preprocess, self._draw.policy
@@ -192,6 +234,30 @@ class FromSources(Job[Batch]):
             border=policy.border,
         )
         if drawn.steps:
-            policy.apply_steps(out, drawn)
-            out.mul_(torch.from_numpy(preprocess.scale)[:, None, None])
-            out.add_(torch.from_numpy(preprocess.shift)[:, None, None])
+            self._stepped(out, drawn)
+
+    def _stepped(self, out: torch.Tensor, drawn: Map) -> None:
+        """Steps and normalisation of bytes, in place."""
+        preprocess = self._form.preprocess
+        self._draw.policy.apply_steps(out, drawn)
+        out.mul_(torch.from_numpy(preprocess.scale)[:, None, None])
+        out.add_(torch.from_numpy(preprocess.shift)[:, None, None])
+
+
+def whole_windows(geometry: NDArray[np.float64], width: int) -> NDArray[np.int32] | None:
+    """int32 [B, 3], rows of (top, left, flip), where every map [B, 3, 3] is a window of whole pixels, mirrored or not.
+
+    >>> whole_windows(np.array([[[-1, 0, 9], [0, 1, -2], [0, 0, 1.0]]]), width=8)   # x from 9 − x: columns 8 … 1
+    array([[-2,  1,  1]], dtype=int32)
+    >>> whole_windows(np.eye(3)[None] * [1.5, 1, 1], width=8) is None
+    True
+    """
+    mirrored = geometry[:, 0, 0] < 0
+    top, left = geometry[:, 1, 2], geometry[:, 0, 2] - np.where(mirrored, width, 0)
+    plain = np.zeros_like(geometry)
+    plain[:, 0, 0] = np.where(mirrored, -1, 1)
+    plain[:, 1, 1] = plain[:, 2, 2] = 1
+    plain[:, :2, 2] = np.rint(geometry[:, :2, 2])
+    if not np.array_equal(plain, geometry):
+        return None
+    return np.stack([top, left, mirrored], axis=1).astype(np.int32)

@@ -4,7 +4,9 @@
     opened.open_packs([path], spec)    the set again, without a pass over its images
     check.check_pack(path)             every checksum
 
-Nothing is imported here: Arrow takes a fifth of a second to load, and only packs need it.
+Nothing is imported here but the file's suffix: Arrow takes a fifth of a second to load, and only packs need it.
 """
 
-__all__: list[str] = []
+from striate.data.pack.found import SUFFIX
+
+__all__ = ["SUFFIX"]
