@@ -9,9 +9,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from striate.data import Preprocess
 from striate.errors import StriateError
+from striate.evaluate import Plan, views
 from striate.nets.layers import DropConnect, Dropout, DropPath
 
 MASKS = list(itertools.product([0.0, 1.0], repeat=2))
@@ -97,16 +99,24 @@ def test_batch_norms_running_statistics_are_the_mean_of_the_batches() -> None:
     assert abs(float(norm.running_var) - 4) < 5 * 4 * math.sqrt(2 / (50 * 19))  # Var[s²] = 2σ⁴/(n − 1), of 50 means
 
 
-def test_a_mean_over_views_is_the_mean_over_what_training_draws() -> None:
-    """A linear unit on a 3×5 image, 3×3 crops and mirrors at p = ½: three places, each mirrored or not, are all there
-    are; corners and centre hit them with the weights 2, 2, 1 of five, and for a linear unit in x that is no bias."""
+def test_flips_are_the_exact_mean_over_what_training_draws() -> None:
+    """A linear unit on a 3×3 crop, mirrored with probability ½: the mean of both is the unit with mirrored weights."""
     torch.manual_seed(3)
-    w, image = torch.randn(3, 3, dtype=torch.float64), torch.randn(3, 5, dtype=torch.float64)
+    w, crop = torch.randn(3, 3, dtype=torch.float64), torch.randn(3, 3, dtype=torch.float64)
+    both = Plan(crops=2).views(Preprocess(channels=1, size=(3, 3), mean=(0.0,), std=(1.0,)))
+    tested = sum(view.weight * float((w * (crop.flip(1) if view.flip else crop)).sum()) for view in both)
+    assert tested == pytest.approx(float(((w + w.flip(1)) / 2 * crop).sum()), rel=1e-12)
 
-    def unit(left: int, flip: bool) -> Tensor:
-        crop = image[:, left : left + 3]
-        return (w * (crop.flip(1) if flip else crop)).sum()
 
-    flips = sum(float(unit(1, flip)) for flip in (False, True)) / 2
-    both = (w + w.flip(1)) / 2
-    assert float((both * image[:, 1:4]).sum()) == pytest.approx(flips, rel=1e-12)  # a mirrored unit sees both
+def test_crops_are_the_exact_mean_for_what_is_affine_in_the_place() -> None:
+    """Uniform places of a 3×3 crop in a 7×11 ramp: the corners and the centre have the mean of all 45 places."""
+    torch.manual_seed(4)
+    w = torch.randn(3, 3, dtype=torch.float64)
+    ramp = 0.3 * torch.arange(7)[:, None] - 1.7 * torch.arange(11)[None, :] + 0.4
+
+    def unit(top: int, left: int) -> float:
+        return float((w * ramp[top : top + 3, left : left + 3]).sum())
+
+    trained = sum(unit(top, left) for top in range(5) for left in range(9)) / 45
+    tested = sum(view.weight * unit(int(view.place[0] * 4), int(view.place[1] * 8)) for view in views(5, 1))
+    assert tested == pytest.approx(trained, rel=1e-6)
