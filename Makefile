@@ -28,18 +28,20 @@ check: $(BUILT)  ## style, types, the arrows between the rooms, the book
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The core and its programs alone, without Python, in build/native and build/sanitize.
-native: $(LOCKED)  ## build the core's own programs and run the conformance suite
+native: $(LOCKED)  ## build the core's own programs and run the conformance suites
 	$(BIN)/cmake -S . -B build/native -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" -DSTRIATE_NATIVE_TESTS=ON >/dev/null
 	$(BIN)/cmake --build build/native --parallel
 	build/native/striate_conformance
+	build/native/striate_warp
 
-sanitize: $(LOCKED)  ## the conformance suite under AddressSanitizer and UndefinedBehaviorSanitizer
+sanitize: $(LOCKED)  ## the conformance suites under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" -DSTRIATE_NATIVE_TESTS=ON \
 	  -DSTRIATE_SANITIZE=address,undefined >/dev/null
 	$(BIN)/cmake --build build/sanitize --parallel
 	build/sanitize/striate_conformance --shapes 60
+	build/sanitize/striate_warp --shapes 60
 
-mutants: $(LOCKED)  ## one deliberate fault in each kernel; the conformance suite has to see every one
+mutants: $(LOCKED)  ## one deliberate fault in each kernel; the conformance suites have to see every one
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python native/tests/mutate.py
 
 dev: $(BUILT)  ## the same environment, with the hooks that run before a commit

@@ -28,29 +28,76 @@ inline void store_values(T* to, Floats x) {
     }
 }
 
+// Byte i of the k-th 16 bytes of red green blue red …: where it stands in its plane, or a zero where it is another's.
+struct Mixing {
+    alignas(16) std::uint8_t from[3][3][16];  // [k][plane][i]
+};
+
+constexpr Mixing mixing_table() {
+    Mixing table{};
+    for (int k = 0; k < 3; ++k) {
+        for (int i = 0; i < 16; ++i) {
+            const int at = 16 * k + i;
+            for (int c = 0; c < 3; ++c) {
+                table.from[k][c][i] = static_cast<std::uint8_t>(at % 3 == c ? at / 3 : 0x80);
+            }
+        }
+    }
+    return table;
+}
+
+constexpr Mixing mixing = mixing_table();
+
+// Planes to `lanes` pixels, channel by channel.
+inline void store_mixed(std::uint8_t* to, const Floats (&plane)[3]) {
+    std::uint8_t values[3][16], mixed[48];
+    for (int c = 0; c < 3; ++c) store_values(values[c], plane[c]);
+    for (int k = 0; k < (3 * lanes + 15) / 16; ++k) {
+        Bytes16 bytes = _mm_shuffle_epi8(load_bytes(values[0]), load_bytes(mixing.from[k][0]));
+        bytes = _mm_or_si128(bytes, _mm_shuffle_epi8(load_bytes(values[1]), load_bytes(mixing.from[k][1])));
+        bytes = _mm_or_si128(bytes, _mm_shuffle_epi8(load_bytes(values[2]), load_bytes(mixing.from[k][2])));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(mixed + 16 * k), bytes);
+    }
+    std::memcpy(to, mixed, 3 * lanes);
+}
+
+inline void store_mixed(std::uint16_t* to, const Floats (&plane)[3]) {
+    std::uint16_t values[3][lanes];
+    for (int c = 0; c < 3; ++c) store_values(values[c], plane[c]);
+    for (int i = 0; i < lanes; ++i) {
+        for (int c = 0; c < 3; ++c) to[3 * i + c] = values[c][i];
+    }
+}
+
+inline void store_mixed(float* to, const Floats (&plane)[3]) {
+    const Floats low = unpacked_low(plane[0], plane[1]), high = unpacked_high(plane[0], plane[1]);
+    const Floats blue_low = unpacked_low(plane[2], plane[2]), blue_high = unpacked_high(plane[2], plane[2]);
+    const Floats pixel[4] = {shuffled<0x44>(low, blue_low), shuffled<0xee>(low, blue_low),  // [q]: 4 k + q in quarter k
+                             shuffled<0x44>(high, blue_high), shuffled<0xee>(high, blue_high)};
+    store_quarters(to, pixel);
+}
+
 // `count` pixels of planes to the pixels from `at` on.
 template <typename T>
 inline void put(const Scene& s, const Floats (&plane)[3], std::int64_t at, std::int64_t count) {
     T* const out = static_cast<T*>(s.out);
-    if (s.planar || s.channels == 1) {
-        const std::int64_t step = s.out_height * s.out_width;
-        for (std::int64_t c = 0; c < s.channels; ++c) {
-            if (count == lanes) {
-                store_values(out + c * step + at, plane[c]);
-            } else {
-                T values[lanes];
-                store_values(values, plane[c]);
-                std::memcpy(out + c * step + at, values, count * sizeof(T));
-            }
-        }
+    if (!s.planar && s.channels == 3) {
+        if (count == lanes) return store_mixed(out + 3 * at, plane);
+        T mixed[3 * lanes];
+        store_mixed(mixed, plane);
+        std::memcpy(out + 3 * at, mixed, 3 * count * sizeof(T));
         return;
     }
-    T values[3][lanes], mixed[3 * lanes];
-    for (int c = 0; c < 3; ++c) store_values(values[c], plane[c]);
-    for (int i = 0; i < lanes; ++i) {
-        for (int c = 0; c < 3; ++c) mixed[3 * i + c] = values[c][i];
+    const std::int64_t step = s.out_height * s.out_width;
+    for (std::int64_t c = 0; c < s.channels; ++c) {
+        if (count == lanes) {
+            store_values(out + c * step + at, plane[c]);
+        } else {
+            T values[lanes];
+            store_values(values, plane[c]);
+            std::memcpy(out + c * step + at, values, count * sizeof(T));
+        }
     }
-    std::memcpy(out + 3 * at, mixed, 3 * count * sizeof(T));
 }
 
 // `count` pixels of row y from `column` on. Pixels that are not inside take the fill.

@@ -1,20 +1,13 @@
 // Rows of warped images, compiled once per instruction set.
 //
-// Any map: `lanes` output pixels at a time. Their places, then the weights of their taps along both axes, are vectors
-// over the pixels. Then the taps: RGB in four groups (augment/lanes.h), each holding 16 bytes, of which 12 are four
-// neighbouring taps of one row, for each of its pixels; two shuffles make 16-bit pairs (r0 r1)(g0 g1)(b0 b1) and
-// (r2 r3)(g2 g3)(b2 b3), two multiplications of pairs weigh them across, and the float of their sum is weighed down.
-// Grey: four taps are the four bytes of a gathered lane.
-//
-// A map that keeps the axes apart: rows of the source across, each once, into a ring of float rows; then sums of those.
-//
-// Reading 16 bytes for 12 may run over the image's end: blocks whose footprints come near it take 12.
+// Under any map, `lanes` output pixels at a time: their places and the weights of their taps along both axes
+// (places.h), which are vectors over the pixels, the taps themselves (footprints.h), and what becomes of the sums
+// (finish.h).
 #include "augment/kernels.h"
 
-#include <cstring>
-
+#include "augment/apart.h"
 #include "augment/finish.h"
-#include "augment/lanes.h"
+#include "augment/footprints.h"
 #include "augment/places.h"
 #include "augment/plain.h"
 #include "simd/bounds.h"
@@ -24,103 +17,6 @@ namespace striate::STRIATE_ISA_NAMESPACE {
 namespace {
 
 #if defined(STRIATE_VECTORS)
-
-constexpr std::int64_t four_nbytes = 12;  // of RGB pixels
-
-inline std::int64_t fours_of(const Scene& s, const Reach& across) { return (smaller(across.taps, s.width) + 3) / 4; }
-
-template <bool near_end>
-inline Bytes16 four_pixels(const std::uint8_t* from) {
-    if constexpr (!near_end) return load_bytes(from);
-    std::int32_t last;
-    std::memcpy(&last, from + 8, 4);
-    return _mm_insert_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)), last, 2);
-}
-
-inline Bytes16 first_pairs() {
-    constexpr char z = -128;  // a shuffle writes 0
-    return _mm_setr_epi8(0, z, 3, z, 1, z, 4, z, 2, z, 5, z, z, z, z, z);
-}
-inline Bytes16 second_pairs() {
-    constexpr char z = -128;
-    return _mm_setr_epi8(6, z, 9, z, 7, z, 10, z, 8, z, 11, z, z, z, z, z);
-}
-
-// Four taps of each of a group's pixels, weighed and summed: red, green, blue of each in 32 bits.
-template <bool near_end>
-inline Wide four_taps(const std::uint8_t* const (&from)[quarters], std::int64_t at, Wide first, Wide second) {
-    Bytes16 quarter[quarters];
-#pragma GCC unroll 4
-    for (int k = 0; k < quarters; ++k) quarter[k] = four_pixels<near_end>(from[k] + at);
-    const Wide pixels = four_quarters(quarter);
-    return add32(multiply_pairs(shuffled(pixels, first_pairs()), first),
-                 multiply_pairs(shuffled(pixels, second_pairs()), second));
-}
-
-template <int Q>
-inline void group_starts(const std::uint8_t* base, const std::int32_t* offsets, const std::uint8_t* (&from)[quarters]) {
-#pragma GCC unroll 4
-    for (int k = 0; k < quarters; ++k) from[k] = base + offsets[4 * k + Q];
-}
-
-// The footprints of group Q, `fours` wide and `rows` high.
-template <int Q, bool near_end>
-inline Floats rgb_group(const Scene& s, const std::int32_t* offsets, const Wide* pairs, std::int64_t fours,
-                        const Floats* down, std::int64_t rows) {
-    const std::uint8_t* from[quarters];
-    group_starts<Q>(s.pixels, offsets, from);
-    const std::int64_t row_nbytes = 3 * s.width;
-    Floats sum = zeros();
-    if (fours == 1) {
-        const Wide first = spread<Q>(pairs[0]), second = spread<Q>(pairs[1]);
-        for (std::int64_t r = 0, at = 0; r < rows; ++r, at += row_nbytes) {
-            sum = multiply_add(floats_of(four_taps<near_end>(from, at, first, second)), spread<Q>(down[r]), sum);
-        }
-        return sum;
-    }
-    for (std::int64_t r = 0; r < rows; ++r) {
-        Wide across = all32(0);
-        for (std::int64_t f = 0; f < fours; ++f) {
-            across = add32(across, four_taps<near_end>(from, r * row_nbytes + f * four_nbytes, spread<Q>(pairs[2 * f]),
-                                                       spread<Q>(pairs[2 * f + 1])));
-        }
-        sum = multiply_add(floats_of(across), spread<Q>(down[r]), sum);
-    }
-    return sum;
-}
-
-template <bool near_end>
-inline void rgb_block(const Scene& s, const std::int32_t* offsets, const Wide* pairs, std::int64_t fours,
-                      const Floats* down, std::int64_t rows, Floats (&plane)[3]) {
-    const Floats group[4] = {rgb_group<0, near_end>(s, offsets, pairs, fours, down, rows),
-                             rgb_group<1, near_end>(s, offsets, pairs, fours, down, rows),
-                             rgb_group<2, near_end>(s, offsets, pairs, fours, down, rows),
-                             rgb_group<3, near_end>(s, offsets, pairs, fours, down, rows)};
-    planes_of(group, plane);
-}
-
-// Four taps of each grey pixel, weighed and summed.
-inline Wide grey_taps(const std::uint8_t* from, Wide offsets, Wide first, Wide second) {
-    constexpr char z = -128;
-    const Bytes16 first_two = _mm_setr_epi8(0, z, 1, z, 4, z, 5, z, 8, z, 9, z, 12, z, 13, z);
-    const Bytes16 second_two = _mm_setr_epi8(2, z, 3, z, 6, z, 7, z, 10, z, 11, z, 14, z, 15, z);
-    const Wide pixels = gathered(from, offsets);
-    return add32(multiply_pairs(shuffled(pixels, first_two), first),
-                 multiply_pairs(shuffled(pixels, second_two), second));
-}
-
-inline Floats grey_block(const Scene& s, Wide offsets, const Wide* pairs, std::int64_t fours, const Floats* down,
-                         std::int64_t rows) {
-    Floats sum = zeros();
-    for (std::int64_t r = 0; r < rows; ++r) {
-        Wide across = all32(0);
-        for (std::int64_t f = 0; f < fours; ++f) {
-            across = add32(across, grey_taps(s.pixels + r * s.width + 4 * f, offsets, pairs[2 * f], pairs[2 * f + 1]));
-        }
-        sum = multiply_add(floats_of(across), down[r], sum);
-    }
-    return sum;
-}
 
 // What a row needs at hand. The gaps keep the parts from lying a multiple of 4 KiB apart, where a processor takes a
 // load from one for a load of what it has just stored in another.
@@ -135,51 +31,53 @@ struct alignas(64) Scratch {
 // An inner block: all windows lie in the source, with two pixels to spare at the right, and their offsets from the
 // first pixel are whole floats.
 template <bool cubic>
-inline void inner_block(const Scene& s, const NearPlaces& at, const RunReach& reach, std::int64_t fours,
-                        std::int64_t rows, std::int64_t ahead, Scratch& scratch, Floats (&plane)[3]) {
+inline void inner_block(const Scene& s, const NearPlaces& at, const RunReach& reach, std::int64_t ahead,
+                        Scratch& scratch, Floats (&plane)[3]) {
     const NearFooting across = near_footing_of(at.x, reach.across), tall = near_footing_of(at.y, reach.down);
-    const Floats wide_sum = weigh_across<cubic>(across.distance, reach.across, fours, scratch.pairs);
-    const Floats tall_sum = weigh_down<cubic>(tall.distance, reach.down, rows, scratch.down);
+    const Floats wide_sum = weigh_across<cubic>(across.distance, reach.across, scratch.pairs);
+    const Floats tall_sum = weigh_down<cubic>(tall.distance, reach.down, scratch.down);
     const Floats normal = all(1.0f) / (wide_sum * tall_sum);
     const Floats pixel = multiply_add(tall.first, all(static_cast<float>(s.width)), across.first);
     if (s.channels == 1) {
-        plane[0] = grey_block(s, cut(pixel), scratch.pairs, fours, scratch.down, rows) * normal;
+        plane[0] = grey_block(s, cut(pixel), reach, scratch.pairs, scratch.down) * normal;
         return;
     }
     store32(scratch.offsets, cut(pixel * all(3.0f)));
 #pragma GCC unroll 4
     for (int i = 0; i < lanes; i += 4) __builtin_prefetch(s.pixels + scratch.offsets[i] + ahead);
-    rgb_block<false>(s, scratch.offsets, scratch.pairs, fours, scratch.down, rows, plane);
+    any_block(s, scratch.offsets, reach, scratch.pairs, scratch.down, plane);
     for (Floats& p : plane) p = p * normal;
 }
 
 // A block anywhere; returns which pixels come from inside the source.
 template <bool cubic>
-Mask outer_block(const Scene& s, std::int64_t y, std::int64_t column, const RunReach& reach, std::int64_t fours,
-                 std::int64_t rows, Scratch& scratch, Floats (&plane)[3]) {
+Mask outer_block(const Scene& s, std::int64_t y, std::int64_t column, const RunReach& reach, Scratch& scratch,
+                 Floats (&plane)[3]) {
     const Places at = places_of(s, y, column);
     const Mask inside = s.border == Border::constant ? both(within(at.x, static_cast<double>(s.width)),
                                                             within(at.y, static_cast<double>(s.height)))
                                                      : every_lane();
     plane[0] = plane[1] = plane[2] = zeros();
     if (none(inside)) return inside;
-    const Footing across = footing_of(s, at.x, s.width, 4 * fours, reach.across);
-    const Footing tall = footing_of(s, at.y, s.height, rows, reach.down);
-    const Floats wide_sum = weigh_across<cubic>(across.distance, reach.across, fours, scratch.pairs);
-    const Floats tall_sum = weigh_down<cubic>(tall.distance, reach.down, rows, scratch.down);
+    const Footing across = footing_of(s, at.x, s.width, 2 * reach.across.pairs, reach.across);
+    const Footing tall = footing_of(s, at.y, s.height, reach.down.taps, reach.down);
+    const Floats wide_sum = weigh_across<cubic>(across.distance, reach.across, scratch.pairs);
+    const Floats tall_sum = weigh_down<cubic>(tall.distance, reach.down, scratch.down);
     const Floats normal = all(1.0f) / (wide_sum * tall_sum);
     const Wide pixel = add32(multiply32(tall.first, all32(static_cast<std::int32_t>(s.width))), across.first);
     if (s.channels == 1) {
-        plane[0] = grey_block(s, pixel, scratch.pairs, fours, scratch.down, rows) * normal;
+        plane[0] = grey_block(s, pixel, reach, scratch.pairs, scratch.down) * normal;
         return inside;
     }
     const Wide start = add32(pixel, add32(pixel, pixel));
     store32(scratch.offsets, start);
-    const std::int64_t last = 3 * s.width * (s.height - rows + 1) - four_nbytes * fours - 4;
+    // From the last start that may read 16 bytes for its last taps on, blocks read what they need and no more.
+    const std::int64_t fours = larger(reach.across.pairs / 2, 1);
+    const std::int64_t last = 3 * s.width * (s.height - reach.down.taps + 1) - four_nbytes * (fours - 1) - 16;
     if (any_above(start, static_cast<std::int32_t>(last))) {
-        rgb_block<true>(s, scratch.offsets, scratch.pairs, fours, scratch.down, rows, plane);
+        block_near_end(s, scratch.offsets, reach, scratch.pairs, scratch.down, plane);
     } else {
-        rgb_block<false>(s, scratch.offsets, scratch.pairs, fours, scratch.down, rows, plane);
+        any_block(s, scratch.offsets, reach, scratch.pairs, scratch.down, plane);
     }
     for (Floats& p : plane) p = p * normal;
     return inside;
@@ -210,16 +108,16 @@ void row_of(const Scene& s, std::int64_t y, const RunReach* runs) {
     for (std::int64_t column = 0; column < s.out_width; column += lanes) {
         const std::int64_t count = smaller(lanes, s.out_width - column);
         const RunReach& reach = runs[column / run_pixels];
-        const std::int64_t fours = fours_of(s, reach.across), rows = smaller(reach.down.taps, s.height);
         const Floats dx = iota() + all(static_cast<float>(column) + 0.5f - middle);
         const NearPlaces at = near_places_of(near_row, dx);
         Floats plane[3];
-        if (inner && count == lanes && all_between(at.x, Inner(reach.across, s.width, 4 * fours + 2)) &&
-            all_between(at.y, Inner(reach.down, s.height, rows))) {
-            inner_block<cubic>(s, at, reach, fours, rows, rows_ahead, scratch, plane);
+        if (inner && count == lanes &&
+            all_between(at.x, Inner(reach.across, s.width, larger(2 * reach.across.pairs, 4) + 2)) &&
+            all_between(at.y, Inner(reach.down, s.height, reach.down.taps))) {
+            inner_block<cubic>(s, at, reach, rows_ahead, scratch, plane);
             finish(s, plane, every_lane(), y, column, count);
         } else {
-            const Mask inside = outer_block<cubic>(s, y, column, reach, fours, rows, scratch, plane);
+            const Mask inside = outer_block<cubic>(s, y, column, reach, scratch, plane);
             finish(s, plane, inside, y, column, count);
         }
     }
@@ -229,162 +127,6 @@ void row(const Scene& s, std::int64_t y, const RunReach* runs) {
     if (s.sampler == Sampler::bicubic) return row_of<true>(s, y, runs);
     row_of<false>(s, y, runs);
 }
-
-// The workspace of a map that keeps the axes apart.
-//
-// Across, everything is the same in all rows: offsets, weights (spread to their groups), sums, and which columns come
-// from inside. Then the ring: `rows` rows of the source, weighed across, as groups of floats.
-struct Apart {
-    struct Column {
-        Floats sum;
-        Mask inside;
-    };
-    std::int64_t blocks, groups, fours, rows;
-    Wide* pairs;            // [blocks, groups, 2 · fours]
-    Floats* ring;           // [rows, blocks, groups]
-    Column* column;         // [blocks]
-    std::int32_t* offsets;  // [blocks, lanes]: bytes
-    std::int64_t nbytes;
-
-    Apart(const Scene& s, const RunReach& reach, std::uint8_t* workspace)
-        : blocks((s.out_width + lanes - 1) / lanes),
-          groups(s.channels == 1 ? 1 : 4),
-          fours(fours_of(s, reach.across)),
-          rows(smaller(reach.down.taps, s.height)) {
-        const std::int64_t pairs_nbytes = blocks * groups * 2 * fours * sizeof(Wide);
-        const std::int64_t ring_nbytes = rows * blocks * groups * sizeof(Floats);
-        const std::int64_t column_nbytes = blocks * sizeof(Column);
-        pairs = reinterpret_cast<Wide*>(workspace);
-        ring = reinterpret_cast<Floats*>(workspace + pairs_nbytes);
-        column = reinterpret_cast<Column*>(workspace + pairs_nbytes + ring_nbytes);
-        offsets = reinterpret_cast<std::int32_t*>(workspace + pairs_nbytes + ring_nbytes + column_nbytes);
-        nbytes = pairs_nbytes + ring_nbytes + column_nbytes + blocks * sizeof(Wide);
-    }
-};
-
-template <bool cubic>
-void prepare_columns(const Scene& s, const Reach& reach, const Apart& apart) {
-    Wide pairs[most_taps / 2];
-    const std::int64_t each = 2 * apart.fours;
-    for (std::int64_t b = 0; b < apart.blocks; ++b) {
-        const Doubles at = places_of(s, 0, b * lanes).x;
-        const Mask inside = s.border == Border::constant ? within(at, static_cast<double>(s.width)) : every_lane();
-        const Footing footing = footing_of(s, at, s.width, 4 * apart.fours, reach);
-        const Wide first = footing.first;
-        apart.column[b] = {weigh_across<cubic>(footing.distance, reach, apart.fours, pairs), inside};
-        store32(apart.offsets + b * lanes, s.channels == 1 ? first : add32(first, add32(first, first)));
-        Wide* to = apart.pairs + b * apart.groups * each;
-        for (std::int64_t p = 0; p < each; ++p) {
-            if (s.channels == 1) {
-                to[p] = pairs[p];
-            } else {
-                to[p] = spread<0>(pairs[p]), to[each + p] = spread<1>(pairs[p]);
-                to[2 * each + p] = spread<2>(pairs[p]), to[3 * each + p] = spread<3>(pairs[p]);
-            }
-        }
-    }
-}
-
-template <int Q, bool near_end>
-inline Floats across_group(const std::uint8_t* row, const std::int32_t* offsets, const Wide* pairs,
-                           std::int64_t fours) {
-    const std::uint8_t* from[quarters];
-    group_starts<Q>(row, offsets, from);
-    Wide sum = four_taps<near_end>(from, 0, pairs[0], pairs[1]);
-    for (std::int64_t f = 1; f < fours; ++f) {
-        sum = add32(sum, four_taps<near_end>(from, f * four_nbytes, pairs[2 * f], pairs[2 * f + 1]));
-    }
-    return floats_of(sum);
-}
-
-// Row `y` of the source, weighed across.
-template <bool near_end>
-void across_rgb(const Scene& s, const Apart& apart, std::int64_t y, Floats* to) {
-    const std::uint8_t* row = s.pixels + 3 * y * s.width;
-    const std::int64_t each = 2 * apart.fours;
-    for (std::int64_t b = 0; b < apart.blocks; ++b, to += 4) {
-        const std::int32_t* offsets = apart.offsets + b * lanes;
-        const Wide* pairs = apart.pairs + b * 4 * each;
-        to[0] = across_group<0, near_end>(row, offsets, pairs, apart.fours);
-        to[1] = across_group<1, near_end>(row, offsets, pairs + each, apart.fours);
-        to[2] = across_group<2, near_end>(row, offsets, pairs + 2 * each, apart.fours);
-        to[3] = across_group<3, near_end>(row, offsets, pairs + 3 * each, apart.fours);
-    }
-}
-
-void across_grey(const Scene& s, const Apart& apart, std::int64_t y, Floats* to) {
-    for (std::int64_t b = 0; b < apart.blocks; ++b) {
-        const Wide offsets = load_wide(reinterpret_cast<const std::uint8_t*>(apart.offsets + b * lanes));
-        const Wide* pairs = apart.pairs + b * 2 * apart.fours;
-        Wide sum = all32(0);
-        for (std::int64_t f = 0; f < apart.fours; ++f) {
-            sum = add32(sum, grey_taps(s.pixels + y * s.width + 4 * f, offsets, pairs[2 * f], pairs[2 * f + 1]));
-        }
-        to[b] = floats_of(sum);
-    }
-}
-
-template <bool cubic>
-void rows_apart_of(const Scene& s, std::int64_t first, std::int64_t last, const RunReach& reach,
-                   std::uint8_t* workspace) {
-    const Apart apart(s, reach, workspace);
-    prepare_columns<cubic>(s, reach.across, apart);
-    const std::int64_t row_groups = apart.blocks * apart.groups;
-    Floats down[most_taps];
-    std::int64_t held[most_taps];  // which row of the source each row of the ring is
-    const Floats* taps[most_taps];
-    for (std::int64_t r = 0; r < apart.rows; ++r) held[r] = -1;
-    for (std::int64_t y = first; y < last; ++y) {
-        const Doubles at = places_of(s, y, 0).y;  // the same in all lanes
-        const Mask row_inside = s.border == Border::constant ? within(at, static_cast<double>(s.height)) : every_lane();
-        const Footing footing = footing_of(s, at, s.height, apart.rows, reach.down);
-        const Floats down_sum = weigh_down<cubic>(footing.distance, reach.down, apart.rows, down);
-        alignas(64) std::int32_t top[lanes];
-        store32(top, footing.first);
-        for (std::int64_t r = 0; r < apart.rows && !none(row_inside); ++r) {
-            const std::int64_t source = top[0] + r, slot = source % apart.rows;
-            Floats* const to = apart.ring + slot * row_groups;
-            taps[r] = to;
-            if (held[slot] == source) continue;
-            held[slot] = source;
-            if (s.channels == 1) {
-                across_grey(s, apart, source, to);
-            } else if (source == s.height - 1) {
-                across_rgb<true>(s, apart, source, to);
-            } else {
-                across_rgb<false>(s, apart, source, to);
-            }
-        }
-        for (std::int64_t b = 0; b < apart.blocks; ++b) {
-            const Mask inside = both(row_inside, apart.column[b].inside);
-            const std::int64_t column = b * lanes, count = smaller(lanes, s.out_width - column);
-            Floats plane[3] = {zeros(), zeros(), zeros()};
-            if (!none(inside)) {
-                const Floats normal = all(1.0f) / (apart.column[b].sum * down_sum);
-                if (s.channels == 1) {
-                    for (std::int64_t r = 0; r < apart.rows; ++r)
-                        plane[0] = multiply_add(taps[r][b], down[r], plane[0]);
-                } else {
-                    Floats group[4] = {zeros(), zeros(), zeros(), zeros()};
-                    for (std::int64_t r = 0; r < apart.rows; ++r) {
-                        const Floats* from = taps[r] + 4 * b;
-                        for (int q = 0; q < 4; ++q) group[q] = multiply_add(from[q], down[r], group[q]);
-                    }
-                    planes_of(group, plane);
-                }
-                for (Floats& p : plane) p = p * normal;
-            }
-            finish(s, plane, inside, y, column, count);
-        }
-    }
-}
-
-void rows_apart(const Scene& s, std::int64_t first, std::int64_t last, const RunReach& reach, std::uint8_t* workspace) {
-    if (s.sampler == Sampler::bicubic) return rows_apart_of<true>(s, first, last, reach, workspace);
-    rows_apart_of<false>(s, first, last, reach, workspace);
-}
-
-std::int64_t apart_nbytes(const Scene& s, const RunReach& reach) { return Apart(s, reach, nullptr).nbytes; }
 
 #endif
 

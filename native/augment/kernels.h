@@ -16,9 +16,10 @@ constexpr std::int64_t most_taps = 128;
 
 // How far the filter reaches along one axis of the source.
 struct Reach {
-    double half;        // source pixels to either side
-    float per_pixel;    // of the filter's argument: 1 / scale
-    std::int32_t taps;  // pixels that lie within, at most
+    double half;         // source pixels to either side
+    float per_pixel;     // of the filter's argument: 1 / scale
+    std::int32_t taps;   // pixels of the source that lie within, at most
+    std::int32_t pairs;  // of taps that the vector loops take across: for RGB one, or two for every four taps
 };
 
 // One image, its map, and where its pixels go.
@@ -50,8 +51,7 @@ struct RunReach {
     Reach across, down;
 };
 
-// Whether the vector loops can do a run: the window of taps (whole fours across) lies in the image, and offsets in 32
-// bits.
+// Whether the vector loops can do a run: the window of all its pairs lies in the image, and offsets in 32 bits.
 bool fits_vectors(const Scene& scene, const RunReach& reach);
 
 constexpr std::int64_t stretches_room = 16;  // a register's

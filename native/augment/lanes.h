@@ -6,6 +6,8 @@
 // (red, green, blue, –) become planes of neighbouring pixels by unpacking.
 #pragma once
 
+#include <cstring>
+
 #include "simd/floats.h"
 #include "simd/vector.h"
 
@@ -83,6 +85,10 @@ inline Floats unpacked_high(Floats a, Floats b) { return _mm512_unpackhi_ps(a, b
 template <int Choice>
 inline Floats shuffled(Floats a, Floats b) {
     return _mm512_shuffle_ps(a, b, Choice);
+}
+template <int K>
+inline __m128 quarter(Floats x) {
+    return _mm512_extractf32x4_ps(x, K);
 }
 inline void store_words(std::uint16_t* to, Wide x) {  // the lower half of each 32 bits
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(x));
@@ -164,6 +170,10 @@ template <int Choice>
 inline Floats shuffled(Floats a, Floats b) {
     return _mm256_shuffle_ps(a, b, Choice);
 }
+template <int K>
+inline __m128 quarter(Floats x) {
+    return _mm256_extractf128_ps(x, K);
+}
 inline void store_words(std::uint16_t* to, Wide x) {
     const Wide low = _mm256_and_si256(x, all32(0xffff));
     const Wide packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, low), 0x08);
@@ -205,6 +215,22 @@ inline void planes_of(const Floats (&group)[4], Floats (&plane)[3]) {
     plane[0] = shuffled<0x44>(low01, low23);
     plane[1] = shuffled<0xee>(low01, low23);
     plane[2] = shuffled<0x44>(high01, high23);
+}
+
+// Three floats of each quarter, quarter by quarter: pixel 4 k + q is in quarter k of pixel[q]. A pixel's fourth float
+// is overwritten by the next pixel; the last has none.
+template <int K = 0>
+inline void store_quarters(float* to, const Floats (&pixel)[4]) {
+    const __m128 four[4] = {quarter<K>(pixel[0]), quarter<K>(pixel[1]), quarter<K>(pixel[2]), quarter<K>(pixel[3])};
+    for (int q = 0; q < 3; ++q) _mm_storeu_ps(to + 12 * K + 3 * q, four[q]);
+    if constexpr (K + 1 < quarters) {
+        _mm_storeu_ps(to + 12 * K + 9, four[3]);
+        store_quarters<K + 1>(to, pixel);
+    } else {
+        float last[4];
+        _mm_storeu_ps(last, four[3]);
+        std::memcpy(to + 12 * K + 9, last, 12);
+    }
 }
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

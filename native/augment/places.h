@@ -179,13 +179,13 @@ inline Floats weight_at(Floats distance, Floats per_pixel, float one) {
     return choose(less(x, all(1.0f)), near, choose(less(x, all(2.0f)), far, zeros()));
 }
 
-// Weights across in fixed point, two taps in each 32 bits, to pairs[2 · fours]; returns their sum.
+// Weights across in fixed point, two taps in each 32 bits, to pairs[reach.pairs]; returns their sum.
 template <bool cubic>
-inline Floats weigh_across(Floats distance, const Reach& reach, std::int64_t fours, Wide* pairs) {
+inline Floats weigh_across(Floats distance, const Reach& reach, Wide* pairs) {
     constexpr float one = 1 << across_bits;
     const Floats per_pixel = all(reach.per_pixel);
     Wide sum = all32(0);
-    for (std::int64_t p = 0; p < 2 * fours; ++p) {
+    for (std::int64_t p = 0; p < reach.pairs; ++p) {
         const Wide a = rounded(weight_at<cubic>(distance, per_pixel, one));
         const Wide b = rounded(weight_at<cubic>(distance + all(1.0f), per_pixel, one));
         distance = distance + all(2.0f);
@@ -196,10 +196,10 @@ inline Floats weigh_across(Floats distance, const Reach& reach, std::int64_t fou
 }
 
 template <bool cubic>
-inline Floats weigh_down(Floats distance, const Reach& reach, std::int64_t taps, Floats* weights) {
+inline Floats weigh_down(Floats distance, const Reach& reach, Floats* weights) {
     const Floats per_pixel = all(reach.per_pixel);
     Floats sum = zeros();
-    for (std::int64_t r = 0; r < taps; ++r) {
+    for (std::int64_t r = 0; r < reach.taps; ++r) {
         weights[r] = weight_at<cubic>(distance, per_pixel, 1.0f);
         distance = distance + all(1.0f);
         sum = sum + weights[r];

@@ -45,11 +45,23 @@ Scene scene_of(const Warp& call, const Image* images, std::int64_t b) {
     return s;
 }
 
-Reach reach_of(Sampler sampler, double scale) {
-    if (sampler == Sampler::nearest) return {0.5, 1.0f, 1};
-    const double half = sampler == Sampler::bicubic ? 2.0 * scale : scale;
-    const double taps = std::min(std::ceil(2.0 * half), 1e9);
-    return {half, static_cast<float>(1.0 / scale), static_cast<std::int32_t>(taps)};
+Reach reach_of(Sampler sampler, double scale, std::int64_t size, std::int64_t channels) {
+    Reach reach{.half = sampler == Sampler::nearest   ? 0.5
+                        : sampler == Sampler::bicubic ? 2.0 * scale
+                                                      : scale,
+                .per_pixel = sampler == Sampler::nearest ? 1.0f : static_cast<float>(1.0 / scale),
+                .taps = 1,
+                .pairs = 1};
+    const double taps = std::min(2.0 * reach.half, static_cast<double>(size));
+    reach.taps = static_cast<std::int32_t>(taps);
+    reach.taps += reach.taps < taps ? 1 : 0;  // a call of std::ceil would cost more than the rest
+    reach.pairs = channels == 3 && reach.taps <= 2 ? 1 : (reach.taps + 3) / 4 * 2;
+    return reach;
+}
+
+RunReach reach_of(const Warp& call, const Scene& s, Stretch stretch) {
+    return {reach_of(call.sampler, stretch.across, s.width, s.channels),
+            reach_of(call.sampler, stretch.down, s.height, s.channels)};
 }
 
 // What the runs of a row have, and room to find it out.
@@ -70,8 +82,7 @@ void find_runs(const Warp& call, const Scene& s, const WarpKernels& kernels, std
     const auto count = static_cast<std::int64_t>(runs.reach.size());
     if (all_alike) {
         const Stretch stretch = call.antialias ? stretch_at(s, 0.5 * width, row) : Stretch{1.0, 1.0};
-        const RunReach reach = {reach_of(call.sampler, stretch.across), reach_of(call.sampler, stretch.down)};
-        std::fill(runs.reach.begin(), runs.reach.end(), reach);
+        std::fill(runs.reach.begin(), runs.reach.end(), reach_of(call, s, stretch));
         return;
     }
     if (kernels.stretches != nullptr) kernels.stretches(s, y, count, runs.across.data(), runs.down.data());
@@ -82,7 +93,7 @@ void find_runs(const Warp& call, const Scene& s, const WarpKernels& kernels, std
             const auto begin = static_cast<double>(i * run_pixels);
             stretch = stretch_at(s, 0.5 * (begin + std::min(begin + run_pixels, width)), row);
         }
-        runs.reach[at] = {reach_of(call.sampler, stretch.across), reach_of(call.sampler, stretch.down)};
+        runs.reach[at] = reach_of(call, s, stretch);
     }
 }
 
@@ -123,9 +134,7 @@ std::int64_t workspace_floats(const Warp& call, const Image* images, const WarpK
 }  // namespace
 
 bool fits_vectors(const Scene& s, const RunReach& reach) {
-    const std::int64_t across = std::min<std::int64_t>(reach.across.taps, s.width);
-    const std::int64_t down = std::min<std::int64_t>(reach.down.taps, s.height);
-    return across <= most_taps && down <= most_taps && (across + 3) / 4 * 4 <= s.width &&
+    return reach.across.taps <= most_taps && reach.down.taps <= most_taps && 2 * reach.across.pairs <= s.width &&
            s.height <= INT32_MAX / (s.width * s.channels);
 }
 

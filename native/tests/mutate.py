@@ -45,7 +45,7 @@ def configure(tree: Path, out: Path) -> None:
 
 
 def build(out: Path, *, check: bool) -> bool:
-    command = ["cmake", "--build", str(out), "--target", "striate_conformance"]
+    command = ["cmake", "--build", str(out), "--target", "striate_conformance", "striate_warp"]
     return subprocess.run(command, check=check, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
@@ -59,7 +59,8 @@ def tried(tree: Path, out: Path, mutation: dict[str, str]) -> str:
     try:
         if not build(out, check=False):
             return "NO BUILD"
-        command = [out / "striate_conformance", "--algorithm", mutation["algorithm"], "--shapes", SHAPES]
+        suite = ["warp"] if "algorithm" not in mutation else ["conformance", "--algorithm", mutation["algorithm"]]
+        command = [out / f"striate_{suite[0]}", *suite[1:], "--shapes", SHAPES]
         ran = subprocess.run([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         return "seen" if ran.returncode != 0 else "NOT SEEN"
     finally:
