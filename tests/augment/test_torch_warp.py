@@ -1,5 +1,10 @@
 """The resampling as tensors, on the CPU and where there is a GPU, against the native definition."""
 
+import importlib.util
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -56,6 +61,15 @@ def test_it_is_the_native_resampling(name, filter, border, device):
     )
     assert found.shape == expected.shape
     assert (found.cpu() - expected).abs().max() < 0.01  # single precision; a grey level is 0.5 to 2 here
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs triton, for its interpreter")
+@pytest.mark.slow
+def test_the_kernel_is_the_native_resampling_in_tritons_interpreter():
+    """Every case above by the GPU's kernel, run on the processor: Triton chooses when it is loaded, so elsewhere."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "native and not kernel"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TRITON_INTERPRET": "1"})
+    assert done.returncode == 0, done.stdout
 
 
 def test_nearest_and_without_antialiasing():

@@ -6,6 +6,7 @@ kernel (`triton_warp`).
 """
 
 import math
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -52,7 +53,7 @@ def warp(
     if draws.lens is not None:
         lens = torch.from_numpy(draws.lens).to(device)
     colour = None if draws.colour is None else torch.from_numpy(draws.colour).to(device)
-    if device.type == "cuda" and find_spec("triton") is not None:
+    if (device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1") and find_spec("triton") is not None:
         from striate.augment.triton_warp import resample
 
         result = torch.empty((count, channels, *out), device=device, memory_format=torch.channels_last)
@@ -81,8 +82,9 @@ class _Sources(NamedTuple):
         channels = images[0].shape[2]
         whole = images if isinstance(images, Tensor) else torch.cat([image.reshape(-1, channels) for image in images])
         sizes = torch.tensor([image.shape[:2] for image in images], device=whole.device)
-        areas = sizes.prod(1)
-        return cls(whole.reshape(-1, channels), areas.cumsum(0) - areas, sizes[:, 0], sizes[:, 1])
+        heights, widths = sizes.T.contiguous()  # rows of their own: a kernel reads them one after another
+        areas = heights * widths
+        return cls(whole.reshape(-1, channels), areas.cumsum(0) - areas, heights, widths)
 
 
 def _check_horizon(draws: Draws, out: tuple[int, int]) -> None:
