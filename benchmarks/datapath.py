@@ -10,8 +10,8 @@
   pipeline in NumPy. Beside it the training rate of ResNet-20, which the loader must not hold back.
 
 One round is an epoch of every arm, in an order drawn anew each time, so that a busy machine is unfair to all alike.
-Reported per arm: the median over rounds and the spread; ratios are medians of the rounds' own. Neither side keeps decoded
-images. The first epoch of each arm is not counted. DataLoader's workers stay alive between epochs.
+Reported per arm: the median over rounds and the spread; ratios are medians of the rounds' own. Neither side keeps
+decoded images. The first epoch of each arm is not counted. DataLoader's workers stay alive between epochs.
 """
 
 import argparse
