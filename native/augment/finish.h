@@ -116,7 +116,8 @@ inline void finish(const Scene& s, Floats (&plane)[3], Mask inside, std::int64_t
     } else if (s.coloured) {
         plane[0] = multiply_add(plane[0], all(s.colour[0][0]), all(s.colour[0][3]));
     }
-    for (std::int64_t c = 0; c < s.channels; ++c) {
+    const bool clips = s.coloured || s.sampler == Sampler::bicubic;  // a mean of bytes is one, but for its rounding
+    for (std::int64_t c = 0; c < s.channels && (clips || s.value != Value::uint8); ++c) {
         const Floats clipped = least(most(plane[c], zeros()), all(255.0f));
         plane[c] = multiply_add(clipped, all(s.scale[c]), all(s.shift[c]));
     }

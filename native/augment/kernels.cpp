@@ -34,9 +34,15 @@ template <bool cubic>
 inline void inner_block(const Scene& s, const NearPlaces& at, const RunReach& reach, std::int64_t ahead,
                         Scratch& scratch, Floats (&plane)[3]) {
     const NearFooting across = near_footing_of(at.x, reach.across), tall = near_footing_of(at.y, reach.down);
-    const Floats wide_sum = weigh_across<cubic>(across.distance, reach.across, scratch.pairs);
-    const Floats tall_sum = weigh_down<cubic>(tall.distance, reach.down, scratch.down);
-    const Floats normal = all(1.0f) / (wide_sum * tall_sum);
+    Floats normal = all(1.0f / (1 << across_bits));
+    const bool plain = !cubic && reach.across.pairs == 1 && reach.across.taps == 2 && reach.down.taps == 2;
+    if (plain && reach.across.per_pixel == 1.0f && reach.down.per_pixel == 1.0f) {
+        weigh_two_across(across.distance, scratch.pairs);
+        scratch.down[0] = all(1.0f) + tall.distance, scratch.down[1] = zeros() - tall.distance;
+    } else {
+        const Floats wide_sum = weigh_across<cubic>(across.distance, reach.across, scratch.pairs);
+        normal = all(1.0f) / (wide_sum * weigh_down<cubic>(tall.distance, reach.down, scratch.down));
+    }
     const Floats pixel = multiply_add(tall.first, all(static_cast<float>(s.width)), across.first);
     if (s.channels == 1) {
         plane[0] = grey_block(s, cut(pixel), reach, scratch.pairs, scratch.down) * normal;

@@ -62,6 +62,7 @@ inline Wide multiply32(Wide a, Wide b) { return _mm512_mullo_epi32(a, b); }
 inline Wide pair16(Wide low, Wide high) {  // two 16-bit numbers in each 32 bits
     return _mm512_mask_blend_epi16(0xaaaaaaaa, low, _mm512_slli_epi32(high, 16));
 }
+inline Wide subtract32(Wide a, Wide b) { return _mm512_sub_epi32(a, b); }
 inline Wide bit_and(Wide a, Wide b) { return _mm512_and_si512(a, b); }
 inline Wide shift_right_unsigned32(Wide x, unsigned bits) { return _mm512_srli_epi32(x, bits); }
 inline void store32(std::int32_t* to, Wide x) { _mm512_storeu_si512(to, x); }
@@ -143,6 +144,7 @@ inline Floats floats_of(Wide x) { return _mm256_cvtepi32_ps(x); }
 inline Wide bits_of(Floats x) { return _mm256_castps_si256(x); }
 inline Wide multiply32(Wide a, Wide b) { return _mm256_mullo_epi32(a, b); }
 inline Wide pair16(Wide low, Wide high) { return _mm256_blend_epi16(low, _mm256_slli_epi32(high, 16), 0xaa); }
+inline Wide subtract32(Wide a, Wide b) { return _mm256_sub_epi32(a, b); }
 inline Wide bit_and(Wide a, Wide b) { return _mm256_and_si256(a, b); }
 inline Wide shift_right_unsigned32(Wide x, int bits) { return _mm256_srli_epi32(x, bits); }
 inline void store32(std::int32_t* to, Wide x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), x); }

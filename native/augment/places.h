@@ -195,6 +195,13 @@ inline Floats weigh_across(Floats distance, const Reach& reach, Wide* pairs) {
     return floats_of(sum);
 }
 
+// Two taps of a triangle that is not widened: they share one whole, so nothing is left to divide by.
+inline void weigh_two_across(Floats distance, Wide* pairs) {
+    constexpr float one = 1 << across_bits;
+    const Wide far = rounded(distance * all(-one));  // the first tap lies at `distance`, from −1 to 0
+    pairs[0] = pair16(subtract32(all32(1 << across_bits), far), far);
+}
+
 template <bool cubic>
 inline Floats weigh_down(Floats distance, const Reach& reach, Floats* weights) {
     const Floats per_pixel = all(reach.per_pixel);

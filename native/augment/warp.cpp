@@ -52,7 +52,8 @@ Reach reach_of(Sampler sampler, double scale, std::int64_t size, std::int64_t ch
                 .per_pixel = sampler == Sampler::nearest ? 1.0f : static_cast<float>(1.0 / scale),
                 .taps = 1,
                 .pairs = 1};
-    const double taps = std::min(2.0 * reach.half, static_cast<double>(size));
+    constexpr double missed = 1e-5;  // px: a rotation's scale is 1 but for rounding, and wants no third tap
+    const double taps = std::min(2.0 * reach.half - missed, static_cast<double>(size));
     reach.taps = static_cast<std::int32_t>(taps);
     reach.taps += reach.taps < taps ? 1 : 0;  // a call of std::ceil would cost more than the rest
     reach.pairs = channels == 3 && reach.taps <= 2 ? 1 : (reach.taps + 3) / 4 * 2;

@@ -318,6 +318,15 @@ def test_a_rotation_does_not_blur(isa):
     np.testing.assert_allclose(warped([image], matrix, (50, 50), isa=isa), sharp, atol=0.02)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1 + 1e-12, 1 + 1e-9, 1 + 3e-8, 1 + 1e-6, 1 + 1e-4, 1.01])
+@pytest.mark.parametrize("degrees", [0, 7, 123])
+def test_scales_that_are_nearly_one(isa, scale, degrees):
+    image = noise(np.random.default_rng(10), 90, 97, 3)
+    matrix = about_centre(rotation(degrees, scale), image, (64, 80), (0.3, -0.2))
+    wanted = warped([image], matrix, (64, 80), isa="reference")
+    assert float((warped([image], matrix, (64, 80), isa=isa) - wanted).abs().max()) < LEVELS
+
+
 @pytest.mark.parametrize("border", BORDERS)
 def test_what_lies_outside(isa, border):
     image = np.arange(24, dtype=np.uint8).reshape(4, 6, 1) * 10
