@@ -155,7 +155,8 @@ std::vector<ConvShape> chosen_shapes() {
         shape(1, 700, 40, 1, square(5, 1, 1, 0)),    // a sum in several blocks
         shape(2, 300, 70, 1, square(9, 1, 2, 0)),    // 1×1 filters that skip pixels
         shape(2, 131, 130, 1, square(12, 1, 1, 0)),  // products that Strassen halves, with something left over
-        shape(1, 40, 262, 2, square(13, 3, 1, 1)),   // the same by im2col, and by groups
+        shape(1, 40, 262, 2, square(13, 3, 1, 1)),   // the same by im2col, in groups
+        shape(1, 260, 262, 2, square(12, 1, 1, 0)),  // and by groups of whole images
     };
 }
 
