@@ -6,6 +6,7 @@
 #include "im2col/plan.h"
 #include "pointwise/plan.h"
 #include "ref/plan.h"
+#include "strassen/plan.h"
 #include "winograd/plan.h"
 
 namespace striate {
@@ -14,7 +15,7 @@ const std::vector<const ConvAlgorithm*>& conv_algorithms() {
     static const std::vector<const ConvAlgorithm*> all = {
         &reference_algorithm, &direct_algorithm,    &im2col_algorithm,    &im2col_packed_algorithm,
         &pointwise_algorithm, &depthwise_algorithm, &winograd2_algorithm, &winograd4_algorithm,
-        &winograd6_algorithm, &fft_algorithm,
+        &winograd5_algorithm, &winograd6_algorithm, &fft_algorithm,       &strassen_algorithm,
     };
     return all;
 }

@@ -12,6 +12,7 @@
 #include "dispatch/kernels.h"
 #include "gemm/gemm.h"
 #include "im2col/grid.h"
+#include "strassen/strassen.h"
 #include "threads/phases.h"
 
 namespace striate {
@@ -120,8 +121,11 @@ void copy_filters(const ConvShape& s, const Filters& f, float* to) {
 
 class MatrixForward final : public ImagePlan {
 public:
-    MatrixForward(const ConvShape& s, const ConvOptions& options)
-        : columns_(s, options),
+    MatrixForward(const ConvShape& s, const ConvOptions& options, int levels)
+        : levels_(levels),
+          reads_images_(levels > 0 && options.from == Layout::nchw && sees_itself(s.rows) && sees_itself(s.columns)),
+          writes_result_(levels > 0 && options.to == Layout::nchw),
+          columns_(s, options),
           from_(strides_of(options.from, s.in, s.rows.size, s.columns.size)),
           to_(strides_of(options.to, s.out, s.rows.out(), s.columns.out())),
           stored_(stored_maps(options.to, s.group_out())) {}
@@ -129,8 +133,8 @@ public:
     std::int64_t packed_floats() const override { return columns_.shape.out * columns_.depth(); }
     std::int64_t workspace_floats() const override {
         return matrix_floats() + sums_floats() +
-               gemm_workspace(columns_.shape.group_out(), columns_.pixels(), columns_.depth(), columns_.isa,
-                              columns_.threads);
+               strassen_workspace(columns_.shape.group_out(), columns_.pixels(), columns_.depth(), levels_,
+                                  columns_.isa, columns_.threads);
     }
     void pack(const Filters& filters, float* packed) const override { copy_filters(columns_.shape, filters, packed); }
 
@@ -139,25 +143,44 @@ public:
         const std::int64_t maps = columns_.shape.group_out(), pixels = columns_.pixels(), depth = columns_.depth();
         float* const matrix = workspace;
         float* const sums = matrix + matrix_floats();
+        float* const rest = sums + sums_floats();
         for (std::int64_t image = 0; image < columns_.shape.batch; ++image) {
             for (std::int64_t group = 0; group < columns_.shape.groups; ++group) {
-                columns_.columns(images, from_, image, group, matrix);
-                gemm({.m = maps,
-                      .n = pixels,
-                      .k = depth,
-                      .a = {packed + group * maps * depth, depth, 1},
-                      .b = {matrix, pixels, 1},
-                      .c = sums,
-                      .c_row = pixels},
-                     sums + sums_floats(), columns_.isa, columns_.threads);
+                if (!reads_images_) columns_.columns(images, from_, image, group, matrix);
+                Gemm product{.m = maps,
+                             .n = pixels,
+                             .k = depth,
+                             .a = {packed + group * maps * depth, depth, 1},
+                             .b = {reads_images_ ? images + image * from_.image + from_.of_map(group * depth) : matrix,
+                                   pixels, 1},
+                             .c = sums,
+                             .c_row = pixels};
+                if (writes_result_) {
+                    const std::int64_t at = image * to_.image + to_.of_map(group * maps);
+                    product.c = result + at;
+                    product.epilogue = {.row_bias = epilogue.bias == nullptr ? nullptr : epilogue.bias + group * maps,
+                                        .residual = epilogue.residual == nullptr ? nullptr : epilogue.residual + at,
+                                        .relu = epilogue.relu};
+                }
+                strassen(product, levels_, rest, columns_.isa, columns_.threads);
+                if (writes_result_) continue;
                 finish(sums, maps, stored_, pixels, group * maps, to_, image, epilogue, result, columns_.threads);
             }
         }
     }
 
 private:
-    std::int64_t matrix_floats() const { return aligned(columns_.depth() * columns_.pixels()); }
-    std::int64_t sums_floats() const { return aligned(columns_.shape.group_out() * columns_.pixels()); }
+    static bool sees_itself(const Axis& axis) {
+        return axis.kernel == 1 && axis.stride == 1 && axis.low == 0 && axis.high == 0;
+    }
+
+    std::int64_t matrix_floats() const { return reads_images_ ? 0 : aligned(columns_.depth() * columns_.pixels()); }
+    std::int64_t sums_floats() const {
+        return writes_result_ ? 0 : aligned(columns_.shape.group_out() * columns_.pixels());
+    }
+
+    int levels_;
+    bool reads_images_, writes_result_;
 
     Columns columns_;
     ImageStrides from_, to_;
@@ -284,8 +307,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<ImagePlan> matrix_forward(const ConvShape& shape, const ConvOptions& options) {
-    return std::make_unique<MatrixForward>(shape, options);
+std::unique_ptr<ImagePlan> matrix_forward(const ConvShape& shape, const ConvOptions& options, int levels) {
+    return std::make_unique<MatrixForward>(shape, options, levels);
 }
 
 std::unique_ptr<ImagePlan> matrix_backward_data(const ConvShape& shape, const ConvOptions& options) {

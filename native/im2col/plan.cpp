@@ -9,6 +9,10 @@ namespace {
 
 std::string refuses(Pass, const ConvShape&, const ConvOptions&) { return {}; }
 
+std::unique_ptr<ImagePlan> plain_forward(const ConvShape& shape, const ConvOptions& options) {
+    return matrix_forward(shape, options);
+}
+
 std::unique_ptr<ImagePlan> packed_forward(const ConvShape& shape, const ConvOptions& options) {
     return product_forward(shape, options, false);
 }
@@ -21,7 +25,7 @@ std::unique_ptr<ImagePlan> packed_backward_data(const ConvShape& shape, const Co
 
 const ConvAlgorithm im2col_algorithm = {.name = "im2col",
                                         .refuses = refuses,
-                                        .images = matrix_forward,
+                                        .images = plain_forward,
                                         .strided_backward_data = matrix_backward_data,
                                         .filters = matrix_filters,
                                         .error_bound = plain_sum_error_bound};

@@ -148,12 +148,15 @@ std::vector<ConvShape> chosen_shapes() {
         return ConvShape{.batch = batch, .in = in, .out = out, .groups = groups, .rows = axis, .columns = axis};
     };
     return {
-        shape(1, 40, 40, 40, square(17, 3, 2, 1)),  // depthwise, stride 2: rows of results in pairs
-        shape(2, 40, 40, 40, square(18, 3, 1, 1)),  // depthwise, stride 1
-        shape(1, 3, 5, 1, square(170, 3, 1, 1)),    // many chunks of tiles, and sums over all of them
-        shape(1, 200, 260, 1, square(7, 3, 1, 1)),  // weights larger than images: threads share a chunk
-        shape(1, 700, 40, 1, square(5, 1, 1, 0)),   // a sum in several blocks
-        shape(2, 300, 70, 1, square(9, 1, 2, 0)),   // 1×1 filters that skip pixels
+        shape(1, 40, 40, 40, square(17, 3, 2, 1)),   // depthwise, stride 2: rows of results in pairs
+        shape(2, 40, 40, 40, square(18, 3, 1, 1)),   // depthwise, stride 1
+        shape(1, 3, 5, 1, square(170, 3, 1, 1)),     // many chunks of tiles, and sums over all of them
+        shape(1, 200, 260, 1, square(7, 3, 1, 1)),   // weights larger than images: threads share a chunk
+        shape(1, 700, 40, 1, square(5, 1, 1, 0)),    // a sum in several blocks
+        shape(2, 300, 70, 1, square(9, 1, 2, 0)),    // 1×1 filters that skip pixels
+        shape(2, 131, 130, 1, square(12, 1, 1, 0)),  // products that Strassen halves, with something left over
+        shape(1, 40, 262, 2, square(13, 3, 1, 1)),   // the same by im2col, in groups
+        shape(1, 260, 262, 2, square(12, 1, 1, 0)),  // and by groups of whole images
     };
 }
 

@@ -3,9 +3,12 @@
 //
 //     striate_speed ALGORITHM N C H W K KERNEL [--stride S] [--padding P] [--groups G] [--pass forward|data|weights]
 //                   [--layout nchw|channels_last|blocked] [--threads T] [--isa NAME] [--seconds S]
+//                   [--rival MB]
 //
-// Prints the median and the smallest time of a run, effective GFLOP/s (operations of the direct sum / time), and its
-// share of the multiply-add peak measured just before; and the time that packing the weights takes.
+// With --rival, so many megabytes of other memory are read before each run, as other layers of a net would: weights
+// that fit the last cache come from beyond it then. Prints the median and the smallest time of a run, effective GFLOP/s
+// (operations of the direct sum / time), and its share of the multiply-add peak measured just before; and the time that
+// packing the weights takes.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -104,10 +107,19 @@ int main(int count, char** words) {
     };
     const double peak = peak_flops(options.isa, options.threads, 0.2);
     const double seconds = named.count("seconds") ? std::atof(named["seconds"].c_str()) : 1.0;
+    const std::int64_t rival_floats = number("rival", 0) * (1 << 18);
+    const Floats64 rival = noise(rival_floats);
+    volatile float seen = 0;
+    const auto read_rival = [&] {
+        float sum = 0;
+        for (std::int64_t i = 0; i < rival_floats; i += 16) sum += rival[i];
+        seen = seen + sum;
+    };
     run();
     std::vector<double> times;
     const double begin = now(), processor = processor_time();
     while (times.size() < 5 || now() - begin < seconds) {
+        read_rival();
         const double start = now();
         run();
         times.push_back(now() - start);

@@ -186,9 +186,9 @@ void filters(const WinogradUnit& unit) {
 const WinogradFilterKernels winograd_filter_kernels = {
     lanes,
     sum_rows,
-    {tiles<OfX<2>, 2>, tiles<OfX<4>, 4>, tiles<OfX<6>, 6>},
-    {tiles<OfGradient<2>, 2>, tiles<OfGradient<4>, 4>, tiles<OfGradient<6>, 6>},
-    {filters<2>, filters<4>, filters<6>},
+    {tiles<OfX<2>, 2>, tiles<OfX<4>, 4>, tiles<OfX<5>, 5>, tiles<OfX<6>, 6>},
+    {tiles<OfGradient<2>, 2>, tiles<OfGradient<4>, 4>, tiles<OfGradient<5>, 5>, tiles<OfGradient<6>, 6>},
+    {filters<2>, filters<4>, filters<5>, filters<6>},
     {ROWS(1), ROWS(2), ROWS(3), ROWS(4), ROWS(5), ROWS(6), ROWS(7), ROWS(8)}};
 
 #undef ROWS

@@ -24,6 +24,9 @@ struct WinogradTiles {
     float* scratch;  // winograd_filter_scratch(m, lanes) floats
 };
 
+// m of the algorithms F(m, 3), in the order in which kernels are listed.
+constexpr std::int64_t winograd_filter_tiles[] = {2, 4, 5, 6};
+
 // Tiles whose pixels are four registers of 16, nearly.
 constexpr std::int64_t winograd_filter_run(std::int64_t m) { return 62 / m; }
 
@@ -56,10 +59,10 @@ struct WinogradFilterKernels {
     std::int64_t lanes;
     std::int64_t sum_rows;  // rows of a product; divides lanes
 
-    // For m = 2, 4, 6.
-    void (*images[3])(const WinogradTiles&);     // of x: tiles of m + 2, by Bᵀ
-    void (*gradients[3])(const WinogradTiles&);  // of dy: tiles of m, by A
-    void (*filters[3])(const WinogradUnit&);
+    // For each of winograd_filter_tiles.
+    void (*images[4])(const WinogradTiles&);     // of x: tiles of m + 2, by Bᵀ
+    void (*gradients[4])(const WinogradTiles&);  // of dy: tiles of m, by A
+    void (*filters[4])(const WinogradUnit&);
     // For rows = 1, …, sum_rows, one and two registers of columns.
     void (*multiply[8][2])(const WinogradSums&);
 };

@@ -34,13 +34,14 @@ public:
     WinogradFilters(const ConvShape& shape, const ConvOptions& options, int m)
         : shape_(shape),
           m_(m),
+          kind_(std::ranges::find(winograd_filter_tiles, m_) - winograd_filter_tiles),
           components_((m + 2) * (m + 2)),
           threads_(options.threads),
           kernels_(STRIATE_KERNELS_OF(options.isa, winograd_filter_kernels)) {
-        const std::int64_t lanes = kernels_.lanes, kind = m / 2 - 1;
+        const std::int64_t lanes = kernels_.lanes;
         const Axis &rows = shape.rows, &columns = shape.columns;
         const Side x{.strides = strides_of(options.from, shape.in, rows.size, columns.size),
-                     .tiles = kernels_.images[kind],
+                     .tiles = kernels_.images[kind_],
                      .maps = shape.group_in(),
                      .blocks = quotient_up(shape.group_in(), lanes),
                      .height = rows.size,
@@ -49,7 +50,7 @@ public:
                      .left = -columns.low,
                      .maps_together = options.from == Layout::channels_last};
         const Side dy{.strides = strides_of(options.to, shape.out, rows.out(), columns.out()),
-                      .tiles = kernels_.gradients[kind],
+                      .tiles = kernels_.gradients[kind_],
                       .maps = shape.group_out(),
                       .blocks = quotient_up(shape.group_out(), lanes),
                       .height = rows.out(),
@@ -280,19 +281,19 @@ private:
             const std::int64_t column = 2 * (block.pair + pair) * lanes;
             for (std::int64_t r = 0; r < block.rows; ++r) {
                 const std::int64_t row = (block.row + r) * lanes;
-                kernels_.filters[m_ / 2 - 1]({.sums = block.unit(r, pair, unit_floats()),
-                                              .component = unit_component_,
-                                              .rows = std::min(lanes, rows_.maps - row),
-                                              .columns = std::min(2 * lanes, columns_.maps - column),
-                                              .filters = group_filters + row * of_row + column * of_column,
-                                              .row = of_row,
-                                              .column = of_column});
+                kernels_.filters[kind_]({.sums = block.unit(r, pair, unit_floats()),
+                                         .component = unit_component_,
+                                         .rows = std::min(lanes, rows_.maps - row),
+                                         .columns = std::min(2 * lanes, columns_.maps - column),
+                                         .filters = group_filters + row * of_row + column * of_column,
+                                         .row = of_row,
+                                         .column = of_column});
             }
         }
     }
 
     ConvShape shape_;
-    std::int64_t m_, components_;
+    std::int64_t m_, kind_, components_;
     int threads_;
     const WinogradFilterKernels& kernels_;
     bool x_is_rows_;
@@ -345,7 +346,10 @@ std::unique_ptr<FilterPlan> winograd_filters(const ConvShape& shape, const ConvO
 }
 
 double winograd_filters_error_bound(const ConvShape& shape, int m) {
-    const double growth = m == 2 ? growth_squared<2>() : m == 4 ? growth_squared<4>() : growth_squared<6>();
+    const double growth = m == 2   ? growth_squared<2>()
+                          : m == 4 ? growth_squared<4>()
+                          : m == 5 ? growth_squared<5>()
+                                   : growth_squared<6>();
     const std::int64_t rows = quotient_up(shape.rows.out(), m), columns = quotient_up(shape.columns.out(), m);
     const double crowded =
         static_cast<double>(rows * columns) / static_cast<double>(most_pairs(shape.rows) * most_pairs(shape.columns));

@@ -10,7 +10,7 @@
 
 namespace striate {
 
-// For m = 2, 4, 6, and shapes that Winograd's forward pass takes.
+// For m = 2, 4, 5, 6, and shapes that Winograd's forward pass takes.
 std::unique_ptr<FilterPlan> winograd_filters(const ConvShape& shape, const ConvOptions& options, int m);
 
 // In the units of ConvAlgorithm::error_bound.

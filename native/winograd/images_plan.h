@@ -1,7 +1,7 @@
 // A convolution of stride 1 by Winograd's minimal filtering F(m, r) along each axis that has more than one tap.
 //
-// (m + r − 1)² products of maps where the direct sum has m² r²: 2.25, 4 and 5.06 times fewer for r = 3 and m = 2, 4, 6.
-// What it costs is transforms, memory for them, and some digits (docs/algorithms/winograd.md).
+// (m + r − 1)² products of maps where the direct sum has m² r²: 2.25, 4, 4.59 and 5.06 times fewer for r = 3 and m = 2,
+// 4, 5, 6. What it costs is transforms, memory for them, and some digits (docs/algorithms/winograd.md).
 #pragma once
 
 #include "conv/plan.h"
@@ -11,7 +11,7 @@ namespace striate {
 // Outputs of a tile along an axis, in F(m, ·): none where the filter has one tap.
 constexpr int outputs_of(int m, std::int64_t kernel) { return kernel == 1 ? 1 : m; }
 
-// For m = 2, 4, 6, and filters of 3 taps (5, where m + 4 ≤ 8) along both axes or one.
+// For m = 2, 4, 5, 6, and filters of 3 taps (5, where m + 4 ≤ 8) along both axes or one.
 std::unique_ptr<ImagePlan> winograd_images(const ConvShape& shape, const ConvOptions& options, int m);
 
 }  // namespace striate

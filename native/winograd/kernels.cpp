@@ -22,9 +22,10 @@ using Five = Transform<M, 5>;
 using One = Transform<1, 1>;
 
 constexpr WinogradTransforms transforms[] = {
-    Tiles<Three<2>, Three<2>>::table, Tiles<Three<4>, Three<4>>::table, Tiles<Three<6>, Three<6>>::table,
-    Tiles<One, Three<2>>::table,      Tiles<One, Three<4>>::table,      Tiles<One, Three<6>>::table,
-    Tiles<Three<2>, One>::table,      Tiles<Three<4>, One>::table,      Tiles<Three<6>, One>::table,
+    Tiles<Three<2>, Three<2>>::table, Tiles<Three<4>, Three<4>>::table, Tiles<Three<5>, Three<5>>::table,
+    Tiles<Three<6>, Three<6>>::table, Tiles<One, Three<2>>::table,      Tiles<One, Three<4>>::table,
+    Tiles<One, Three<5>>::table,      Tiles<One, Three<6>>::table,      Tiles<Three<2>, One>::table,
+    Tiles<Three<4>, One>::table,      Tiles<Three<5>, One>::table,      Tiles<Three<6>, One>::table,
     Tiles<Five<2>, Five<2>>::table,   Tiles<Five<4>, Five<4>>::table,   Tiles<One, Five<2>>::table,
     Tiles<One, Five<4>>::table,       Tiles<Five<2>, One>::table,       Tiles<Five<4>, One>::table,
 };

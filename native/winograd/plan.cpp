@@ -76,6 +76,11 @@ const ConvAlgorithm winograd4_algorithm = {.name = "winograd4",
                                            .images = images<4>,
                                            .filters = filters<4>,
                                            .error_bound = error_bound<4>};
+const ConvAlgorithm winograd5_algorithm = {.name = "winograd5",
+                                           .refuses = refuses<5>,
+                                           .images = images<5>,
+                                           .filters = filters<5>,
+                                           .error_bound = error_bound<5>};
 const ConvAlgorithm winograd6_algorithm = {.name = "winograd6",
                                            .refuses = refuses<6>,
                                            .images = images<6>,

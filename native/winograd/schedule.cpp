@@ -7,8 +7,11 @@ namespace striate {
 
 namespace {
 
-// Bytes a cycle from beyond the second cache: weights are fetched ahead, components only as the hardware guesses.
-constexpr double weights_speed = 24, components_speed = 8;
+// Bytes a cycle from beyond the second cache. Weights are fetched ahead; components are written, which reads their
+// lines first, and read again as the hardware guesses, and where a chunk's outgrow a share of the third cache, from
+// memory.
+constexpr double weights_speed = 24, components_speed = 3.5, memory_speed = 1.75;
+constexpr double third_cache_bytes = 8 << 20;
 constexpr double meeting_cycles = 3000;        // of a phase: the last item's wait, and lines that change hands
 constexpr double workspace_bytes = 256 << 20;  // at most, of all components
 
@@ -24,16 +27,20 @@ double cycles(const WinogradSizes& s, bool together, std::int64_t runs) {
     // a register tile of n rows takes n cycles for each map of the input, and one to begin and end
     const double products = components * s.in_maps * s.out_maps / (2.0 * s.lanes) * (tiles + parts);
     const double tiles_bytes = tile_bytes * tiles, cache = s.cache_bytes;
-    const auto far_cycles = [&](double bytes_near) {  // of one chunk's weights and components
-        const bool all_fit = weights_bytes + bytes_near <= 0.85 * cache, components_fit = bytes_near <= 0.75 * cache;
-        return (all_fit ? 0 : weights_bytes / weights_speed) +
-               (components_fit ? 0 : 2 * tiles_bytes / components_speed);
+    // of one chunk: its weights, unless they stay in the cache beside `near` bytes of components
+    const auto weights_cycles = [&](double near) {
+        return weights_bytes + near <= 0.85 * cache ? 0 : weights_bytes / weights_speed;
     };
-    if (!together) return quotient_up(chunks, threads) * (products + far_cycles(tiles_bytes));
+    // written once and read once
+    const double speed = tiles_bytes <= third_cache_bytes ? components_speed : memory_speed;
+    const double far = 2 * tiles_bytes / speed;
+    if (!together) {
+        const bool fits = tiles_bytes <= 0.75 * cache;
+        return quotient_up(chunks, threads) * (products + weights_cycles(tiles_bytes) + (fits ? 0 : far));
+    }
     // components that another thread made are far in any case
-    const double others = 2 * tiles_bytes * (threads - 1) / threads / components_speed;
-    const double far = std::max(far_cycles(tiles_bytes / threads), others);
-    return chunks * ((products + far) / threads + 3 * meeting_cycles);
+    const double share = tiles_bytes / threads <= 0.75 * cache ? (threads - 1) / threads : 1;
+    return chunks * ((products + weights_cycles(tiles_bytes / threads) + share * far) / threads + 3 * meeting_cycles);
 }
 
 }  // namespace

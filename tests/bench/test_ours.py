@@ -47,8 +47,8 @@ def test_what_an_algorithm_cannot_do_it_says_why() -> None:
         candidates(Problem(layer=strided, batch=1, threads=1), "winograd4")
     with pytest.raises(CannotDo, match="float32"):
         fastest(Problem(layer=LAYER, batch=1, threads=1, precision="bf16"))
-    with pytest.raises(StriateError, match="unknown algorithm 'winograd5'; did you mean"):
-        candidates(Problem(layer=LAYER, batch=1, threads=1), "winograd5")
+    with pytest.raises(StriateError, match="unknown algorithm 'winograd7'; did you mean"):
+        candidates(Problem(layer=LAYER, batch=1, threads=1), "winograd7")
 
 
 def test_layouts_are_those_of_the_core() -> None:

@@ -29,10 +29,21 @@ def test_a_wrong_result_shows_in_the_measured_error(monkeypatch):
 
 
 def test_the_cost_model_knows_winograd_and_the_direct_sum():
-    """2.25, 4 and 5.06 times fewer products (Lavin and Gray 2015), before transforms."""
-    large = ConvShape.of((1, 512, 48, 48), (512, 512, 3, 3), padding=1)
-    for m, fewer in ((2, 2.25), (4, 4.0), (6, 5.0625)):
+    """2.25, 4, 4.59 and 5.06 times fewer products (Lavin and Gray 2015), before transforms."""
+    large = ConvShape.of((1, 512, 60, 60), (512, 512, 3, 3), padding=1)
+    for m, fewer in ((2, 2.25), (4, 4.0), (5, 4.592), (6, 5.0625)):
         assert large.macs / choose.work(large, f"winograd{m}") == pytest.approx(fewer, rel=0.1)
+
+
+def test_strassen_has_to_be_asked_for():
+    """Its bound is by norms, so measuring it on one sample is not enough to choose it for others."""
+    large = ConvShape.of((1, 512, 16, 16), (512, 512, 1, 1))
+    assert not refusal("strassen", "forward", large)
+    assert "strassen" not in choose.possible(large, "forward", "nchw", "nchw")
+    small = ConvShape.of((1, 512, 7, 7), (512, 512, 3, 3), padding=1)
+    assert refusal("strassen", "forward", small) == (
+        "halves products of at least 128 maps out, pixels and maps in × taps, not of 512, 49 and 4608"
+    )
 
 
 def test_limits(monkeypatch):

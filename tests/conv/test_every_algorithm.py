@@ -142,6 +142,7 @@ def easy_shape(algorithm):
         ((2, 18, 13, 15), (20, 18, 3, 3), 1),
         ((2, 18, 13, 15), (20, 18, 1, 1), 1),
         ((2, 18, 13, 15), (18, 1, 3, 3), 18),
+        ((2, 130, 13, 15), (131, 130, 1, 1), 1),
     ):
         shape = ConvShape.of(size, filters, padding=filters[2] // 2, groups=groups)
         if all(not refusal(algorithm, "forward", shape, layout, layout) for layout in LAYOUTS[:2]):

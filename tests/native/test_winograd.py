@@ -35,10 +35,15 @@ def exact_matrices(m, taps, points):
 
 
 # native/winograd/points.h, by the number of products.
-POINTS = {4: (0, 1, -1), 6: (0, 1, -1, "1/2", -2), 8: (0, 1, -1, 2, -2, "1/2", "-1/2")}
+POINTS = {
+    4: (0, 1, -1),
+    6: (0, 1, -1, "1/2", -2),
+    7: (0, 1, -1, "1/2", "-1/2", -3),
+    8: (0, 1, -1, 2, -2, "1/2", "-1/2"),
+}
 
 
-@pytest.mark.parametrize(("m", "taps"), [(2, 3), (4, 3), (6, 3), (2, 5), (4, 5)])
+@pytest.mark.parametrize(("m", "taps"), [(2, 3), (4, 3), (5, 3), (6, 3), (2, 5), (4, 5)])
 def test_the_algorithm_is_exact(m, taps):
     """Σ_j Aᵀ[i, j] G[j, k] Bᵀ[j, l] is 1 for l = i + k and 0 otherwise: filtering, as an identity of polynomials."""
     size = m + taps - 1

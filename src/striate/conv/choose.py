@@ -22,6 +22,7 @@ __all__ = ["MAX_RELATIVE_ERROR", "best_algorithm", "measured", "possible", "work
 
 MAX_RELATIVE_ERROR = 1e-4
 WORKSPACE_LIMIT = 1 << 30  # bytes
+BY_NAME = ("reference", "strassen")  # the one for its speed, the other because its error is bounded by norms only
 HOPELESS = 4.0  # times the work of the least: beyond what any difference in efficiency makes up for
 
 
@@ -50,7 +51,7 @@ def work(shape: ConvShape, algorithm: str) -> float:
         transform = 2.5 * tile * tile * 2 * math.log2(tile)
         products = tile * (tile // 2 + 1) * 4 * group_in * out_channels
         return tiles * (products + transform * (shape.in_channels + out_channels))
-    if algorithm == "im2col":
+    if algorithm in ("im2col", "strassen"):
         return macs + 10.0 * pixels * shape.in_channels * h * w
     if algorithm == "reference":
         return 200.0 * macs
@@ -60,12 +61,12 @@ def work(shape: ConvShape, algorithm: str) -> float:
 def possible(shape: ConvShape, pass_: Pass, from_layout: Layout, to_layout: Layout) -> list[str]:
     """The algorithms that can do it and are not hopeless by the cost model, the most promising first.
 
-    The reference is there only if nothing else is.
+    The reference is there only if nothing else is; Strassen's product has to be asked for.
     """
     able = {
         name: work(shape, name)
         for name in algorithms()
-        if name != "reference" and not refusal(name, pass_, shape, from_layout, to_layout)
+        if name not in BY_NAME and not refusal(name, pass_, shape, from_layout, to_layout)
     }
     if not able:
         return ["reference"]
