@@ -66,14 +66,12 @@ inline void sums(const BfloatProducts& p, const Bfloat16* a, const Bfloat16* sec
 
 void multiply(const BfloatProducts& p) {
     const std::int64_t tiles = (p.rows + most_rows - 1) / most_rows, rows = (p.rows + tiles - 1) / tiles;
-    const auto row_of = [&](std::int64_t tile) {
-        return tile * rows < p.rows - rows ? tile * rows : p.rows - rows;
-    };
+    const auto row_of = [&](std::int64_t tile) { return tile * rows < p.rows - rows ? tile * rows : p.rows - rows; };
     set_tiles(rows);
     for (std::int64_t i = 0; i < p.count; ++i) {
         for (std::int64_t pair = 0; pair < p.pairs; ++pair) {
             const Bfloat16* const a = p.a + i * p.a_step;
-            const Bfloat16* const b = p.b + i * p.b_step + pair * p.blocks * pair_weights;
+            const Bfloat16* const b = p.b + i * p.b_step + pair * p.b_pair;
             float* const c = p.c + i * p.c_step + 2 * pair * p.c_block;
             std::int64_t tile = 0;
             for (; tile + 1 < tiles; tile += 2) {

@@ -1,7 +1,7 @@
 // im2col in bfloat16, its matrix made panel by panel, and 1×1 filters as the same product of pixels where they lie.
 //
-// Images are read channels-last; of other layouts a copy is made first. A row of the panel is a pixel of the result, and
-// its terms are the taps it sees, the maps of a tap side by side. One tap of whole blocks of maps, on neighbouring
+// Images are read channels-last; of other layouts a copy is made first. A row of the panel is a pixel of the result,
+// and its terms are the taps it sees, the maps of a tap side by side. One tap of whole blocks of maps, on neighbouring
 // pixels, is no copy at all: rows of the product are then pixels of the image.
 #include <algorithm>
 #include <cstring>
@@ -23,8 +23,8 @@ constexpr std::int64_t pairs_at_once = 4;        // of blocks of maps: 128 maps 
 // One grid of the result's pixels (im2col/grid.h), planned.
 struct GridProduct {
     Grid grid;
-    std::int64_t terms, blocks;  // of a sum; in blocks of 32
-    std::int64_t pixels;         // of the batch
+    std::int64_t terms, blocks;   // of a sum; in blocks of 32
+    std::int64_t pixels;          // of the batch
     std::int64_t chunks, shares;  // of pixels; of pairs of blocks of maps, where there are few chunks
     std::int64_t packed;          // where its weights begin, in numbers
 };
@@ -96,8 +96,8 @@ public:
                 if (phase + first == 0) {
                     const std::int64_t image = item / height_, row = item % height_;
                     return kernels_.maps_last(images + image * given_.image + row * given_.row,
-                                              {given_.map, given_.row, given_.pixel}, given_.block,
-                                              in_ * shape_.groups, width_, copy + image * from_.image + row * from_.row);
+                                              {given_.map, given_.row, given_.pixel}, given_.block, in_ * shape_.groups,
+                                              width_, copy + image * from_.image + row * from_.row);
                 }
                 std::size_t at = 0;
                 for (; item >= items_of(grids_[at]); ++at) item -= items_of(grids_[at]);
@@ -114,13 +114,14 @@ private:
     };
 
     void plan(Grid grid) {
-        GridProduct g{.grid = std::move(grid), .terms = 0, .blocks = 0, .pixels = 0, .chunks = 0, .shares = 1,
-                      .packed = packed_};
+        GridProduct g{
+            .grid = std::move(grid), .terms = 0, .blocks = 0, .pixels = 0, .chunks = 0, .shares = 1, .packed = packed_};
         g.terms = in_ * static_cast<std::int64_t>(g.grid.taps.size());
         g.blocks = quotient_up(g.terms, terms_per_block);
         g.pixels = shape_.batch * g.grid.pixels();
         // a panel fills half of a second cache at most
-        const std::int64_t fitting = second_cache_bytes() / 2 / std::max<std::int64_t>(1, 2 * g.blocks * terms_per_block);
+        const std::int64_t fitting =
+            second_cache_bytes() / 2 / std::max<std::int64_t>(1, 2 * g.blocks * terms_per_block);
         const std::int64_t pixels = std::clamp(fitting / 32 * 32, least_chunk_pixels, most_chunk_pixels);
         g.chunks = quotient_up(g.pixels, pixels);
         if (threads_ > 1 && shape_.groups * g.chunks < 4 * threads_) {
@@ -151,13 +152,23 @@ private:
         auto* const sums = reinterpret_cast<float*>(own + rounded_up(2 * panel_numbers_, 64));
         float* const bias = sums + sum_floats();
         auto* const places = reinterpret_cast<std::int64_t*>(bias + pairs_at_once * maps_per_pair);
-        BfloatProducts products{.count = 1, .rows = count, .blocks = g.blocks, .pairs = 0, .a = panel, .a_step = 0,
-                                .a_row = terms_per_block, .a_block = terms_per_block * count, .b = nullptr,
-                                .b_step = 0, .c = sums, .c_step = 0, .c_block = 16 * count};
+        BfloatProducts products{.count = 1,
+                                .rows = count,
+                                .blocks = g.blocks,
+                                .pairs = 0,
+                                .a = panel,
+                                .a_step = 0,
+                                .a_row = terms_per_block,
+                                .a_block = terms_per_block * count,
+                                .b = nullptr,
+                                .b_step = 0,
+                                .b_pair = g.blocks * pair_weights,
+                                .c = sums,
+                                .c_step = 0,
+                                .c_block = 16 * count};
         const Bfloat16* const maps = work.images + group * in_;
-        const std::int64_t even = in_ % terms_per_block == 0
-                                      ? g.grid.even_sight(from_, height_, width_, first, count)
-                                      : -1;
+        const std::int64_t even =
+            in_ % terms_per_block == 0 ? g.grid.even_sight(from_, height_, width_, first, count) : -1;
         if (even >= 0) {
             products.a = maps + even, products.a_row = from_.pixel, products.a_block = terms_per_block;
         } else {

@@ -106,7 +106,7 @@ void multiply(const BfloatProducts& p) {
     const std::int64_t parts = (p.rows + tile_rows - 1) / tile_rows;
     for (std::int64_t i = 0; i < p.count; ++i) {
         for (std::int64_t pair = 0; pair < p.pairs; ++pair) {
-            const Bfloat16* const b = p.b + i * p.b_step + pair * p.blocks * pair_weights;
+            const Bfloat16* const b = p.b + i * p.b_step + pair * p.b_pair;
             for (std::int64_t part = 0; part < parts; ++part) {
                 const std::int64_t first = p.rows * part / parts, rows = p.rows * (part + 1) / parts - first;
                 tile_of(rows, p, p.a + i * p.a_step + first * p.a_row, b,
@@ -129,7 +129,8 @@ void maps_last(const Bfloat16* row, const Strides& strides, std::int64_t block, 
         for (std::int64_t x = 0; x < width; x += lanes) {
             const std::int64_t end = smaller(x + lanes, width);
             gather_row(from, strides, some, width, x, end, pixels);
-            for (std::int64_t i = x; i < end; ++i) store_first(to + i * count + c, load(pixels + (i - x) * lanes), some);
+            for (std::int64_t i = x; i < end; ++i)
+                store_first(to + i * count + c, load(pixels + (i - x) * lanes), some);
         }
     }
 }

@@ -48,7 +48,7 @@ struct BfloatAlgorithm {
     double (*error_bound)(Pass, const ConvShape&);
 };
 
-constexpr double bfloat_rounding = 0x1p15;  // 2⁻⁹, half a last place, in units of 2⁻²⁴
+constexpr double bfloat_rounding = 0x1p16;  // 2⁻⁸, half a last place of eight bits, in units of 2⁻²⁴
 
 // In the order in which a reader should meet them.
 const std::vector<const BfloatAlgorithm*>& bfloat_algorithms();

@@ -15,13 +15,14 @@ constexpr std::int64_t terms_per_block = 32, maps_per_pair = 32;
 constexpr std::int64_t pair_weights = terms_per_block * maps_per_pair;  // of one block of terms
 
 // `count` products, one after another: of rows t < `rows`,
-//     c[o · c_block + t · 16 + m] = Σ over blocks d of terms i of a[t · a_row + d · a_block + i] · weight[32 d + i, 16 o + m]
+//     c[o · c_block + t · 16 + m] = Σ over blocks d of terms i of a[t · a_row + d · a_block + i] · weight[32 d + i, 16
+//     o + m]
 struct BfloatProducts {
     std::int64_t count, rows, blocks, pairs;  // blocks of terms, pairs of blocks of maps
     const Bfloat16* a;
     std::int64_t a_step, a_row, a_block;  // a_step, b_step, c_step: from one product to the next
     const Bfloat16* b;
-    std::int64_t b_step;
+    std::int64_t b_step, b_pair;  // from one pair to the next
     float* c;
     std::int64_t c_step, c_block;
 };

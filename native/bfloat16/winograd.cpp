@@ -20,10 +20,12 @@ namespace striate {
 
 namespace {
 
-constexpr std::int64_t alone_tiles = 64;         // of a chunk: enough for two tiles of AMX by two
-constexpr std::int64_t part_tiles = 128;         // of the products of one item, in a chunk that threads share
-constexpr std::int64_t shared_bytes = 12 << 20;  // of transformed images that threads share: they stay in the last cache
-constexpr std::int64_t line_numbers = 32;        // bfloat16 numbers of a cache's line
+constexpr std::int64_t alone_tiles = 64;  // of a chunk: enough for two tiles of AMX by two
+constexpr std::int64_t part_tiles = 64;   // of the products of one item, in a chunk that threads share
+constexpr std::int64_t most_pairs = 4;    // of blocks of maps, in an item: what reading its tiles is shared by
+constexpr std::int64_t shared_bytes =
+    12 << 20;                              // of transformed images that threads share: they stay in the last cache
+constexpr std::int64_t line_numbers = 32;  // bfloat16 numbers of a cache's line
 
 // From one component to the next: components that lay a power of two apart would fall on the same lines of a cache.
 std::int64_t spaced(std::int64_t numbers) { return rounded_up(numbers, 2048) + 7 * line_numbers; }
@@ -61,12 +63,18 @@ public:
         if (!together_) chunks = rounded_up(chunks, threads_);
         chunk_runs_ = quotient_up(runs_, std::min(chunks, runs_));
         part_runs_ = chunk_runs_;
+        at_once_ = 1;
         if (together_) {
             const std::int64_t chunk_tiles = std::max<std::int64_t>(1, chunk_runs_ * tile_columns_ / runs_of_row_);
-            part_runs_ = quotient_up(chunk_runs_, quotient_up(chunk_tiles, part_tiles));
+            const std::int64_t parts = quotient_up(chunk_tiles, part_tiles);
+            part_runs_ = quotient_up(chunk_runs_, parts);
+            // sums fill half of a second cache at most, and every thread has two items at least
+            const std::int64_t pair_bytes = 4 * components_ * maps_per_pair * most_tiles(part_runs_);
+            at_once_ = std::clamp<std::int64_t>(
+                std::min(second_cache_bytes() / 2 / pair_bytes, pairs_ * parts / (2 * threads_)), 1, most_pairs);
         }
         in_numbers_ = components_ * spaced(blocks_ * terms_per_block * most_tiles(chunk_runs_));
-        out_floats_ = components_ * spaced(maps_per_pair * most_tiles(part_runs_));
+        out_floats_ = components_ * spaced(at_once_ * maps_per_pair * most_tiles(part_runs_));
     }
 
     std::int64_t packed_bytes() const override { return 2 * shape_.groups * components_ * pairs_ * panel(); }
@@ -78,10 +86,9 @@ public:
     void pack(const Filters& filters, void* packed) const override {
         const std::int64_t lanes = filter_lanes();
         parallel_items(shape_.groups * pairs_ * blocks_, threads_, [&](std::int64_t item, int) {
-            const std::int64_t block = item % blocks_, pair = item / blocks_ % pairs_,
-                               group = item / blocks_ / pairs_;
-            auto* const to = static_cast<Bfloat16*>(packed) +
-                             (group * pairs_ + pair) * components_ * panel() + block * pair_weights;
+            const std::int64_t block = item % blocks_, pair = item / blocks_ % pairs_, group = item / blocks_ / pairs_;
+            auto* const to =
+                static_cast<Bfloat16*>(packed) + (group * pairs_ + pair) * components_ * panel() + block * pair_weights;
             alignas(64) float scratch[filter_floats];
             alignas(64) float transformed[most_components * 2 * 16];  // two maps of the input, 16 of the result
             for (std::int64_t two = 0; two < terms_per_block / 2; ++two) {
@@ -118,7 +125,7 @@ public:
             auto* const in = reinterpret_cast<Bfloat16*>(own);
             const Chunk chunk = chunk_of(item);
             transform_in(work, chunk, {0, in_blocks() * chunk.runs.size()}, in, scratch_at(own + in_bytes()));
-            for (std::int64_t pair = 0; pair < pairs_; ++pair) {
+            for (std::int64_t pair = 0; pair < pairs_; pair += at_once_) {
                 products(work, chunk, chunk.runs, pair, in, own + in_bytes());
             }
         });
@@ -209,7 +216,7 @@ private:
         constexpr std::int64_t items_per_thread = 8;  // of transforms: enough to even out
         const auto parts = [&](std::int64_t phase) { return quotient_up(chunk_of(phase / 2).runs.size(), part_runs_); };
         const auto items = [&](std::int64_t phase) {
-            if (phase % 2 == 1) return parts(phase) * pairs_;
+            if (phase % 2 == 1) return parts(phase) * quotient_up(pairs_, at_once_);
             return std::min<std::int64_t>(in_blocks() * chunk_of(phase / 2).runs.size(), threads_ * items_per_thread);
         };
         parallel_phases(2 * chunks, threads_, items, [&](std::int64_t phase, std::int64_t item, int member) {
@@ -221,18 +228,19 @@ private:
                                     scratch_at(own));
             }
             // neighbouring items share their weights
-            const std::int64_t pair = item / parts(phase), part = item % parts(phase);
+            const std::int64_t pair = item / parts(phase) * at_once_, part = item % parts(phase);
             const std::int64_t first = chunk.runs.begin + part * part_runs_;
             products(work, chunk, {first, std::min(first + part_runs_, chunk.runs.end)}, pair, in, own);
         });
     }
 
-    // Units are (register of maps, run), runs side by side.
+    // Units are (block of terms, run, register of maps): the registers of a run fill the same lines one after another.
     void transform_in(const Work& work, const Chunk& chunk, Range units, Bfloat16* in, float* scratch) const {
         const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.size(), before = tiles_before(chunk.runs.begin);
-        const std::int64_t tiles = tiles_before(chunk.runs.end) - before;
+        const std::int64_t tiles = tiles_before(chunk.runs.end) - before, parts = terms_per_block / lanes;
         for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
-            const std::int64_t term = unit / runs * lanes, run = chunk.runs.begin + unit % runs;
+            const std::int64_t term = unit / (runs * parts) * terms_per_block + unit % parts * lanes;
+            const std::int64_t run = chunk.runs.begin + unit / parts % runs;
             const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_in() - term, 0, lanes);
             const std::int64_t map = chunk.group * shape_.group_in() + (maps > 0 ? term : 0);
             const Place place = place_of(run);
@@ -251,30 +259,31 @@ private:
         }
     }
 
-    // All components of some runs by one pair of blocks of maps, and those maps of the result.
+    // All components of some runs by `at_once_` pairs of blocks of maps from `pair` on, and those maps of the result.
     void products(const Work& work, const Chunk& chunk, Range runs, std::int64_t pair, const Bfloat16* in,
                   std::byte* member) const {
         const std::int64_t lanes = kernels_.lanes, before = tiles_before(chunk.runs.begin);
         const std::int64_t chunk_tiles = tiles_before(chunk.runs.end) - before;
         const std::int64_t first = tiles_before(runs.begin), tiles = tiles_before(runs.end) - first;
-        const std::int64_t step = spaced(maps_per_pair * tiles);
+        const std::int64_t pairs = std::min(at_once_, pairs_ - pair), step = spaced(pairs * maps_per_pair * tiles);
         auto* const sums = reinterpret_cast<float*>(member);
         float *const scratch = scratch_at(member), *const bias = scratch + transforms_.scratch_floats;
         kernels_.multiply({.count = components_,
                            .rows = tiles,
                            .blocks = blocks_,
-                           .pairs = 1,
+                           .pairs = pairs,
                            .a = in + (first - before) * terms_per_block,
                            .a_step = spaced(blocks_ * terms_per_block * chunk_tiles),
                            .a_row = terms_per_block,
                            .a_block = terms_per_block * chunk_tiles,
                            .b = work.packed + (chunk.group * pairs_ + pair) * components_ * panel(),
                            .b_step = panel(),
+                           .b_pair = components_ * panel(),
                            .c = sums,
                            .c_step = step,
                            .c_block = maps_per_pair / 2 * tiles});
         const std::int64_t stored = padded_ ? stored_maps(Layout::blocked, shape_.group_out()) : shape_.group_out();
-        for (std::int64_t own = 0; own < maps_per_pair; own += lanes) {
+        for (std::int64_t own = 0; own < pairs * maps_per_pair; own += lanes) {
             const std::int64_t of_group = pair * maps_per_pair + own, map = chunk.group * shape_.group_out() + of_group;
             if (of_group >= stored) break;
             // a blocked result has lanes beyond the last map, whose weights are zero
@@ -314,7 +323,7 @@ private:
     std::int64_t components_, blocks_, pairs_;                    // of a tile; of terms; of maps of the result
     std::int64_t tile_rows_, tile_columns_, runs_of_row_, runs_;  // tiles of an image; runs of tiles, of all images
     bool together_;
-    std::int64_t chunk_runs_, part_runs_;  // of a chunk; of one item's products
+    std::int64_t chunk_runs_, part_runs_, at_once_;  // of a chunk; of one item's products, and its pairs
     std::int64_t in_numbers_, out_floats_;
 };
 

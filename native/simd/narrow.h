@@ -31,9 +31,7 @@ inline __m256i narrowed(Floats x) {
 }
 #endif
 
-inline Floats load(const Bfloat16* from) {
-    return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-}
+inline Floats load(const Bfloat16* from) { return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))); }
 inline Floats load_first(const Bfloat16* from, std::int64_t count) {
     return widened(_mm256_maskz_loadu_epi16(first_lanes(count), from));
 }

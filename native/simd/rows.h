@@ -1,8 +1,8 @@
 // Rows of pixels into registers of maps and back: the edges of every kernel whose lanes are maps.
 //
 // A row of `lanes` maps becomes one register per pixel, lane c being map c. Maps that lie side by side (channels-last,
-// blocked) are plain loads; pixels that lie side by side (NCHW) are transposed in registers, `lanes` at a time. Elements
-// in memory are floats or bfloat16 numbers.
+// blocked) are plain loads; pixels that lie side by side (NCHW) are transposed in registers, `lanes` at a time.
+// Elements in memory are floats or bfloat16 numbers.
 #pragma once
 
 #include "conv/strides.h"

@@ -1,5 +1,5 @@
-// Every algorithm in bfloat16 against the reference, fed the same bfloat16 numbers: as conformance.cpp, for the plans of
-// native/bfloat16.
+// Every algorithm in bfloat16 against the reference, fed the same bfloat16 numbers: as conformance.cpp, for the plans
+// of native/bfloat16.
 //
 //     striate_bfloat16 [--algorithm NAME] [--unit NAME] [--shapes N] [--seed S]
 //
@@ -153,7 +153,8 @@ Outcome run(const Case& given, Pass pass, const BfloatAlgorithm& algorithm, cons
     }
     if (std::memcmp(first.data(), result.as<char>(), first.size()) != 0) return {"two runs differ"};
     if (std::memcmp(before.data(), images.as<char>(), before.size()) != 0) return {"images were modified"};
-    if (std::memcmp(packed_before.data(), packed.as<char>(), packed_before.size()) != 0) return {"weights were modified"};
+    if (std::memcmp(packed_before.data(), packed.as<char>(), packed_before.size()) != 0)
+        return {"weights were modified"};
     for (Guarded* each : {&images, &packed, &workspace, &residual, &result}) {
         if (!each->intact()) return {"a canary is dead"};
     }

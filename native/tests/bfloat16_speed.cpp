@@ -45,14 +45,14 @@ int main(int count, char** words) {
     const auto number = [&](const char* key, int otherwise) {
         return named.count(key) ? std::atoi(named[key].c_str()) : otherwise;
     };
-    const Axis axis{.size = sizes(3), .kernel = sizes(5), .stride = number("stride", 1), .low = sizes(5) / 2,
-                    .high = sizes(5) / 2};
+    const Axis axis{
+        .size = sizes(3), .kernel = sizes(5), .stride = number("stride", 1), .low = sizes(5) / 2, .high = sizes(5) / 2};
     const ConvShape shape{.batch = sizes(1), .in = sizes(2), .out = sizes(4), .rows = axis, .columns = axis};
     BfloatOptions options;
     options.from = options.to = named["layout"] == "nchw" ? Layout::nchw : Layout::channels_last;
     options.threads = number("threads", 1);
-    options.unit = named.count("unit") ? bfloat_unit_named(named["unit"], "--unit")
-                                       : bfloat_units(available_isas().back()).back();
+    options.unit =
+        named.count("unit") ? bfloat_unit_named(named["unit"], "--unit") : bfloat_units(available_isas().back()).back();
     const Pass pass = named["pass"] == "data" ? Pass::backward_data : Pass::forward;
     const std::string why = bfloat_refusal(*algorithm, pass, shape, options.from, options.to);
     if (!why.empty()) return std::fprintf(stderr, "%s: %s\n", algorithm->name, why.c_str()), 1;

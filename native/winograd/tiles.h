@@ -9,15 +9,15 @@
 
 namespace striate::STRIATE_ISA_NAMESPACE {
 
-// Elements of images and components are floats, or bfloat16 numbers in the order that their products want: a tile's maps
-// in blocks of 32, and its sums in blocks of 16, whatever the lanes (bfloat16/product.h).
+// Elements of images and components are floats, or bfloat16 numbers in the order that their products want: a tile's
+// maps in blocks of 32, and its sums in blocks of 16, whatever the lanes (bfloat16/product.h).
 template <typename Down, typename Along, typename Element = float>
 struct Tiles {
     static constexpr bool is_narrow = sizeof(Element) < sizeof(float);
     static constexpr std::int64_t in_step = is_narrow ? 32 : lanes, out_step = is_narrow ? 16 : lanes;  // of tiles
 
     // Of a run, whose half transformed rows are to stay in the first cache; its pixels fill lines of it.
-    static constexpr std::int64_t run = Down::size * Along::outputs > 24 ? 8 : 16;
+    static constexpr std::int64_t run = is_narrow || Down::size * Along::outputs > 24 ? 8 : 16;
     static constexpr std::int64_t pixels = run * Along::outputs + Along::taps - 1;
     static constexpr std::int64_t line = pixels * lanes;
 
@@ -176,10 +176,11 @@ struct Tiles {
         }
         for (std::int64_t t = 0; t < out.tiles; ++t) {
             float* const to = out.scratch + t * Along::outputs * lanes;
-            tile(out.components + t * out_step, out.component, [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
+            tile(out.components + t * out_step, out.component,
+                 [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
 #pragma GCC unroll 8
-                for (int j = 0; j < Along::outputs; ++j) store(to + i * out_line + j * lanes, pixels_of_row[j]);
-            });
+                     for (int j = 0; j < Along::outputs; ++j) store(to + i * out_line + j * lanes, pixels_of_row[j]);
+                 });
         }
         for (std::int64_t i = 0; i < rows; ++i) {
             finish.residual = residual == nullptr ? nullptr : residual + i * out.strides.row;
