@@ -32,12 +32,14 @@ native: $(LOCKED)  ## build the core's own programs and run the conformance suit
 	$(BIN)/cmake -S . -B build/native -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" -DSTRIATE_NATIVE_TESTS=ON >/dev/null
 	$(BIN)/cmake --build build/native --parallel
 	build/native/striate_conformance
+	build/native/striate_bfloat16
 
 sanitize: $(LOCKED)  ## the conformance suite under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" -DSTRIATE_NATIVE_TESTS=ON \
 	  -DSTRIATE_SANITIZE=address,undefined >/dev/null
 	$(BIN)/cmake --build build/sanitize --parallel
 	build/sanitize/striate_conformance --shapes 60
+	build/sanitize/striate_bfloat16 --shapes 60
 
 mutants: $(LOCKED)  ## one deliberate fault in each kernel; the conformance suite has to see every one
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python native/tests/mutate.py

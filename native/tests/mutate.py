@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = ("striate_conformance", "striate_bfloat16")  # a mutation's `program`; the first if it names none
 SHAPES = 80  # enough that each algorithm meets some of its shapes in every layout and instruction set
 
 
@@ -45,7 +46,7 @@ def configure(tree: Path, out: Path) -> None:
 
 
 def build(out: Path, *, check: bool) -> bool:
-    command = ["cmake", "--build", str(out), "--target", "striate_conformance"]
+    command = ["cmake", "--build", str(out), "--target", *PROGRAMS]
     return subprocess.run(command, check=check, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
@@ -59,7 +60,8 @@ def tried(tree: Path, out: Path, mutation: dict[str, str]) -> str:
     try:
         if not build(out, check=False):
             return "NO BUILD"
-        command = [out / "striate_conformance", "--algorithm", mutation["algorithm"], "--shapes", SHAPES]
+        program = mutation.get("program", PROGRAMS[0])
+        command = [out / program, "--algorithm", mutation["algorithm"], "--shapes", SHAPES]
         ran = subprocess.run([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         return "seen" if ran.returncode != 0 else "NOT SEEN"
     finally:
