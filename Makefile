@@ -33,6 +33,7 @@ native: $(LOCKED)  ## build the core's own programs and run the conformance suit
 	$(BIN)/cmake --build build/native --parallel
 	build/native/striate_conformance
 	build/native/striate_warp
+	build/native/striate_bfloat16
 
 sanitize: $(LOCKED)  ## the conformance suites under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" -DSTRIATE_NATIVE_TESTS=ON \
@@ -40,6 +41,7 @@ sanitize: $(LOCKED)  ## the conformance suites under AddressSanitizer and Undefi
 	$(BIN)/cmake --build build/sanitize --parallel
 	build/sanitize/striate_conformance --shapes 60
 	build/sanitize/striate_warp --shapes 60
+	build/sanitize/striate_bfloat16 --shapes 60
 
 mutants: $(LOCKED)  ## one deliberate fault in each kernel; the conformance suites have to see every one
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python native/tests/mutate.py

@@ -45,6 +45,7 @@ int threads_of(nb::handle given, const std::string& where);
 
 void define_augment(nb::module_& module);
 void define_conv(nb::module_& module);
+void define_conv_bfloat16(nb::module_& module);
 void define_conv_plan(nb::module_& module);
 void define_convert(nb::module_& module);
 void define_gemm(nb::module_& module);

@@ -1,24 +1,16 @@
 // ConvPlan: an algorithm's plan for one shape, run on addresses. Tensors are checked by striate.conv, which is the one
 // caller: a convolution of a small image takes microseconds, and so would handing over four arrays one by one.
-#include "conv/plan.h"
+#include "bindings/conv_plan.h"
 
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
 #include "bindings/arrays.h"
-#include "memory/arena.h"
 #include "peak/peak.h"
 #include "threads/phases.h"
 
 namespace striate::bindings {
-
-namespace {
-
-using Address = std::uintptr_t;
-
-const float* input(Address address) { return reinterpret_cast<const float*>(address); }
-float* output(Address address) { return reinterpret_cast<float*>(address); }
 
 Pass pass_named(const std::string& name) {
     if (name == "forward") return Pass::forward;
@@ -34,8 +26,6 @@ Layout layout_named(const std::string& name) {
     value_error("ConvPlan", "unknown layout '" + name + "'; choose from nchw, channels_last, blocked");
 }
 
-// (batch, in, out, groups, then for rows and for columns: size, kernel, stride, low, high, dilation), as striate.conv's
-// ConvShape lists itself.
 ConvShape shape_from(const std::vector<std::int64_t>& n) {
     if (n.size() != 16) value_error("ConvPlan", "a shape is 16 numbers, not " + std::to_string(n.size()));
     const auto axis = [&](std::size_t i) {
@@ -49,17 +39,15 @@ ConvShape shape_from(const std::vector<std::int64_t>& n) {
     return {.batch = n[0], .in = n[1], .out = n[2], .groups = n[3], .rows = axis(4), .columns = axis(10)};
 }
 
-// Workspaces are per thread and kept: a run allocates nothing once its thread has run the largest.
 Arena& thread_arena() {
     thread_local Arena arena;
     return arena;
 }
 
-// Packed weights of one plan, in memory of their own.
-struct PackedWeights {
-    Floats64 floats;
-    std::int64_t count;
-};
+namespace {
+
+const float* input(Address address) { return reinterpret_cast<const float*>(address); }
+float* output(Address address) { return reinterpret_cast<float*>(address); }
 
 class BoundPlan {
 public:

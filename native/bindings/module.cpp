@@ -21,4 +21,5 @@ NB_MODULE(_native, module) {
     define_gemm(module);
     define_conv(module);
     define_conv_plan(module);
+    define_conv_bfloat16(module);
 }

@@ -156,7 +156,7 @@ void sums(const DirectSums& d) {
 }
 
 void result(const DirectResult& r) {
-    scatter_row(r.sums, r.pixels, r.maps, r.strides, {load(r.bias), r.residual, r.relu}, r.row);
+    scatter_row(r.sums, r.pixels, r.maps, r.strides, Finish{load(r.bias), r.residual, r.relu}, r.row);
 }
 
 template <int Registers, int Taps>

@@ -2,9 +2,11 @@
 //
 // A row of `lanes` maps becomes one register per pixel, lane c being map c. Maps that lie side by side (channels-last,
 // blocked) are plain loads; pixels that lie side by side (NCHW) are transposed in registers, `lanes` at a time.
+// Elements in memory are floats or bfloat16 numbers.
 #pragma once
 
 #include "conv/strides.h"
+#include "simd/narrow.h"
 #include "simd/transpose.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
@@ -12,7 +14,8 @@ namespace striate::STRIATE_ISA_NAMESPACE {
 // Pixels [begin, end) of `row`, of which pixel x of map c is row[c · map + x · pixel], to to[(x − begin) · lanes];
 // lanes from `maps` on get zeros. `width` pixels exist in all. Up to a register of pixels after the last may be written
 // too.
-inline void gather_row(const float* row, const Strides& strides, std::int64_t maps, std::int64_t width,
+template <typename Element>
+inline void gather_row(const Element* row, const Strides& strides, std::int64_t maps, std::int64_t width,
                        std::int64_t begin, std::int64_t end, float* to) {
     if (strides.map == 1) {
         if (maps == lanes) {
@@ -50,17 +53,19 @@ inline void gather_row(const float* row, const Strides& strides, std::int64_t ma
     for (std::int64_t x = begin; x < end; ++x) {
         float* pixel = to + (x - begin) * lanes;
         store(pixel, zeros());
-        for (std::int64_t c = 0; c < maps; ++c) pixel[c] = row[c * strides.map + x * strides.pixel];
+        for (std::int64_t c = 0; c < maps; ++c) pixel[c] = as_float(row[c * strides.map + x * strides.pixel]);
     }
 }
 
 // What is done to sums on their way to the result.
-struct Finish {
+template <typename Element>
+struct FinishOf {
     Floats bias;
-    const float* residual;  // of the row that is written, laid out as it is; or none
+    const Element* residual;  // of the row that is written, laid out as it is; or none
     bool relu;
     bool stream = false;  // whole lines of the caches are written past them
 };
+using Finish = FinishOf<float>;
 
 constexpr bool register_is_line = lanes * sizeof(float) == 64;  // of the caches
 
@@ -73,8 +78,12 @@ inline void put(float* to, Floats value, bool streamed) {
     }
 }
 
+inline void put(Bfloat16* to, Floats value, bool) { store(to, value); }
+
 // Sums of the first `maps` maps at one pixel, map by map in memory, to `to`; `residual` is that pixel's, or null.
-inline void put_pixel(float* to, Floats sums, std::int64_t maps, const float* residual, const Finish& finish) {
+template <typename Element>
+inline void put_pixel(Element* to, Floats sums, std::int64_t maps, const Element* residual,
+                      const FinishOf<Element>& finish) {
     Floats value = sums + finish.bias;
     if (residual != nullptr) value = value + load_first(residual, maps);
     if (finish.relu) value = at_least_zero(value);
@@ -87,11 +96,12 @@ inline void put_pixel(float* to, Floats sums, std::int64_t maps, const float* re
 
 // The inverse of gather_row, with bias, residual and ReLU: `count` pixels, each a register at from + x · lanes, to
 // `row`. Reads up to a register of pixels beyond the last.
+template <typename Element>
 inline void scatter_row(const float* from, std::int64_t count, std::int64_t maps, const Strides& strides,
-                        const Finish& finish, float* row) {
+                        const FinishOf<Element>& finish, Element* row) {
     if (strides.map == 1) {
         for (std::int64_t x = 0; x < count; ++x) {
-            const float* residual = finish.residual == nullptr ? nullptr : finish.residual + x * strides.pixel;
+            const Element* residual = finish.residual == nullptr ? nullptr : finish.residual + x * strides.pixel;
             put_pixel(row + x * strides.pixel, load(from + x * lanes), maps, residual, finish);
         }
         return;
@@ -125,8 +135,8 @@ inline void scatter_row(const float* from, std::int64_t count, std::int64_t maps
         for (std::int64_t c = 0; c < maps; ++c) {
             const std::int64_t at = c * strides.map + x * strides.pixel;
             float value = pixel[c];
-            if (finish.residual != nullptr) value += finish.residual[at];
-            row[at] = finish.relu && value < 0.0f ? 0.0f : value;
+            if (finish.residual != nullptr) value += as_float(finish.residual[at]);
+            put_float(finish.relu && value < 0.0f ? 0.0f : value, row + at);
         }
     }
 }

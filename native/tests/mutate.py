@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = ("striate_conformance", "striate_bfloat16", "striate_warp")  # a mutation's `program`; the first if it names none
 SHAPES = 80  # enough that each algorithm meets some of its shapes in every layout and instruction set
 
 
@@ -45,7 +46,7 @@ def configure(tree: Path, out: Path) -> None:
 
 
 def build(out: Path, *, check: bool) -> bool:
-    command = ["cmake", "--build", str(out), "--target", "striate_conformance", "striate_warp"]
+    command = ["cmake", "--build", str(out), "--target", *PROGRAMS]
     return subprocess.run(command, check=check, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
@@ -59,8 +60,9 @@ def tried(tree: Path, out: Path, mutation: dict[str, str]) -> str:
     try:
         if not build(out, check=False):
             return "NO BUILD"
-        suite = ["warp"] if "algorithm" not in mutation else ["conformance", "--algorithm", mutation["algorithm"]]
-        command = [out / f"striate_{suite[0]}", *suite[1:], "--shapes", SHAPES]
+        program = mutation.get("program", PROGRAMS[0])
+        only = ["--algorithm", mutation["algorithm"]] if "algorithm" in mutation else []
+        command = [out / program, *only, "--shapes", SHAPES]
         ran = subprocess.run([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         return "seen" if ran.returncode != 0 else "NOT SEEN"
     finally:

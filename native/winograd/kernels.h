@@ -11,24 +11,27 @@
 namespace striate {
 
 // A run of `tiles` neighbouring tiles of one row of tiles, for one block of maps.
-struct WinogradInput {
-    const float* image;  // its first map
+template <typename Element>
+struct WinogradInputOf {
+    const Element* image;  // its first map
     Strides strides;
     std::int64_t maps;           // that exist, ≤ lanes; the other lanes get zeros
     std::int64_t height, width;  // of the image
     std::int64_t top, left;      // of the first tile; pixels outside the image are zero
     std::int64_t tiles;          // ≤ run
-    float* components;           // steps of `component`, each [tiles, lanes]
+    Element* components;         // steps of `component`, each [tiles, lanes]; of bfloat16 numbers, tiles lie 32 apart
     std::int64_t component;
     float* scratch;  // scratch_floats
 };
+using WinogradInput = WinogradInputOf<float>;
 
-struct WinogradOutput {
-    const float* components;
+template <typename Element>
+struct WinogradOutputOf {
+    const float* components;  // as above; for results in bfloat16, tiles lie 16 apart
     std::int64_t component;
     std::int64_t tiles;
-    float* image;
-    const float* residual;  // added, if any; laid out as the image
+    Element* image;
+    const Element* residual;  // added, if any; laid out as the image
     Strides strides;
     std::int64_t maps;
     std::int64_t height, width;  // of the image
@@ -38,6 +41,7 @@ struct WinogradOutput {
     bool stream;  // past the caches, where whole lines are written
     float* scratch;
 };
+using WinogradOutput = WinogradOutputOf<float>;
 
 // Filters of `lanes` output maps (of which `maps` exist) for `channels` ≤ lanes maps of the input.
 struct WinogradFilters {
@@ -51,7 +55,8 @@ struct WinogradFilters {
 };
 
 // F(rows.m × columns.m, rows.r × columns.r).
-struct WinogradTransforms {
+template <typename Element>
+struct WinogradTransformsOf {
     struct Size {
         int m, r;
         constexpr int components() const { return m + r - 1; }
@@ -59,10 +64,11 @@ struct WinogradTransforms {
     Size rows, columns;
     std::int64_t run;  // tiles of a run, at most
     std::int64_t scratch_floats, filter_floats;
-    void (*input)(const WinogradInput&);
-    void (*output)(const WinogradOutput&);
+    void (*input)(const WinogradInputOf<Element>&);
+    void (*output)(const WinogradOutputOf<Element>&);
     void (*filters)(const WinogradFilters&);
 };
+using WinogradTransforms = WinogradTransformsOf<float>;
 
 struct WinogradKernels {
     std::int64_t lanes;

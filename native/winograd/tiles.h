@@ -9,10 +9,15 @@
 
 namespace striate::STRIATE_ISA_NAMESPACE {
 
-template <typename Down, typename Along>
+// Elements of images and components are floats, or bfloat16 numbers in the order that their products want: a tile's
+// maps in blocks of 32, and its sums in blocks of 16, whatever the lanes (bfloat16/product.h).
+template <typename Down, typename Along, typename Element = float>
 struct Tiles {
+    static constexpr bool is_narrow = sizeof(Element) < sizeof(float);
+    static constexpr std::int64_t in_step = is_narrow ? 32 : lanes, out_step = is_narrow ? 16 : lanes;  // of tiles
+
     // Of a run, whose half transformed rows are to stay in the first cache; its pixels fill lines of it.
-    static constexpr std::int64_t run = Down::size * Along::outputs > 24 ? 8 : 16;
+    static constexpr std::int64_t run = is_narrow || Down::size * Along::outputs > 24 ? 8 : 16;
     static constexpr std::int64_t pixels = run * Along::outputs + Along::taps - 1;
     static constexpr std::int64_t line = pixels * lanes;
 
@@ -24,12 +29,14 @@ struct Tiles {
 
     // One pixel of every row of tiles, transformed down its column. A row outside the image is a register of zeros that
     // does not move with x: its step is 0.
+    template <typename Source>
     struct Rows {
-        const float* first[Down::size];
+        const Source* first[Down::size];
         std::int64_t step[Down::size];
     };
 
-    static void down(const Rows& rows, std::int64_t count, float* to) {
+    template <typename Source>
+    static void down(const Rows<Source>& rows, std::int64_t count, float* to) {
         for (std::int64_t x = 0; x < count; ++x) {
             Floats column[Down::size], out[Down::size];
 #pragma GCC unroll 8
@@ -41,7 +48,8 @@ struct Tiles {
     }
 
     // The same where all rows exist, `row` apart.
-    static void down(const float* first, std::int64_t row, std::int64_t step, std::int64_t count, float* to) {
+    template <typename Source>
+    static void down(const Source* first, std::int64_t row, std::int64_t step, std::int64_t count, float* to) {
         for (std::int64_t x = 0; x < count; ++x, first += step, to += lanes) {
             Floats column[Down::size], out[Down::size];
 #pragma GCC unroll 8
@@ -52,7 +60,21 @@ struct Tiles {
         }
     }
 
-    static void input(const WinogradInput& in) {
+    // Those from `first` on, `row` apart, of which some are outside the image.
+    template <typename Source>
+    static Rows<Source> rows_of(const WinogradInputOf<Element>& in, const Source* first, std::int64_t row,
+                                std::int64_t step) {
+        alignas(64) static constexpr Source nothing[lanes] = {};
+        Rows<Source> rows;
+        for (int i = 0; i < Down::size; ++i) {
+            const bool is_there = in.top + i >= 0 && in.top + i < in.height;
+            rows.first[i] = is_there ? first + i * row : nothing;
+            rows.step[i] = is_there ? step : 0;
+        }
+        return rows;
+    }
+
+    static void input(const WinogradInputOf<Element>& in) {
         float* const transformed = in.scratch;
         float* const gathered = in.scratch + Down::size * line;
         const std::int64_t count = (in.tiles - 1) * Along::outputs + Along::size;
@@ -60,7 +82,7 @@ struct Tiles {
         const std::int64_t end = larger(begin, smaller(in.left + count, in.width));
         const bool whole = in.top >= 0 && in.top + Down::size <= in.height;
         const bool adjacent = in.strides.map == 1 && in.maps == lanes;
-        const float* const first_row = in.image + in.top * in.strides.row;
+        const Element* const first_row = in.image + in.top * in.strides.row;
 
         for (int i = 0; i < Down::size; ++i) {  // columns beside the image
             float* const row = transformed + i * line;
@@ -71,35 +93,31 @@ struct Tiles {
             down(first_row + begin * in.strides.pixel, in.strides.row, in.strides.pixel, end - begin,
                  transformed + (begin - in.left) * lanes);
         } else {
-            alignas(64) static constexpr float nothing[lanes] = {};
             // pixels are gathered as many at a time as transpose into each other, from whole lines where rows are lines
             for (std::int64_t x = begin, next; x < end; x = next) {
                 next = adjacent ? end : smaller(end, (x / lanes + 1) * lanes);
-                Rows rows;
+                float* const to = transformed + (x - in.left) * lanes;
+                if (adjacent) {
+                    down(rows_of(in, first_row + x * in.strides.pixel, in.strides.row, in.strides.pixel), next - x, to);
+                    continue;
+                }
                 for (int i = 0; i < Down::size; ++i) {
                     const std::int64_t y = in.top + i;
-                    const float* const row = first_row + i * in.strides.row;
-                    if (y < 0 || y >= in.height) {
-                        rows.first[i] = nothing, rows.step[i] = 0;
-                    } else if (adjacent) {
-                        rows.first[i] = row + x * in.strides.pixel, rows.step[i] = in.strides.pixel;
-                    } else {
-                        rows.first[i] = gathered + i * lanes * lanes, rows.step[i] = lanes;
-                        gather_row(row, in.strides, in.maps, in.width, x, next, gathered + i * lanes * lanes);
-                    }
+                    if (y < 0 || y >= in.height) continue;
+                    gather_row(first_row + i * in.strides.row, in.strides, in.maps, in.width, x, next,
+                               gathered + i * lanes * lanes);
                 }
-                float* const to = transformed + (x - in.left) * lanes;
                 if (whole) {
                     down(gathered, lanes * lanes, lanes, next - x, to);
                 } else {
-                    down(rows, next - x, to);
+                    down(rows_of(in, gathered, lanes * lanes, lanes), next - x, to);
                 }
             }
         }
         for (int i = 0; i < Down::size; ++i) {
             const float* row = transformed + i * line;
-            float* to = in.components + i * Along::size * in.component;
-            for (std::int64_t t = 0; t < in.tiles; ++t, row += Along::outputs * lanes, to += lanes) {
+            Element* to = in.components + i * Along::size * in.component;
+            for (std::int64_t t = 0; t < in.tiles; ++t, row += Along::outputs * lanes, to += in_step) {
                 Floats along[Along::size], out[Along::size];
 #pragma GCC unroll 8
                 for (int j = 0; j < Along::size; ++j) along[j] = load(row + j * lanes);
@@ -131,17 +149,17 @@ struct Tiles {
         }
     }
 
-    static void output(const WinogradOutput& out) {
+    static void output(const WinogradOutputOf<Element>& out) {
         const std::int64_t rows = smaller(Down::outputs, out.height - out.top);
         const std::int64_t columns = smaller(out.tiles * Along::outputs, out.width - out.left);
         const std::int64_t corner = out.top * out.strides.row + out.left * out.strides.pixel;
-        float* const image = out.image + corner;
-        const float* const residual = out.residual == nullptr ? nullptr : out.residual + corner;
-        Finish finish{load(out.bias), nullptr, out.relu, out.stream};
+        Element* const image = out.image + corner;
+        const Element* const residual = out.residual == nullptr ? nullptr : out.residual + corner;
+        FinishOf<Element> finish{load(out.bias), nullptr, out.relu, out.stream};
         if (out.strides.map == 1) {  // pixels are written as they come
             for (std::int64_t t = 0; t < out.tiles; ++t) {
                 const std::int64_t left = t * Along::outputs;
-                tile(out.components + t * lanes, out.component,
+                tile(out.components + t * out_step, out.component,
                      [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
                          if (i >= rows) return;
                          const std::int64_t at = i * out.strides.row + left * out.strides.pixel;
@@ -158,10 +176,11 @@ struct Tiles {
         }
         for (std::int64_t t = 0; t < out.tiles; ++t) {
             float* const to = out.scratch + t * Along::outputs * lanes;
-            tile(out.components + t * lanes, out.component, [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
+            tile(out.components + t * out_step, out.component,
+                 [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
 #pragma GCC unroll 8
-                for (int j = 0; j < Along::outputs; ++j) store(to + i * out_line + j * lanes, pixels_of_row[j]);
-            });
+                     for (int j = 0; j < Along::outputs; ++j) store(to + i * out_line + j * lanes, pixels_of_row[j]);
+                 });
         }
         for (std::int64_t i = 0; i < rows; ++i) {
             finish.residual = residual == nullptr ? nullptr : residual + i * out.strides.row;
@@ -235,7 +254,7 @@ struct Tiles {
         }
     }
 
-    static constexpr WinogradTransforms table = {
+    static constexpr WinogradTransformsOf<Element> table = {
         {Down::outputs, Down::taps},
         {Along::outputs, Along::taps},
         run,

@@ -214,7 +214,7 @@ class ConvPlan:
         from_layout: str,
         to_layout: str,
         threads: int,
-        isa: Isa | None = None,
+        isa: str | None = None,
     ) -> None: ...
     @property
     def workspace_bytes(self) -> int: ...
@@ -224,3 +224,36 @@ class ConvPlan:
     def run(self, images: int, packed: PackedWeights, bias: int, residual: int, relu: bool, result: int) -> None: ...
     def pack_and_run(self, images: int, weights: int, bias: int, residual: int, relu: bool, result: int) -> None: ...
     def run_filters(self, x: int, gradient: int, result: int) -> None: ...
+
+class BfloatConvPlan:
+    """ConvPlan of bfloat16 numbers, its bias in float32. `isa` may be any of bfloat16_units()."""
+
+    def __init__(
+        self,
+        algorithm: str,
+        pass_: str,
+        shape: Sequence[int],
+        from_layout: str,
+        to_layout: str,
+        threads: int,
+        isa: str | None = None,
+    ) -> None: ...
+    @property
+    def workspace_bytes(self) -> int: ...
+    @property
+    def packed_bytes(self) -> int: ...
+    def pack(self, weights: int) -> PackedWeights: ...
+    def run(self, images: int, packed: PackedWeights, bias: int, residual: int, relu: bool, result: int) -> None: ...
+    def pack_and_run(self, images: int, weights: int, bias: int, residual: int, relu: bool, result: int) -> None: ...
+
+def bfloat16_algorithms() -> list[str]:
+    """The names of the algorithms that compute in bfloat16."""
+
+def bfloat16_units() -> list[str]:
+    """What multiplies bfloat16 numbers here, from the least to the most capable."""
+
+def bfloat16_refusal(algorithm: str, pass_: str, shape: Sequence[int], from_layout: str, to_layout: str) -> str:
+    """Why an algorithm cannot do this in bfloat16; empty if it can."""
+
+def bfloat16_error_bound(algorithm: str, pass_: str, shape: Sequence[int]) -> float:
+    """As conv_error_bound, of results in bfloat16, their own rounding with it."""

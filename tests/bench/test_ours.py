@@ -10,6 +10,7 @@ from striate.bench.layer import Layer
 from striate.bench.ours import LAYOUTS, ORACLE, Candidate, Ours, candidates, fastest
 from striate.bench.problem import PASSES, Pass, Problem
 from striate.bench.subject import CannotDo
+from striate.conv.choose import MAX_RELATIVE_ERROR_BF16
 from striate.errors import StriateError
 
 LAYER = Layer(in_maps=20, out_maps=33, size=(9, 12), kernel=(3, 3), padding=(1, 1))
@@ -45,10 +46,21 @@ def test_what_an_algorithm_cannot_do_it_says_why() -> None:
     strided = Layer(in_maps=4, out_maps=4, size=(9, 9), kernel=(3, 3), stride=(2, 2))
     with pytest.raises(CannotDo, match=r"^winograd4 .*stride"):
         candidates(Problem(layer=strided, batch=1, threads=1), "winograd4")
-    with pytest.raises(CannotDo, match="float32"):
-        fastest(Problem(layer=LAYER, batch=1, threads=1, precision="bf16"))
+    with pytest.raises(CannotDo, match="none of our fast algorithms can in bfloat16"):
+        fastest(Problem(layer=LAYER, batch=1, threads=1, which="weights", precision="bf16"))
+    with pytest.raises(CannotDo, match="fft does not compute in bfloat16"):
+        fastest(Problem(layer=LAYER, batch=1, threads=1, precision="bf16"), "fft")
     with pytest.raises(StriateError, match="unknown algorithm 'winograd7'; did you mean"):
         candidates(Problem(layer=LAYER, batch=1, threads=1), "winograd7")
+
+
+@pytest.mark.parametrize("which", ["forward", "data"])
+def test_bf16_is_near(which) -> None:
+    problem = Problem(layer=LAYER, batch=1, threads=1, which=which, precision="bf16")
+    for candidate in candidates(problem):
+        subject = Ours(problem, candidate)
+        subject.run()
+        assert problem.error(subject.result()) <= MAX_RELATIVE_ERROR_BF16, candidate
 
 
 def test_layouts_are_those_of_the_core() -> None:

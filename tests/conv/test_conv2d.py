@@ -95,10 +95,13 @@ def test_weights_that_have_to_be_copied_live_until_they_are_packed(algorithm):
         torch.testing.assert_close(prepared.run(x, prepared.pack(weight)), wanted, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 2**-7), (torch.float16, 2**-10)])
-def test_narrow_floats_are_rounded_once(tensors, dtype, tolerance):
+@pytest.mark.parametrize(
+    ("dtype", "algorithm", "tolerance"),
+    [(torch.bfloat16, "im2col_packed", 2**-7), (torch.bfloat16, "direct", 2**-7), (torch.float16, "auto", 2**-10)],
+)
+def test_narrow_floats_are_rounded_once(tensors, dtype, algorithm, tolerance):
     x, weight, bias = (t.to(dtype) for t in tensors)
-    y = conv2d(x, weight, bias, padding=1)
+    y = conv2d(x, weight, bias, padding=1, algorithm=algorithm)
     wanted = functional.conv2d(x.double(), weight.double(), bias.double(), padding=1)
     assert y.dtype == dtype
     assert ((y.double() - wanted).abs() <= tolerance * wanted.abs() + 1e-3).all()

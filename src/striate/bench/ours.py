@@ -13,11 +13,12 @@ import torch
 
 from striate import conv
 from striate.bench.layer import Layer
-from striate.bench.problem import Floats, Pass, Problem
+from striate.bench.peers.pytorch import TYPES
+from striate.bench.problem import Floats, Pass, Precision, Problem
 from striate.bench.subject import CannotDo, Subject
 from striate.bench.timing import interleave
-from striate.conv.choose import MAX_RELATIVE_ERROR, possible
-from striate.conv.plans import Layout
+from striate.conv.choose import MAX_RELATIVE_ERROR, MAX_RELATIVE_ERROR_BF16, possible
+from striate.conv.plans import Element, Layout
 from striate.conv.plans import Pass as ConvPass
 from striate.errors import StriateError, unknown
 
@@ -25,6 +26,7 @@ __all__ = ["LAYOUTS", "Ours", "candidates", "conv_shape", "fastest", "named"]
 
 LAYOUTS: tuple[Layout, ...] = ("nchw", "channels_last", "blocked")
 NAMES: dict[Pass, ConvPass] = {"forward": "forward", "data": "backward_data", "weights": "backward_weights"}
+ELEMENTS: dict[Precision, Element] = {"fp32": "float32", "bf16": "bfloat16"}
 ORACLE = "reference"  # its obvious loops would take minutes
 SLOW = 1.5  # times the fastest of the first look: not looked at again
 LOOKS = 5
@@ -43,11 +45,9 @@ class Ours(Subject):
 
     def __init__(self, problem: Problem, candidate: Candidate) -> None:
         self.problem, self.candidate = problem, candidate
-        if problem.precision != "fp32":
-            raise CannotDo("striate's convolutions compute in float32")
-        self.takes = candidate.layout
+        self.takes, element = candidate.layout, ELEMENTS[problem.precision]
         shape, layout = conv_shape(problem.layer, problem.batch), candidate.layout
-        why = conv.refusal(candidate.algorithm, NAMES[problem.which], shape, layout, layout)
+        why = conv.refusal(candidate.algorithm, NAMES[problem.which], shape, layout, layout, element)
         if why:
             raise CannotDo(f"{candidate.algorithm} {why}")
         self.plan = conv.plan(
@@ -57,6 +57,7 @@ class Ours(Subject):
             from_layout=layout,
             to_layout=layout,
             threads=problem.threads,
+            element=element,
         )
         self.compute = self._prepared()
 
@@ -81,7 +82,7 @@ class Ours(Subject):
         part = self.y[list(self.problem.checked_images)]
         if self.candidate.layout == "blocked":
             part = conv.from_blocked(part, self.problem.result_shape[1])
-        values = part.numpy()
+        values = part.float().numpy()
         return values
 
     def _prepared(self) -> Callable[[], torch.Tensor]:
@@ -90,11 +91,14 @@ class Ours(Subject):
             x, dy = self._lying(problem.x), self._lying(problem.gradient)
             return lambda: plan.gradient(x, dy)
         images = self._lying(problem.x if problem.which == "forward" else problem.gradient)
-        packed, out = plan.pack(torch.from_numpy(problem.weight)), plan.empty()
+        packed, out = plan.pack(self._tensor(problem.weight)), plan.empty()
         return lambda: plan.run(images, packed, out=out)
 
+    def _tensor(self, array: Floats) -> torch.Tensor:
+        return torch.from_numpy(array).to(TYPES[self.problem.precision])
+
     def _lying(self, array: Floats) -> torch.Tensor:
-        x = torch.from_numpy(array)
+        x = self._tensor(array)
         if self.candidate.layout == "blocked":
             return conv.to_blocked(x)
         wanted = torch.channels_last if self.candidate.layout == "channels_last" else torch.contiguous_format
@@ -126,16 +130,17 @@ def candidates(problem: Problem, algorithm: str = "auto", layouts: Sequence[Layo
     Of all algorithms ("auto") those that `striate.conv`'s cost model does not call hopeless.
     """
     shape, which = conv_shape(problem.layer, problem.batch), NAMES[problem.which]
+    element = ELEMENTS[problem.precision]
     if algorithm != "auto":
-        whys = {layout: conv.refusal(named(algorithm), which, shape, layout, layout) for layout in layouts}
+        whys = {layout: conv.refusal(named(algorithm), which, shape, layout, layout, element) for layout in layouts}
         found = [Candidate(algorithm, layout) for layout, why in whys.items() if not why]
         if not found:
             raise CannotDo(f"{algorithm} {next(iter(whys.values()))}")
         return found
-    found = [Candidate(name, layout) for layout in layouts for name in possible(shape, which, layout, layout)]
+    found = [Candidate(name, layout) for layout in layouts for name in possible(shape, which, layout, layout, element)]
     found = [candidate for candidate in found if candidate.algorithm != ORACLE]
     if not found:
-        raise CannotDo("none of our fast algorithms can")
+        raise CannotDo(f"none of our fast algorithms can in {element}")
     return found
 
 
@@ -144,8 +149,6 @@ def fastest(problem: Problem, algorithm: str = "auto", layouts: Sequence[Layout]
 
     One run of every algorithm in the last of the layouts that it takes; then a few of the fast ones in all layouts.
     """
-    if problem.precision != "fp32":
-        raise CannotDo("striate's convolutions compute in float32")
     found = candidates(problem, algorithm, layouts)
     if len(found) == 1:
         return Ours(problem, found[0])
@@ -164,4 +167,5 @@ def _one_run(problem: Problem, candidate: Candidate) -> float:
     begun = time.perf_counter()
     subject.run()
     seconds = time.perf_counter() - begun
-    return seconds if problem.error(subject.result()) <= MAX_RELATIVE_ERROR else math.inf
+    limit = MAX_RELATIVE_ERROR if problem.precision == "fp32" else MAX_RELATIVE_ERROR_BF16
+    return seconds if problem.error(subject.result()) <= limit else math.inf

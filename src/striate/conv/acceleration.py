@@ -1,8 +1,8 @@
 """`accelerate(model, example)`: each convolution of any PyTorch model by whatever is fastest for its shape here.
 
 Nothing of the model changes but the class of its `Conv2d`s, and that only until `restore()`: parameters, state dict,
-hooks, modes and copies stay what they are. A layer called with a shape, dtype or device other than the example's, or
-under autocast, computes as it always did.
+hooks, modes and copies stay what they are. A layer called with a shape, dtype or device other than the example's
+computes as it always did. Models in bfloat16, and models under torch's autocast to it, take algorithms in bfloat16.
 """
 
 import statistics
@@ -17,16 +17,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from striate import _native
-from striate.conv.choose import MAX_RELATIVE_ERROR, WORKSPACE_LIMIT, measured
+from striate.conv.choose import MAX_RELATIVE_ERROR, MAX_RELATIVE_ERROR_BF16, WORKSPACE_LIMIT, measured
 from striate.conv.measure import SAMPLE, TORCH, relative_difference
 from striate.conv.passes import Passes
-from striate.conv.plans import Layout, Pass, layout_of
+from striate.conv.plans import Element, Layout, Pass, element_of, layout_of
 from striate.conv.shape import ConvShape, WrongShape
 
 __all__ = ["Acceleration", "LayerChoice", "accelerate"]
 
 ROUNDS = 7  # of the whole model, before and after
-GROSS = 1e-3  # of the largest result: no rounding, but a wrong pixel somewhere
+# of the largest result: no rounding, but a wrong pixel somewhere
+GROSS: dict[Element, float] = {"float32": 1e-3, "bfloat16": 1e-1}
 NOISE = 0.98  # a ratio of speeds below this is slower, not noise
 
 
@@ -38,20 +39,23 @@ class AcceleratedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         passes = self._passes.get((x.shape, layout_of(x)))
-        if passes is None or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu") or x.device.type != "cpu":
+        if passes is None or _element_of_call(self, x) != passes.element or x.device.type != "cpu":
             return super().forward(x)
-        if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
-            return passes.apply(x, self.weight, self.bias)
-        if passes.forward == TORCH or torch.compiler.is_compiling():
-            return passes.apply(x, self.weight, self.bias)
-        return passes.infer(x, self._packed_by(passes), self.bias)
+        learns = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)
+        if torch.is_autocast_enabled("cpu"):
+            x = x.bfloat16()
+        if not learns and passes.forward != TORCH and not torch.compiler.is_compiling():
+            return passes.infer(x, self._packed_by(passes), self.bias)
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return passes.apply(x, self.weight.to(x.dtype), bias)
 
     def _packed_by(self, passes: Passes) -> _native.PackedWeights:
         """The weights as the plan reads them, packed anew whenever they have changed."""
         weight = self.weight
         state = (passes, weight.data_ptr(), weight._version)
         if self._packed is None or self._packed[0] != state:
-            self._packed = (state, passes.forward_plan().pack(weight))
+            dtype = torch.bfloat16 if passes.element == "bfloat16" else torch.float32
+            self._packed = (state, passes.forward_plan().pack(weight.to(dtype)))
         return self._packed[1]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -123,6 +127,7 @@ def accelerate(
     example: Tensor | tuple[Any, ...],
     *,
     max_rel_error: float = MAX_RELATIVE_ERROR,
+    max_rel_error_bf16: float = MAX_RELATIVE_ERROR_BF16,
     workspace_limit: int = WORKSPACE_LIMIT,
     verbose: bool = True,
 ) -> Acceleration:
@@ -130,7 +135,8 @@ def accelerate(
 
     `example` is what the model is called with. In training mode the two backward passes are chosen as well, and the
     gain is that of a whole step. A candidate is taken only if its results differ from float64 by no more than
-    `max_rel_error` of the largest, for noise and (forward) for the example itself, and if it needs no more than
+    `max_rel_error` of the largest (`max_rel_error_bf16` for layers in bfloat16, or under autocast to it, float64 given
+    the same bfloat16 numbers), for noise and (forward) for the example itself, and if it needs no more than
     `workspace_limit` bytes. If the whole model does not get faster, it is left as it was. Prints what was chosen.
 
     Raises WrongShape for an example that the model cannot take, and for a model that is not on the CPU.
@@ -142,7 +148,8 @@ def accelerate(
         calls = _calls(model, arguments)
         if verbose:
             print(f"measuring {len(calls)} convolutions; once for each shape, then it is remembered", file=sys.stderr)
-        layers = [_choose(name, module, call, max_rel_error, workspace_limit) for name, module, call in calls]
+        limits: dict[Element, float] = {"float32": max_rel_error, "bfloat16": max_rel_error_bf16}
+        layers = [_choose(name, module, call, limits, workspace_limit) for name, module, call in calls]
         before, after = _compare(model, arguments, layers)
     if before / after < NOISE:
         _install(model, [])
@@ -160,6 +167,15 @@ class _Call:
 
     x: Tensor
     needs_data: bool
+    element: Element
+
+
+def _element_of_call(module: nn.Conv2d, x: Tensor) -> Element | None:
+    """What a layer would compute in: autocast's type, else that of images and weights if it is one."""
+    if torch.is_autocast_enabled("cpu"):
+        narrow = torch.get_autocast_dtype("cpu") == torch.bfloat16 and x.dtype in (torch.float32, torch.bfloat16)
+        return "bfloat16" if narrow else None
+    return element_of(x) if x.dtype == module.weight.dtype else None
 
 
 class _Untouched:
@@ -189,14 +205,16 @@ def _calls(model: nn.Module, arguments: tuple[Any, ...]) -> list[tuple[str, nn.C
     for name, module in model.named_modules():
         if type(module) is AcceleratedConv2d:
             _restore(module)
-        if type(module) is not nn.Conv2d or module.padding_mode != "zeros" or module.weight.dtype != torch.float32:
+        if type(module) is not nn.Conv2d or module.padding_mode != "zeros" or element_of(module.weight) is None:
             continue
 
         def seen(module: nn.Module, inputs: tuple[Any, ...], name: str = name) -> None:
             (x,) = inputs
             assert isinstance(module, nn.Conv2d)
-            if x.ndim == 4 and x.dtype == torch.float32 and layout_of(x) is not None:
-                calls.setdefault(name, (name, module, _Call(x.detach(), x.requires_grad)))
+            element = _element_of_call(module, x)
+            if x.ndim == 4 and element is not None and layout_of(x) is not None:
+                given = x.detach().bfloat16() if element == "bfloat16" else x.detach()
+                calls.setdefault(name, (name, module, _Call(given, x.requires_grad, element)))
 
         hooks.append(module.register_forward_pre_hook(seen))
     try:
@@ -211,7 +229,10 @@ def _calls(model: nn.Module, arguments: tuple[Any, ...]) -> list[tuple[str, nn.C
     return list(calls.values())
 
 
-def _choose(name: str, module: nn.Conv2d, call: _Call, max_rel_error: float, workspace_limit: int) -> LayerChoice:
+def _choose(
+    name: str, module: nn.Conv2d, call: _Call, limits: dict[Element, float], workspace_limit: int
+) -> LayerChoice:
+    element, max_rel_error = call.element, limits[call.element]
     x_layout = layout_of(call.x)
     assert x_layout is not None
     y_layout: Layout = "channels_last" if "channels_last" in (x_layout, layout_of(module.weight)) else "nchw"
@@ -228,7 +249,7 @@ def _choose(name: str, module: nn.Conv2d, call: _Call, max_rel_error: float, wor
     notes: list[str] = []
     before = after = largest_error = 0.0
     for pass_, from_, to in wanted:
-        known = measured(shape, pass_, from_layout=from_, to_layout=to, with_torch=True)
+        known = measured(shape, pass_, from_layout=from_, to_layout=to, with_torch=True, element=element)
         if TORCH not in known:  # layouts that differ: torch would copy; it stays with torch
             continue
         seconds = {name: m.of(packed=not module.training) for name, m in known.items()}
@@ -244,7 +265,9 @@ def _choose(name: str, module: nn.Conv2d, call: _Call, max_rel_error: float, wor
                 )
                 continue
             if pass_ == "forward" and error <= max_rel_error:
-                error = max(error, _error_on_example(module, call.x, Passes(shape, from_, to, candidate)))
+                error = max(
+                    error, _error_on_example(module, call.x, Passes(shape, from_, to, candidate, element=element))
+                )
             if error <= max_rel_error:
                 break
             notes.append(f"{name}: {candidate} errs by {error:.0e}, over the limit of {max_rel_error:g}")
@@ -254,7 +277,7 @@ def _choose(name: str, module: nn.Conv2d, call: _Call, max_rel_error: float, wor
         after += seconds[candidate]
     passes = Passes(
         shape, x_layout, y_layout, chosen.get("forward", TORCH),
-        chosen.get("backward_data", TORCH), chosen.get("backward_weights", TORCH),
+        chosen.get("backward_data", TORCH), chosen.get("backward_weights", TORCH), element=element,
     )  # fmt: skip
     return LayerChoice(name, passes, before, after, largest_error, tuple(notes))
 
@@ -265,21 +288,22 @@ def _error_on_example(module: nn.Conv2d, x: Tensor, passes: Passes) -> float:
     s = passes.shape
     count, group_in = min(SAMPLE, s.out_channels // s.groups), s.in_channels // s.groups
     rows, columns = s.rows, s.columns
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast("cpu", enabled=False):
+        weight = module.weight.to(x.dtype)
         if module.training:
-            result = passes.compute(x, module.weight, None)
+            result = passes.compute(x, weight, None)
         else:
-            result = passes.infer(x, passes.forward_plan().pack(module.weight), None)
+            result = passes.infer(x, passes.forward_plan().pack(weight), None)
         padded = functional.pad(x[:1, :group_in].double(), (columns.low, columns.high, rows.low, rows.high))
         wanted = functional.conv2d(
-            padded, module.weight[:count].double(),
+            padded, weight[:count].double(),
             stride=(rows.stride, columns.stride), dilation=(rows.dilation, columns.dilation),
         )  # fmt: skip
-        everything = Passes(s, passes.x_layout, passes.y_layout, TORCH).compute(x, module.weight, None)
+        everything = Passes(s, passes.x_layout, passes.y_layout, TORCH).compute(x, weight, None)
     sampled = relative_difference(result[:1, :count], wanted)
     # torch differs from float64 too: what is below that is left to the sample
-    whole = relative_difference(result, everything)
-    return max(sampled, whole if whole > GROSS else 0.0)
+    whole = relative_difference(result.float(), everything.float())
+    return max(sampled, whole if whole > GROSS[passes.element] else 0.0)
 
 
 def _install(model: nn.Module, layers: Sequence[LayerChoice]) -> None:

@@ -15,12 +15,15 @@ import torch
 from striate import _native
 from striate.conv import cache
 from striate.conv.measure import TORCH, Measurement, measure, torch_can
-from striate.conv.plans import Layout, Pass, algorithms, refusal
+from striate.conv.plans import Element, Layout, Pass, algorithms, refusal
 from striate.conv.shape import ConvShape, WrongShape
 
-__all__ = ["MAX_RELATIVE_ERROR", "best_algorithm", "measured", "possible", "work"]
+__all__ = ["MAX_RELATIVE_ERROR", "MAX_RELATIVE_ERROR_BF16", "best_algorithm", "measured", "possible", "work"]
 
 MAX_RELATIVE_ERROR = 1e-4
+# Ten half last places of eight bits. A direct sum, rounded once, is within one; F(2×2) stays within 1e-2, F(4×4) within
+# 3e-2 (docs/algorithms/bf16.md).
+MAX_RELATIVE_ERROR_BF16 = 4e-2
 WORKSPACE_LIMIT = 1 << 30  # bytes
 BY_NAME = ("reference", "strassen")  # the one for its speed, the other because its error is bounded by norms only
 HOPELESS = 4.0  # times the work of the least: beyond what any difference in efficiency makes up for
@@ -58,18 +61,22 @@ def work(shape: ConvShape, algorithm: str) -> float:
     return macs
 
 
-def possible(shape: ConvShape, pass_: Pass, from_layout: Layout, to_layout: Layout) -> list[str]:
+def possible(
+    shape: ConvShape, pass_: Pass, from_layout: Layout, to_layout: Layout, element: Element = "float32"
+) -> list[str]:
     """The algorithms that can do it and are not hopeless by the cost model, the most promising first.
 
-    The reference is there only if nothing else is; Strassen's product has to be asked for.
+    The reference is there only if nothing else is; Strassen's product has to be asked for; in bfloat16 there may be none.
     """
+    if element == "bfloat16" and not refusal("depthwise", pass_, shape, from_layout, to_layout):
+        return []  # one map a group: products of matrices would multiply zeros
     able = {
         name: work(shape, name)
         for name in algorithms()
-        if name not in BY_NAME and not refusal(name, pass_, shape, from_layout, to_layout)
+        if name not in BY_NAME and not refusal(name, pass_, shape, from_layout, to_layout, element)
     }
     if not able:
-        return ["reference"]
+        return [] if element == "bfloat16" else ["reference"]
     least = min(able.values())
     return sorted((name for name, cost in able.items() if cost <= HOPELESS * max(least, 1.0)), key=lambda n: able[n])
 
@@ -82,18 +89,22 @@ def measured(
     to_layout: Layout = "nchw",
     threads: int | None = None,
     with_torch: bool = False,
+    element: Element = "float32",
 ) -> dict[str, Measurement]:
     """What every candidate takes, from the cache or measured now."""
     threads = threads or torch.get_num_threads()
-    candidates = possible(shape, pass_, from_layout, to_layout)
+    candidates = possible(shape, pass_, from_layout, to_layout, element)
     if with_torch and torch_can(shape, from_layout, to_layout):
         candidates.append(TORCH)
-    key = " ".join(map(str, [pass_, *shape.numbers, from_layout, to_layout]))
+    narrow = [element] if element != "float32" else []  # keys of float32 are what they were
+    key = " ".join(map(str, [pass_, *shape.numbers, from_layout, to_layout, *narrow]))
     known = cache.load(key, threads)
     missing = [name for name in candidates if name not in known]
     if missing:
         # all of them again, in turns: times of different days do not compare
-        known = measure(shape, pass_, candidates, from_layout=from_layout, to_layout=to_layout, threads=threads)
+        known = measure(
+            shape, pass_, candidates, from_layout=from_layout, to_layout=to_layout, threads=threads, element=element
+        )
         cache.store(key, threads, known)
     return {name: known[name] for name in candidates}
 
@@ -106,12 +117,16 @@ def best_algorithm(
     from_layout: Layout = "nchw",
     to_layout: Layout = "nchw",
     threads: int | None = None,
-    max_rel_error: float = MAX_RELATIVE_ERROR,
+    max_rel_error: float | None = None,
     workspace_limit: int = WORKSPACE_LIMIT,
     with_torch: bool = False,
     packed: bool = False,
+    element: Element = "float32",
 ) -> str:
     """The fastest candidate within the limits of error and workspace, with weights packed before or in the run.
+
+    `max_rel_error` is MAX_RELATIVE_ERROR if not given, or MAX_RELATIVE_ERROR_BF16. In bfloat16 some candidate must be
+    possible.
 
     Where measuring is switched off (STRIATE_CONV_MEASURE=0): torch if it is a candidate, else the cost model's first.
     Where nothing is within the limits, the candidate that needs the least workspace.
@@ -122,9 +137,14 @@ def best_algorithm(
         return (
             TORCH
             if with_torch and torch_can(shape, from_layout, to_layout)
-            else possible(shape, pass_, from_layout, to_layout)[0]
+            else possible(shape, pass_, from_layout, to_layout, element)[0]
         )
-    known = measured(shape, pass_, from_layout=from_layout, to_layout=to_layout, threads=threads, with_torch=with_torch)
+    if max_rel_error is None:
+        max_rel_error = MAX_RELATIVE_ERROR_BF16 if element == "bfloat16" else MAX_RELATIVE_ERROR
+    known = measured(
+        shape, pass_, from_layout=from_layout, to_layout=to_layout, threads=threads, with_torch=with_torch,
+        element=element,
+    )  # fmt: skip
     within = {
         name: m
         for name, m in known.items()
@@ -135,8 +155,10 @@ def best_algorithm(
     return min(within, key=lambda name: within[name].of(packed=packed))
 
 
-def error_bound(shape: ConvShape, pass_: Pass, algorithm: str) -> float:
+def error_bound(shape: ConvShape, pass_: Pass, algorithm: str, element: Element = "float32") -> float:
     """The algorithm's bound on the error of a result, in units of 2⁻²⁴ · the largest Σ|a||b|."""
     if algorithm not in algorithms():
         raise WrongShape(f"torch states no error bound; algorithms do: {', '.join(algorithms())}")
+    if element == "bfloat16":
+        return _native.bfloat16_error_bound(algorithm, pass_, shape.numbers)
     return _native.conv_error_bound(algorithm, pass_, shape.numbers)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from striate.conv.plans import Layout, Pass, from_blocked, plan, to_blocked
+from striate.conv.plans import Element, Layout, Pass, from_blocked, plan, to_blocked
 from striate.conv.shape import ConvShape
 
 __all__ = ["SAMPLE", "TORCH", "Measurement", "measure", "relative_difference", "torch_can", "torch_derivative"]
@@ -56,13 +56,14 @@ class _Runs:
 class _Inputs:
     """The tensors of one pass, and its result in float64 for some of the filters."""
 
-    def __init__(self, shape: ConvShape, pass_: Pass, from_layout: Layout, to_layout: Layout) -> None:
+    def __init__(self, shape: ConvShape, pass_: Pass, from_layout: Layout, to_layout: Layout, element: Element) -> None:
         generator = torch.Generator().manual_seed(0)
-        self.shape, self.pass_ = shape, pass_
+        self.shape, self.pass_, self.element = shape, pass_, element
         self.from_layout, self.to_layout = from_layout, to_layout
-        self.x = torch.randn(shape.images, generator=generator)
-        self.weight = torch.randn(shape.filters, generator=generator)
-        self.gradient = torch.randn(shape.result, generator=generator)
+        dtype = torch.bfloat16 if element == "bfloat16" else torch.float32
+        self.x = torch.randn(shape.images, generator=generator).to(dtype)
+        self.weight = torch.randn(shape.filters, generator=generator).to(dtype)
+        self.gradient = torch.randn(shape.result, generator=generator).to(dtype)
         first = self.gradient if pass_ == "backward_data" else self.x
         self.first = _lying(first, from_layout)
         self.second = _lying(self.gradient, to_layout) if pass_ == "backward_weights" else self.weight
@@ -113,6 +114,7 @@ class _Inputs:
             from_layout=self.from_layout,
             to_layout=self.to_layout,
             threads=threads,
+            element=self.element,
         )
         if self.pass_ == "backward_weights":
             return _Runs(lambda: prepared.gradient(self.first, self.second), None, prepared.workspace_bytes)
@@ -197,11 +199,12 @@ def measure(
     to_layout: Layout = "nchw",
     threads: int | None = None,
     rounds: int = ROUNDS,
+    element: Element = "float32",
 ) -> dict[str, Measurement]:
     """Time every candidate in turns and check it; `candidates` are names of algorithms, or "torch"."""
     threads = threads or torch.get_num_threads()
     with torch.no_grad():
-        return _measure(_Inputs(shape, pass_, from_layout, to_layout), candidates, threads, rounds)
+        return _measure(_Inputs(shape, pass_, from_layout, to_layout, element), candidates, threads, rounds)
 
 
 def _measure(inputs: _Inputs, candidates: Sequence[str], threads: int, rounds: int) -> dict[str, Measurement]:

@@ -8,8 +8,9 @@ derivatives of any order exist. With c the convolution, linear in both of its ar
     weights(x, dy): d/dx = data(dy, g)           d/ddy = c(x, g)
 
 float32 is computed by the algorithm that is named or chosen (a derivative that the named one lacks: chosen), float64
-by the reference loops, bfloat16 and float16 in float32 and rounded once. Other devices get torch's own convolution:
-this room is about the CPU.
+by the reference loops. bfloat16 is computed as it is by the algorithms that do so, but for the gradient of the weights;
+by the others, and float16, in float32 and rounded once. Other devices get torch's own convolution: this room is about
+the CPU.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,8 +21,8 @@ import torch
 from torch import Tensor
 
 from striate import _native
-from striate.conv.choose import best_algorithm
-from striate.conv.plans import Layout, Pass, Plan, layout_of, plan, refusal
+from striate.conv.choose import best_algorithm, possible
+from striate.conv.plans import Element, Layout, Pass, Plan, layout_of, plan, refusal
 from striate.conv.shape import ConvShape, WrongShape
 
 __all__ = ["backward_data", "backward_weights", "forward", "planned", "result_layout"]
@@ -52,16 +53,37 @@ def _shape(
 
 
 @lru_cache(maxsize=4096)
-def planned(shape: ConvShape, pass_: Pass, algorithm: str, from_: Layout, to: Layout, threads: int) -> Plan:
+def planned(
+    shape: ConvShape,
+    pass_: Pass,
+    algorithm: str,
+    from_: Layout,
+    to: Layout,
+    threads: int,
+    element: Element = "float32",
+) -> Plan:
     """The plan of an algorithm; of the best one for "auto", and for a derivative that the named one lacks."""
-    unable = pass_ != "forward" and algorithm != "auto" and refusal(algorithm, pass_, shape, from_, to)
+    unable = pass_ != "forward" and algorithm != "auto" and refusal(algorithm, pass_, shape, from_, to, element)
     if algorithm == "auto" or unable:
-        algorithm = best_algorithm(shape, pass_, from_layout=from_, to_layout=to, threads=threads)
-    return plan(shape, algorithm, pass_, from_layout=from_, to_layout=to, threads=threads)
+        algorithm = best_algorithm(shape, pass_, from_layout=from_, to_layout=to, threads=threads, element=element)
+    return plan(shape, algorithm, pass_, from_layout=from_, to_layout=to, threads=threads, element=element)
 
 
-def _planned(shape: ConvShape, pass_: Pass, algorithm: str, from_: Layout, to: Layout) -> Plan:
-    return planned(shape, pass_, algorithm, from_, to, torch.get_num_threads())
+def _planned(
+    shape: ConvShape, pass_: Pass, algorithm: str, from_: Layout, to: Layout, dtype: torch.dtype
+) -> Plan | None:
+    compute = _narrow if dtype == torch.bfloat16 else planned
+    return compute(shape, pass_, algorithm, from_, to, torch.get_num_threads())
+
+
+@lru_cache(maxsize=4096)
+def _narrow(shape: ConvShape, pass_: Pass, algorithm: str, from_: Layout, to: Layout, threads: int) -> Plan | None:
+    """The plan in bfloat16; None where the algorithm that is named, or any ("auto"), computes in float32 only."""
+    if algorithm == "auto":
+        unable = shape.macs == 0 or not possible(shape, pass_, from_, to, "bfloat16")
+    else:
+        unable = bool(refusal(algorithm, pass_, shape, from_, to, "bfloat16"))
+    return None if unable else planned(shape, pass_, algorithm, from_, to, threads, "bfloat16")
 
 
 def result_layout(images: Tensor, weight: Tensor) -> Layout:
@@ -70,8 +92,11 @@ def result_layout(images: Tensor, weight: Tensor) -> Layout:
     return "channels_last" if either else "nchw"
 
 
-def _in_float32(compute: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Narrow floats in float32, with one rounding at the end; anything that is no float is refused."""
+def _in_float32(compute: Callable[..., Tensor | None]) -> Callable[..., Tensor]:
+    """Narrow floats in float32, with one rounding at the end; anything that is no float is refused.
+
+    bfloat16 is first tried as it is: `compute` returns None where that has no way.
+    """
 
     def computed(first: Tensor, second: Tensor, *rest: Any) -> Tensor:
         tensors = [first, second, *(t for t in rest if isinstance(t, Tensor))]
@@ -80,12 +105,15 @@ def _in_float32(compute: Callable[..., Tensor]) -> Callable[..., Tensor]:
             listed = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in dtypes))
             raise WrongShape(f"conv2d: images, weights and bias must have one dtype, not {listed}")
         dtype = first.dtype
-        if dtype in (torch.float32, torch.float64):
-            return compute(first, second, *rest)
-        if dtype not in (torch.bfloat16, torch.float16):
+        if dtype not in (torch.float32, torch.float64, torch.bfloat16, torch.float16):
             raise WrongShape(f"conv2d: computes floats, not {str(dtype).removeprefix('torch.')}")
+        result = None if dtype == torch.float16 else compute(first, second, *rest)
+        if result is not None:
+            return result
         wide = [t.float() if isinstance(t, Tensor) else t for t in (first, second, *rest)]
-        return compute(*wide).to(dtype)
+        result = compute(*wide)
+        assert result is not None  # what is wide is always computed
+        return result.to(dtype)
 
     return computed
 
@@ -115,41 +143,42 @@ def _forward(
     dilation: Any,
     groups: int,
     algorithm: str,
-) -> Tensor:
+) -> Tensor | None:
     shape = _shape(tuple(x.shape), tuple(weight.shape), tuple(stride), tuple(padding), tuple(dilation), groups)
     if bias is not None and bias.shape != (shape.out_channels,):
         raise WrongShape(f"conv2d: bias is {list(bias.shape)} for {shape.out_channels} filters")
     layout = result_layout(x, weight)
     if x.dtype == torch.float64:
         return _double(_native.reference_conv2d, shape, x, weight, bias).contiguous(memory_format=_FORMATS[layout])
-    prepared = _planned(shape, "forward", algorithm, layout_of(x) or layout, layout)
-    return prepared.run(x, weight, bias=bias)
+    prepared = _planned(shape, "forward", algorithm, layout_of(x) or layout, layout, x.dtype)
+    return None if prepared is None else prepared.run(x, weight, bias=bias)
 
 
 @_in_float32
 def _backward_data(
     gradient: Tensor, weight: Tensor, size: Any, stride: Any, padding: Any, dilation: Any, groups: int, algorithm: str
-) -> Tensor:
+) -> Tensor | None:
     images = (gradient.shape[0], weight.shape[1] * groups, *size)
     shape = _shape(images, tuple(weight.shape), tuple(stride), tuple(padding), tuple(dilation), groups)
     layout = result_layout(gradient, weight)
     if gradient.dtype == torch.float64:
         dx = _double(_native.reference_conv2d_backward_data, shape, gradient, weight, tuple(size))
         return dx.contiguous(memory_format=_FORMATS[layout])
-    prepared = _planned(shape, "backward_data", algorithm, layout_of(gradient) or layout, layout)
-    return prepared.run(gradient, weight)
+    prepared = _planned(shape, "backward_data", algorithm, layout_of(gradient) or layout, layout, gradient.dtype)
+    return None if prepared is None else prepared.run(gradient, weight)
 
 
 @_in_float32
 def _backward_weights(
     x: Tensor, gradient: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, groups: int, algorithm: str
-) -> Tensor:
+) -> Tensor | None:
     filters = (gradient.shape[1], x.shape[1] // groups, *kernel)
     shape = _shape(tuple(x.shape), filters, tuple(stride), tuple(padding), tuple(dilation), groups)
     if x.dtype == torch.float64:
         return _double(_native.reference_conv2d_backward_weights, shape, x, gradient, tuple(kernel))
     from_, to = layout_of(x) or "nchw", layout_of(gradient) or "nchw"
-    return _planned(shape, "backward_weights", algorithm, from_, to).gradient(x, gradient)
+    prepared = _planned(shape, "backward_weights", algorithm, from_, to, x.dtype)
+    return None if prepared is None else prepared.gradient(x, gradient)
 
 
 _FORMATS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}

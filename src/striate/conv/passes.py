@@ -13,7 +13,7 @@ from torch.nn import functional
 from striate import _native
 from striate.conv import operators
 from striate.conv.measure import TORCH, torch_derivative
-from striate.conv.plans import Layout, Plan
+from striate.conv.plans import Element, Layout, Plan
 from striate.conv.shape import ConvShape
 
 __all__ = ["Passes"]
@@ -30,6 +30,7 @@ class Passes:
     backward_data: str = TORCH
     backward_weights: str = TORCH
     threads: int = field(default_factory=torch.get_num_threads)
+    element: Element = "float32"
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -56,7 +57,9 @@ class Passes:
 
     def forward_plan(self) -> Plan:
         """Of the algorithm for the forward pass, which must not be torch's."""
-        return operators.planned(self.shape, "forward", self.forward, self.x_layout, self.y_layout, self.threads)
+        return operators.planned(
+            self.shape, "forward", self.forward, self.x_layout, self.y_layout, self.threads, self.element
+        )
 
     def compute(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The forward pass, weights packed on the way."""
@@ -71,7 +74,7 @@ class Passes:
         if torch.is_grad_enabled():  # it will be differentiated itself
             return operators.backward_data(gradient, weight, x.shape[2:], *self._settings(), self.backward_data)
         prepared = operators.planned(
-            self.shape, "backward_data", self.backward_data, self.y_layout, self.x_layout, self.threads
+            self.shape, "backward_data", self.backward_data, self.y_layout, self.x_layout, self.threads, self.element
         )
         return prepared.run(gradient, weight)
 

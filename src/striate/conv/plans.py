@@ -21,11 +21,13 @@ from striate.conv.team import join_torch
 from striate.errors import unknown
 
 __all__ = [
+    "Element",
     "Layout",
     "Pass",
     "Plan",
     "algorithms",
     "blocked_size",
+    "element_of",
     "from_blocked",
     "layout_of",
     "plan",
@@ -34,13 +36,16 @@ __all__ = [
 ]
 
 Layout: TypeAlias = Literal["nchw", "channels_last", "blocked"]
-Isa: TypeAlias = Literal["portable", "avx2", "avx512"]
+Isa: TypeAlias = Literal["portable", "avx2", "avx512", "avx512_bf16", "amx"]  # the last two for bfloat16 only
+Element: TypeAlias = Literal["float32", "bfloat16"]
 Pass: TypeAlias = Literal["forward", "backward_data", "backward_weights"]
 
 BLOCK = 16  # channels of a block: native/conv/layout.h
 
 
 _NAMES = tuple(_native.conv_algorithms())
+_NAMES_BFLOAT16 = tuple(_native.bfloat16_algorithms())
+_DTYPES: dict[Element, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def algorithms() -> tuple[str, ...]:
@@ -54,11 +59,21 @@ def refusal(
     shape: ConvShape,
     from_layout: Layout = "nchw",
     to_layout: Layout = "nchw",
+    element: Element = "float32",
 ) -> str:
     """Why `algorithm` cannot do this; empty if it can. Raises ValueError for a name that does not exist."""
     if algorithm not in algorithms():
         raise WrongShape(unknown("algorithm", algorithm, algorithms()))
+    if element == "bfloat16":
+        if algorithm not in _NAMES_BFLOAT16:
+            return f"does not compute in bfloat16; {', '.join(_NAMES_BFLOAT16)} do"
+        return _native.bfloat16_refusal(algorithm, pass_, shape.numbers, from_layout, to_layout)
     return _native.conv_refusal(algorithm, pass_, shape.numbers, from_layout, to_layout)
+
+
+def element_of(x: Tensor) -> Element | None:
+    """What plans call its dtype; None for one that none computes in."""
+    return next((element for element, dtype in _DTYPES.items() if x.dtype == dtype), None)
 
 
 def layout_of(x: Tensor) -> Layout | None:
@@ -98,18 +113,20 @@ def plan(
     to_layout: Layout = "nchw",
     threads: int | None = None,
     isa: Isa | None = None,
+    element: Element = "float32",
 ) -> "Plan":
     """The plan of `algorithm` for one pass of `shape`; the same object for the same arguments.
 
     `from_layout` is that of x (of dy in "backward_data"); `to_layout` that of y (of dx in "backward_data", of dy in
-    "backward_weights"). `threads` is torch's number if not given.
+    "backward_weights"). `threads` is torch's number if not given. `element` is what images, weights and result are made
+    of; in "bfloat16", sums are float32 and each result is rounded once.
     Raises WrongShape, with the reason, for what the algorithm cannot do, and for a name that does not exist.
     """
-    why = refusal(algorithm, pass_, shape, from_layout, to_layout)
+    why = refusal(algorithm, pass_, shape, from_layout, to_layout, element)
     if why:
         raise WrongShape(f"{algorithm} cannot compute {shape} ({pass_}): it {why}")
     join_torch()
-    return Plan(shape, algorithm, pass_, from_layout, to_layout, threads or torch.get_num_threads(), isa)
+    return Plan(shape, algorithm, pass_, from_layout, to_layout, threads or torch.get_num_threads(), isa, element)
 
 
 class Plan:
@@ -124,10 +141,15 @@ class Plan:
         to_layout: Layout,
         threads: int,
         isa: Isa | None,
+        element: Element,
     ) -> None:
         self.shape, self.algorithm, self.pass_ = shape, algorithm, pass_
         self.from_layout, self.to_layout, self.threads = from_layout, to_layout, threads
-        self._native = _native.ConvPlan(algorithm, pass_, shape.numbers, from_layout, to_layout, threads, isa)
+        self.element, self._dtype = element, _DTYPES[element]
+        native = _native.BfloatConvPlan if element == "bfloat16" else _native.ConvPlan
+        self._native: _native.ConvPlan | _native.BfloatConvPlan = native(
+            algorithm, pass_, shape.numbers, from_layout, to_layout, threads, isa
+        )
         forward = pass_ == "forward"
         self._images = shape.images if pass_ != "backward_data" else shape.result
         self._result = shape.result if forward else shape.images
@@ -144,12 +166,14 @@ class Plan:
 
     def pack(self, weight: Tensor) -> _native.PackedWeights:
         """The weights [K, C / groups, h, w] in the form that `run` takes: for weights that are used more than once."""
-        dense = _dense(weight, self.shape.filters, "the weights", "nchw")  # perhaps a copy: it has to live until packed
+        dense = self._dense(
+            weight, self.shape.filters, "the weights", "nchw"
+        )  # perhaps a copy: it has to live until packed
         return self._native.pack(dense.data_ptr())
 
     def empty(self) -> Tensor:
         """A result, not initialised, in `to_layout`."""
-        return empty(self._result, self.to_layout)
+        return empty(self._result, self.to_layout, self._dtype)
 
     def run(
         self,
@@ -164,20 +188,22 @@ class Plan:
         """relu(conv(images) + bias + residual), or of the gradient `images` in "backward_data".
 
         `packed` is what `pack` gave, or weights as they are, which are then packed for this run. `residual` and `out`
-        lie as the result does. Raises WrongShape for tensors that are not float32, of these sizes and in these layouts.
+        lie as the result does. The bias of a bfloat16 plan may be float32 too. Raises WrongShape for tensors that are
+        not of the plan's element, of these sizes and in these layouts.
         """
-        images = _dense(images, self._images, "the images", self.from_layout)
+        images = self._dense(images, self._images, "the images", self.from_layout)
         if out is None:
             out = self.empty()
-        elif _dense(out, self._result, "out", self.to_layout) is not out:
+        elif self._dense(out, self._result, "out", self.to_layout) is not out:
             raise WrongShape(f"conv2d: out is not dense in the layout {self.to_layout}")
         if bias is not None:
-            bias = _dense(bias, (self._result[1],), "the bias", "nchw")
+            wide = bias.float() if bias.dtype == self._dtype else bias
+            bias = _dense(wide, (self._result[1],), "the bias", "nchw", torch.float32)
         if residual is not None:
-            residual = _dense(residual, self._result, "the residual", self.to_layout)
+            residual = self._dense(residual, self._result, "the residual", self.to_layout)
         extras = (0 if bias is None else bias.data_ptr(), 0 if residual is None else residual.data_ptr(), relu)
         if isinstance(packed, Tensor):
-            weight = _dense(packed, self.shape.filters, "the weights", "nchw")
+            weight = self._dense(packed, self.shape.filters, "the weights", "nchw")
             self._native.pack_and_run(images.data_ptr(), weight.data_ptr(), *extras, out.data_ptr())
         else:
             self._native.run(images.data_ptr(), packed, *extras, out.data_ptr())
@@ -185,29 +211,33 @@ class Plan:
 
     def gradient(self, images: Tensor, gradient: Tensor) -> Tensor:
         """The gradient of the weights [K, C / groups, h, w], in "backward_weights", from x and that of the result."""
-        images = _dense(images, self.shape.images, "the images", self.from_layout)
-        gradient = _dense(gradient, self.shape.result, "the gradient", self.to_layout)
+        assert isinstance(self._native, _native.ConvPlan), "no plan in bfloat16 is for the gradient of weights"
+        images = self._dense(images, self.shape.images, "the images", self.from_layout)
+        gradient = self._dense(gradient, self.shape.result, "the gradient", self.to_layout)
         result = torch.empty(self.shape.filters)
         self._native.run_filters(images.data_ptr(), gradient.data_ptr(), result.data_ptr())
         return result
 
+    def _dense(self, given: Tensor, size: tuple[int, ...], what: str, layout: Layout) -> Tensor:
+        return _dense(given, size, what, layout, self._dtype)
 
-def empty(size: tuple[int, int, int, int], layout: Layout) -> Tensor:
-    """float32, not initialised, lying in `layout`."""
+
+def empty(size: tuple[int, int, int, int], layout: Layout, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Not initialised, lying in `layout`."""
     if layout == "blocked":
-        return torch.empty(blocked_size(size))
+        return torch.empty(blocked_size(size), dtype=dtype)
     if layout == "channels_last":
-        return torch.empty(size, memory_format=torch.channels_last)
-    return torch.empty(size)
+        return torch.empty(size, dtype=dtype, memory_format=torch.channels_last)
+    return torch.empty(size, dtype=dtype)
 
 
-def _dense(given: Tensor, size: tuple[int, ...], what: str, layout: Layout) -> Tensor:
+def _dense(given: Tensor, size: tuple[int, ...], what: str, layout: Layout, dtype: torch.dtype) -> Tensor:
     """`given`, or a copy of it that is dense in `layout`."""
     wanted = blocked_size(size) if layout == "blocked" and len(size) == 4 else size
-    if given.dtype != torch.float32 or given.device.type != "cpu" or given.shape != wanted:
+    if given.dtype != dtype or given.device.type != "cpu" or given.shape != wanted:
         raise WrongShape(
-            f"conv2d: {what} must be float32{list(wanted)} on the CPU, not {str(given.dtype).removeprefix('torch.')}"
-            f"{list(given.shape)} on {given.device.type}"
+            f"conv2d: {what} must be {str(dtype).removeprefix('torch.')}{list(wanted)} on the CPU, not "
+            f"{str(given.dtype).removeprefix('torch.')}{list(given.shape)} on {given.device.type}"
         )
     if layout == "channels_last":
         return given.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,87 @@
+// Products by AMX: tiles of 16 × 32 and 32 × 16 numbers, multiplied into 16 × 16 sums.
+//
+// Two tiles of rows by two of maps: four loads for four products, of 16 cycles each where a load from the first cache
+// takes 8. Rows are shared out evenly over tiles; the last tile begins earlier where they do not fill it, and computes
+// some sums twice. Numbers below 2⁻¹²⁶ count as zero here, as in AVX512_BF16.
+#include <immintrin.h>
+
+#include "bfloat16/kernels.h"
+
+namespace striate::amx {
+
+namespace {
+
+constexpr std::int64_t most_rows = 16;  // of a tile
+constexpr int row_bytes = 64;
+
+// What ldtilecfg reads (Intel SDM, vol. 1, table 18-1).
+struct alignas(64) TileSettings {
+    std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    std::uint16_t bytes[16] = {};
+    std::uint8_t rows[16] = {};
+};
+
+// Tiles 0 to 3 are sums and 4 and 5 rows, of `rows` rows; 6 and 7 are weights.
+void set_tiles(std::int64_t rows) {
+    TileSettings settings;
+    for (int tile = 0; tile < 8; ++tile) {
+        settings.bytes[tile] = row_bytes;
+        settings.rows[tile] = static_cast<std::uint8_t>(tile < 6 ? rows : 16);
+    }
+    _tile_loadconfig(&settings);
+}
+
+// Rows of one tile or two, by a pair of blocks of maps.
+template <bool Two>
+inline void sums(const BfloatProducts& p, const Bfloat16* a, const Bfloat16* second, const Bfloat16* b, float* c,
+                 float* second_c) {
+    const std::int64_t a_bytes = 2 * p.a_row;
+    _tile_zero(0);
+    _tile_zero(1);
+    if (Two) {
+        _tile_zero(2);
+        _tile_zero(3);
+    }
+    for (std::int64_t d = 0; d < p.blocks; ++d, a += p.a_block, second += p.a_block, b += pair_weights) {
+        _tile_loadd(4, a, a_bytes);
+        _tile_loadd(6, b, row_bytes);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_loadd(7, b + pair_weights / 2, row_bytes);
+        _tile_dpbf16ps(1, 4, 7);
+        if (Two) {
+            _tile_loadd(5, second, a_bytes);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
+    }
+    _tile_stored(0, c, row_bytes);
+    _tile_stored(1, c + p.c_block, row_bytes);
+    if (Two) {
+        _tile_stored(2, second_c, row_bytes);
+        _tile_stored(3, second_c + p.c_block, row_bytes);
+    }
+}
+
+}  // namespace
+
+void multiply(const BfloatProducts& p) {
+    const std::int64_t tiles = (p.rows + most_rows - 1) / most_rows, rows = (p.rows + tiles - 1) / tiles;
+    const auto row_of = [&](std::int64_t tile) { return tile * rows < p.rows - rows ? tile * rows : p.rows - rows; };
+    set_tiles(rows);
+    for (std::int64_t i = 0; i < p.count; ++i) {
+        for (std::int64_t pair = 0; pair < p.pairs; ++pair) {
+            const Bfloat16* const a = p.a + i * p.a_step;
+            const Bfloat16* const b = p.b + i * p.b_step + pair * p.b_pair;
+            float* const c = p.c + i * p.c_step + 2 * pair * p.c_block;
+            std::int64_t tile = 0;
+            for (; tile + 1 < tiles; tile += 2) {
+                const std::int64_t first = row_of(tile), second = row_of(tile + 1);
+                sums<true>(p, a + first * p.a_row, a + second * p.a_row, b, c + first * 16, c + second * 16);
+            }
+            if (tile < tiles) sums<false>(p, a + row_of(tile) * p.a_row, a, b, c + row_of(tile) * 16, c);
+        }
+    }
+    _tile_release();
+}
+
+}  // namespace striate::amx

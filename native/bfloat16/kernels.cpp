@@ -1,0 +1,160 @@
+// Tiles, products and pixels, compiled once per instruction set: those of native/dispatch and AVX512_BF16.
+#include "bfloat16/kernels.h"
+
+#include "winograd/tiles.h"
+
+namespace striate::STRIATE_ISA_NAMESPACE {
+
+namespace {
+
+template <int M>
+using Three = Transform<M, 3>;
+using One = Transform<1, 1>;
+
+constexpr WinogradTransformsOf<Bfloat16> transforms[] = {
+    Tiles<Three<2>, Three<2>, Bfloat16>::table, Tiles<Three<4>, Three<4>, Bfloat16>::table,
+    Tiles<One, Three<2>, Bfloat16>::table,      Tiles<One, Three<4>, Bfloat16>::table,
+    Tiles<Three<2>, One, Bfloat16>::table,      Tiles<Three<4>, One, Bfloat16>::table,
+};
+
+constexpr int maps = 16;  // of a block
+
+#if defined(__AVX512BF16__)
+
+// A register is a block of maps, two terms each; one instruction multiplies and adds both.
+constexpr int tile_rows = 14;  // 28 sums, 2 registers of weights, 1 spread input: 31 of 32
+
+inline __m512bh as_pairs(__m512i words) { return __m512bh(words); }
+
+template <int Rows>
+void tile(const BfloatProducts& p, const Bfloat16* a, const Bfloat16* b, float* c) {
+    Floats low[Rows], high[Rows];
+#pragma GCC unroll 16
+    for (int t = 0; t < Rows; ++t) low[t] = high[t] = zeros();
+    for (std::int64_t d = 0; d < p.blocks; ++d, a += p.a_block, b += pair_weights) {
+#pragma GCC unroll 4
+        for (int two = 0; two < 16; ++two) {
+            const __m512bh u = as_pairs(_mm512_loadu_si512(b + two * 32));
+            const __m512bh v = as_pairs(_mm512_loadu_si512(b + pair_weights / 2 + two * 32));
+#pragma GCC unroll 16
+            for (int t = 0; t < Rows; ++t) {
+                std::int32_t word;
+                std::memcpy(&word, a + t * p.a_row + 2 * two, sizeof word);
+                const __m512bh spread = as_pairs(_mm512_set1_epi32(word));
+                low[t] = _mm512_dpbf16_ps(low[t], spread, u);
+                high[t] = _mm512_dpbf16_ps(high[t], spread, v);
+            }
+        }
+    }
+#pragma GCC unroll 16
+    for (int t = 0; t < Rows; ++t) {
+        store(c + t * maps, low[t]);
+        store(c + p.c_block + t * maps, high[t]);
+    }
+}
+
+#else
+
+// bfloat16 is the upper half of a float, so two shifts make two registers of floats of one of pairs: the same sums, in
+// whatever the set has to multiply and add with.
+constexpr int tile_rows = 4;
+constexpr int registers = maps / lanes;  // of a block
+
+template <int Rows>
+void tile(const BfloatProducts& p, const Bfloat16* a_first, const Bfloat16* b_first, float* c) {
+    for (int half = 0; half < 2; ++half) {
+        const Bfloat16 *a = a_first, *b = b_first + half * pair_weights / 2;
+        Floats sums[Rows][registers];
+#pragma GCC unroll 4
+        for (int t = 0; t < Rows; ++t) {
+#pragma GCC unroll 4
+            for (int r = 0; r < registers; ++r) sums[t][r] = zeros();
+        }
+        for (std::int64_t d = 0; d < p.blocks; ++d, a += p.a_block, b += pair_weights) {
+            for (int two = 0; two < 16; ++two) {
+                Pairs weights[registers];
+#pragma GCC unroll 4
+                for (int r = 0; r < registers; ++r) weights[r] = load_pairs(b + two * 32 + r * 2 * lanes);
+#pragma GCC unroll 4
+                for (int t = 0; t < Rows; ++t) {
+                    const Pairs spread = all_pairs(a + t * p.a_row + 2 * two);
+#pragma GCC unroll 4
+                    for (int r = 0; r < registers; ++r) {
+                        sums[t][r] = multiply_add(spread.even, weights[r].even, sums[t][r]);
+                        sums[t][r] = multiply_add(spread.odd, weights[r].odd, sums[t][r]);
+                    }
+                }
+            }
+        }
+#pragma GCC unroll 4
+        for (int t = 0; t < Rows; ++t) {
+#pragma GCC unroll 4
+            for (int r = 0; r < registers; ++r) store(c + half * p.c_block + t * maps + r * lanes, sums[t][r]);
+        }
+    }
+}
+
+#endif
+
+template <int Rows = tile_rows>
+void tile_of(std::int64_t rows, const BfloatProducts& p, const Bfloat16* a, const Bfloat16* b, float* c) {
+    if (rows == Rows) return tile<Rows>(p, a, b, c);
+    if constexpr (Rows > 1) tile_of<Rows - 1>(rows, p, a, b, c);
+}
+
+void multiply(const BfloatProducts& p) {
+    const std::int64_t parts = (p.rows + tile_rows - 1) / tile_rows;
+    for (std::int64_t i = 0; i < p.count; ++i) {
+        for (std::int64_t pair = 0; pair < p.pairs; ++pair) {
+            const Bfloat16* const b = p.b + i * p.b_step + pair * p.b_pair;
+            for (std::int64_t part = 0; part < parts; ++part) {
+                const std::int64_t first = p.rows * part / parts, rows = p.rows * (part + 1) / parts - first;
+                tile_of(rows, p, p.a + i * p.a_step + first * p.a_row, b,
+                        p.c + i * p.c_step + 2 * pair * p.c_block + first * maps);
+            }
+        }
+    }
+}
+
+void interleave(const float* even, const float* odd, Bfloat16* to) {
+    for (int m = 0; m < maps; m += lanes) store_pairs(to + 2 * m, load(even + m), load(odd + m));
+}
+
+void maps_last(const Bfloat16* row, const Strides& strides, std::int64_t block, std::int64_t count, std::int64_t width,
+               Bfloat16* to) {
+    alignas(64) float pixels[lanes * lanes];
+    for (std::int64_t c = 0; c < count; c += lanes) {
+        const Bfloat16* const from = row + c / maps * block + c % maps * strides.map;
+        const std::int64_t some = smaller(lanes, count - c);
+        for (std::int64_t x = 0; x < width; x += lanes) {
+            const std::int64_t end = smaller(x + lanes, width);
+            gather_row(from, strides, some, width, x, end, pixels);
+            for (std::int64_t i = x; i < end; ++i)
+                store_first(to + i * count + c, load(pixels + (i - x) * lanes), some);
+        }
+    }
+}
+
+void finish(const BfloatFinish& f) {
+    constexpr std::int64_t most = 64;  // pixels at a time
+    alignas(64) float pixels[(most + lanes) * lanes];
+    for (std::int64_t c = 0; c < f.maps; c += lanes) {
+        const std::int64_t some = smaller(lanes, f.maps - c);
+        const std::int64_t at = c / maps * f.result_block + c % maps * f.strides.map;
+        const float* const sums = f.sums + c / maps * f.block + c % maps;
+        FinishOf<Bfloat16> end{load(f.bias + c), nullptr, f.relu};
+        for (std::int64_t x = 0; x < f.count; x += most) {
+            const std::int64_t count = smaller(most, f.count - x), first = at + x * f.strides.pixel;
+            for (std::int64_t i = 0; i < count; ++i) store(pixels + i * lanes, load(sums + (x + i) * maps));
+            end.residual = f.residual == nullptr ? nullptr : f.residual + first;
+            scatter_row(pixels, count, some, f.strides, end, f.result + first);
+        }
+    }
+}
+
+}  // namespace
+
+const BfloatKernels bfloat_kernels = {
+    lanes, transforms, sizeof transforms / sizeof transforms[0], multiply, interleave, maps_last, finish};
+
+}  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -1,0 +1,55 @@
+// The inner parts of convolutions in bfloat16. Tiles are Winograd's (winograd/kernels.h) with other elements.
+#pragma once
+
+#include "bfloat16/product.h"
+#include "winograd/kernels.h"
+
+namespace striate {
+
+// Sums on their way to the result: `count` neighbouring pixels of a row, [count, 16] floats for each block of maps.
+struct BfloatFinish {
+    const float* sums;
+    std::int64_t block;  // from one block of 16 maps to the next
+    std::int64_t count, maps;
+    Bfloat16* result;          // the first of these pixels and maps
+    const Bfloat16* residual;  // laid out as the result, or none
+    Strides strides;
+    std::int64_t result_block;  // from 16 maps to the next in the result
+    const float* bias;          // of each map, rounded up to 16
+    bool relu;
+};
+
+struct BfloatKernels {
+    std::int64_t lanes;
+    const WinogradTransformsOf<Bfloat16>* transforms;
+    std::int64_t transforms_count;
+
+    void (*multiply)(const BfloatProducts&);
+
+    // to[2 i] = even[i], to[2 i + 1] = odd[i], for 16 of each.
+    void (*interleave)(const float* even, const float* odd, Bfloat16* to);
+
+    // A row of pixels to channels-last: map c of pixel x to to[x · maps + c].
+    void (*maps_last)(const Bfloat16* row, const Strides& strides, std::int64_t block, std::int64_t maps,
+                      std::int64_t width, Bfloat16* to);
+
+    void (*finish)(const BfloatFinish&);
+};
+
+namespace portable {
+extern const BfloatKernels bfloat_kernels;
+}
+namespace avx2 {
+extern const BfloatKernels bfloat_kernels;
+}
+namespace avx512 {
+extern const BfloatKernels bfloat_kernels;
+}
+namespace avx512_bf16 {
+extern const BfloatKernels bfloat_kernels;
+}
+namespace amx {
+void multiply(const BfloatProducts& products);  // beside AVX512_BF16's other kernels
+}
+
+}  // namespace striate

@@ -1,0 +1,368 @@
+// Winograd's F(2×2, 3×3) and F(4×4, 3×3) in bfloat16 (docs/algorithms/bf16.md).
+//
+// Tiles are transformed in float32 and rounded once to bfloat16, as are transformed weights; products are summed in
+// float32, and sums leave their transform for the result's one rounding. Two schedules: a thread takes a chunk of tiles
+// through all three steps, if the weights stay in its second cache meanwhile; else all threads transform many tiles
+// together and share the products out by maps of the result, so that weights are read from memory once.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "bfloat16/plan.h"
+#include "conv/division.h"
+#include "dispatch/caches.h"
+#include "threads/phases.h"
+#include "winograd/error.h"
+#include "winograd/images_plan.h"
+#include "winograd/plan.h"
+
+namespace striate {
+
+namespace {
+
+constexpr std::int64_t alone_tiles = 64;  // of a chunk: enough for two tiles of AMX by two
+constexpr std::int64_t part_tiles = 64;   // of the products of one item, in a chunk that threads share
+constexpr std::int64_t most_pairs = 4;    // of blocks of maps, in an item: what reading its tiles is shared by
+constexpr std::int64_t shared_bytes =
+    12 << 20;                              // of transformed images that threads share: they stay in the last cache
+constexpr std::int64_t line_numbers = 32;  // bfloat16 numbers of a cache's line
+
+// From one component to the next: components that lay a power of two apart would fall on the same lines of a cache.
+std::int64_t spaced(std::int64_t numbers) { return rounded_up(numbers, 2048) + 7 * line_numbers; }
+
+struct Range {
+    std::int64_t begin, end;
+    std::int64_t size() const { return end - begin; }
+};
+
+class WinogradPlan final : public BfloatPlan {
+public:
+    WinogradPlan(const ConvShape& shape, const BfloatOptions& options, int m)
+        : shape_(shape),
+          threads_(std::max(1, options.threads)),
+          kernels_(bfloat_kernels_of(options.unit)),
+          transforms_(transforms_of(kernels_.transforms, shape, m)),
+          filters_(transforms_of(floats_of(options.unit).transforms, shape, m)),
+          from_(strides_of(options.from, shape.in, shape.rows.size, shape.columns.size)),
+          to_(strides_of(options.to, shape.out, shape.rows.out(), shape.columns.out())),
+          padded_(options.to == Layout::blocked) {
+        components_ = transforms_.rows.components() * transforms_.columns.components();
+        blocks_ = quotient_up(shape.group_in(), terms_per_block);
+        pairs_ = quotient_up(shape.group_out(), maps_per_pair);
+        tile_rows_ = quotient_up(shape.rows.out(), transforms_.rows.m);
+        tile_columns_ = quotient_up(shape.columns.out(), transforms_.columns.m);
+        runs_of_row_ = quotient_up(tile_columns_, transforms_.run);
+        runs_ = shape.batch * tile_rows_ * runs_of_row_;
+        const std::int64_t weight_bytes = 2 * components_ * pairs_ * panel();
+        together_ = threads_ > 1 && weight_bytes > second_cache_bytes() * 5 / 8;
+        const std::int64_t tile_bytes = 2 * components_ * blocks_ * terms_per_block;
+        const std::int64_t tiles = together_ ? std::max(part_tiles, shared_bytes / tile_bytes) : alone_tiles;
+        // chunks of equal numbers of runs, for all threads the same number of chunks
+        const std::int64_t all_tiles = runs_ * tile_columns_ / runs_of_row_;
+        std::int64_t chunks = std::max<std::int64_t>(1, quotient_up(all_tiles, tiles));
+        if (!together_) chunks = rounded_up(chunks, threads_);
+        chunk_runs_ = quotient_up(runs_, std::min(chunks, runs_));
+        part_runs_ = chunk_runs_;
+        at_once_ = 1;
+        if (together_) {
+            const std::int64_t chunk_tiles = std::max<std::int64_t>(1, chunk_runs_ * tile_columns_ / runs_of_row_);
+            const std::int64_t parts = quotient_up(chunk_tiles, part_tiles);
+            part_runs_ = quotient_up(chunk_runs_, parts);
+            // sums fill half of a second cache at most, and every thread has two items at least
+            const std::int64_t pair_bytes = 4 * components_ * maps_per_pair * most_tiles(part_runs_);
+            at_once_ = std::clamp<std::int64_t>(
+                std::min(second_cache_bytes() / 2 / pair_bytes, pairs_ * parts / (2 * threads_)), 1, most_pairs);
+        }
+        in_numbers_ = components_ * spaced(blocks_ * terms_per_block * most_tiles(chunk_runs_));
+        out_floats_ = components_ * spaced(at_once_ * maps_per_pair * most_tiles(part_runs_));
+    }
+
+    std::int64_t packed_bytes() const override { return 2 * shape_.groups * components_ * pairs_ * panel(); }
+
+    std::int64_t workspace_bytes() const override {
+        return (together_ ? in_bytes() : threads_ * in_bytes()) + threads_ * member_bytes();
+    }
+
+    void pack(const Filters& filters, void* packed) const override {
+        const std::int64_t lanes = filter_lanes();
+        parallel_items(shape_.groups * pairs_ * blocks_, threads_, [&](std::int64_t item, int) {
+            const std::int64_t block = item % blocks_, pair = item / blocks_ % pairs_, group = item / blocks_ / pairs_;
+            auto* const to =
+                static_cast<Bfloat16*>(packed) + (group * pairs_ + pair) * components_ * panel() + block * pair_weights;
+            alignas(64) float scratch[filter_floats];
+            alignas(64) float transformed[most_components * 2 * 16];  // two maps of the input, 16 of the result
+            for (std::int64_t two = 0; two < terms_per_block / 2; ++two) {
+                const std::int64_t term = block * terms_per_block + 2 * two;
+                const std::int64_t channels = std::clamp<std::int64_t>(shape_.group_in() - term, 0, 2);
+                for (std::int64_t half = 0; half < 2; ++half) {
+                    std::memset(transformed, 0, sizeof transformed);
+                    for (std::int64_t lane = 0; channels > 0 && lane < 16; lane += lanes) {
+                        const std::int64_t map = pair * maps_per_pair + half * 16 + lane;
+                        if (map >= shape_.group_out()) break;
+                        transform_filters(filters, group, map, term, channels, transformed + lane, scratch);
+                    }
+                    for (std::int64_t k = 0; k < components_; ++k) {
+                        kernels_.interleave(transformed + k * 32, transformed + k * 32 + 16,
+                                            to + k * panel() + half * pair_weights / 2 + two * 32);
+                    }
+                }
+            }
+        });
+    }
+
+    void run(const Bfloat16* images, const void* packed, const BfloatEpilogue& epilogue, Bfloat16* result,
+             void* workspace) const override {
+        const Work work{images, static_cast<const Bfloat16*>(packed), epilogue, result};
+        auto* const bytes = static_cast<std::byte*>(workspace);
+        const std::int64_t chunks = quotient_up(runs_, chunk_runs_);
+        const auto chunk_of = [&](std::int64_t index) {
+            const std::int64_t begin = index % chunks * chunk_runs_;
+            return Chunk{index / chunks, {begin, std::min(begin + chunk_runs_, runs_)}};
+        };
+        if (together_) return run_together(work, shape_.groups * chunks, chunk_of, bytes);
+        parallel_items(shape_.groups * chunks, threads_, [&](std::int64_t item, int member) {
+            std::byte* const own = bytes + member * (in_bytes() + member_bytes());
+            auto* const in = reinterpret_cast<Bfloat16*>(own);
+            const Chunk chunk = chunk_of(item);
+            transform_in(work, chunk, {0, in_blocks() * chunk.runs.size()}, in, scratch_at(own + in_bytes()));
+            for (std::int64_t pair = 0; pair < pairs_; pair += at_once_) {
+                products(work, chunk, chunk.runs, pair, in, own + in_bytes());
+            }
+        });
+    }
+
+private:
+    static constexpr std::int64_t filter_floats = (16 * 9 + 16) * 16;
+    static constexpr std::int64_t most_components = 36;
+
+    struct Work {
+        const Bfloat16* images;
+        const Bfloat16* packed;
+        const BfloatEpilogue& epilogue;
+        Bfloat16* result;
+    };
+
+    // Some runs of tiles of one group.
+    struct Chunk {
+        std::int64_t group;
+        Range runs;
+    };
+
+    struct Place {
+        std::int64_t image, row, column, tiles;
+    };
+
+    template <typename Transforms>
+    static const Transforms& transforms_of(const Transforms* each, const ConvShape& shape, int m) {
+        const int rows = outputs_of(m, shape.rows.kernel), columns = outputs_of(m, shape.columns.kernel);
+        while (each->rows.m != rows || each->rows.r != shape.rows.kernel || each->columns.m != columns ||
+               each->columns.r != shape.columns.kernel) {
+            ++each;
+        }
+        return *each;
+    }
+
+    // Weights are transformed by the kernels for floats.
+    static const WinogradKernels& floats_of(BfloatUnit unit) {
+#if defined(STRIATE_X86_KERNELS)
+        if (unit == BfloatUnit::avx2) return avx2::winograd_kernels;
+        if (unit != BfloatUnit::portable) return avx512::winograd_kernels;
+#endif
+        static_cast<void>(unit);
+        return portable::winograd_kernels;
+    }
+    std::int64_t filter_lanes() const { return kernels_.lanes; }  // the same registers
+
+    void transform_filters(const Filters& filters, std::int64_t group, std::int64_t map, std::int64_t term,
+                           std::int64_t channels, float* to, float* scratch) const {
+        filters_.filters({.data = filters.data + group * filters.group + map * filters.out + term * filters.in,
+                          .out = filters.out,
+                          .in = filters.in,
+                          .row = filters.row,
+                          .column = filters.column,
+                          .maps = std::min(filter_lanes(), shape_.group_out() - map),
+                          .channels = channels,
+                          .components = to,
+                          .component = 32,
+                          .channel = 16,
+                          .stream = false,
+                          .scratch = scratch});
+    }
+
+    std::int64_t panel() const { return blocks_ * pair_weights; }  // weights of one component and pair
+    std::int64_t in_blocks() const { return blocks_ * terms_per_block / kernels_.lanes; }  // registers of maps
+    std::int64_t in_bytes() const { return rounded_up(2 * in_numbers_, 64); }
+    // of a thread's own: sums, scratch, bias
+    std::int64_t member_bytes() const {
+        return rounded_up(4 * (out_floats_ + transforms_.scratch_floats + kernels_.lanes), 64);
+    }
+    float* scratch_at(std::byte* member) const { return reinterpret_cast<float*>(member) + out_floats_; }
+
+    std::int64_t tiles_before(std::int64_t run) const {
+        return run / runs_of_row_ * tile_columns_ + run % runs_of_row_ * transforms_.run;
+    }
+    std::int64_t most_tiles(std::int64_t runs) const {  // of so many neighbouring runs
+        return std::min(tiles_before(runs_), quotient_up(runs, runs_of_row_) * tile_columns_ + transforms_.run);
+    }
+
+    Place place_of(std::int64_t run) const {
+        const std::int64_t row = run / runs_of_row_, column = run % runs_of_row_ * transforms_.run;
+        return {row / tile_rows_, row % tile_rows_, column, std::min(transforms_.run, tile_columns_ - column)};
+    }
+
+    template <typename ChunkOf>
+    void run_together(const Work& work, std::int64_t chunks, const ChunkOf& chunk_of, std::byte* workspace) const {
+        auto* const in = reinterpret_cast<Bfloat16*>(workspace);
+        constexpr std::int64_t items_per_thread = 8;  // of transforms: enough to even out
+        const auto parts = [&](std::int64_t phase) { return quotient_up(chunk_of(phase / 2).runs.size(), part_runs_); };
+        const auto items = [&](std::int64_t phase) {
+            if (phase % 2 == 1) return parts(phase) * quotient_up(pairs_, at_once_);
+            return std::min<std::int64_t>(in_blocks() * chunk_of(phase / 2).runs.size(), threads_ * items_per_thread);
+        };
+        parallel_phases(2 * chunks, threads_, items, [&](std::int64_t phase, std::int64_t item, int member) {
+            const Chunk chunk = chunk_of(phase / 2);
+            std::byte* const own = workspace + in_bytes() + member * member_bytes();
+            if (phase % 2 == 0) {
+                const std::int64_t units = in_blocks() * chunk.runs.size(), count = items(phase);
+                return transform_in(work, chunk, {units * item / count, units * (item + 1) / count}, in,
+                                    scratch_at(own));
+            }
+            // neighbouring items share their weights
+            const std::int64_t pair = item / parts(phase) * at_once_, part = item % parts(phase);
+            const std::int64_t first = chunk.runs.begin + part * part_runs_;
+            products(work, chunk, {first, std::min(first + part_runs_, chunk.runs.end)}, pair, in, own);
+        });
+    }
+
+    // Units are (block of terms, run, register of maps): the registers of a run fill the same lines one after another.
+    void transform_in(const Work& work, const Chunk& chunk, Range units, Bfloat16* in, float* scratch) const {
+        const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.size(), before = tiles_before(chunk.runs.begin);
+        const std::int64_t tiles = tiles_before(chunk.runs.end) - before, parts = terms_per_block / lanes;
+        for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
+            const std::int64_t term = unit / (runs * parts) * terms_per_block + unit % parts * lanes;
+            const std::int64_t run = chunk.runs.begin + unit / parts % runs;
+            const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_in() - term, 0, lanes);
+            const std::int64_t map = chunk.group * shape_.group_in() + (maps > 0 ? term : 0);
+            const Place place = place_of(run);
+            transforms_.input({.image = work.images + place.image * from_.image + from_.of_map(map),
+                               .strides = {from_.map, from_.row, from_.pixel},
+                               .maps = maps,
+                               .height = shape_.rows.size,
+                               .width = shape_.columns.size,
+                               .top = place.row * transforms_.rows.m - shape_.rows.low,
+                               .left = place.column * transforms_.columns.m - shape_.columns.low,
+                               .tiles = place.tiles,
+                               .components = in + term / terms_per_block * terms_per_block * tiles +
+                                             (tiles_before(run) - before) * terms_per_block + term % terms_per_block,
+                               .component = spaced(blocks_ * terms_per_block * tiles),
+                               .scratch = scratch});
+        }
+    }
+
+    // All components of some runs by `at_once_` pairs of blocks of maps from `pair` on, and those maps of the result.
+    void products(const Work& work, const Chunk& chunk, Range runs, std::int64_t pair, const Bfloat16* in,
+                  std::byte* member) const {
+        const std::int64_t lanes = kernels_.lanes, before = tiles_before(chunk.runs.begin);
+        const std::int64_t chunk_tiles = tiles_before(chunk.runs.end) - before;
+        const std::int64_t first = tiles_before(runs.begin), tiles = tiles_before(runs.end) - first;
+        const std::int64_t pairs = std::min(at_once_, pairs_ - pair), step = spaced(pairs * maps_per_pair * tiles);
+        auto* const sums = reinterpret_cast<float*>(member);
+        float *const scratch = scratch_at(member), *const bias = scratch + transforms_.scratch_floats;
+        kernels_.multiply({.count = components_,
+                           .rows = tiles,
+                           .blocks = blocks_,
+                           .pairs = pairs,
+                           .a = in + (first - before) * terms_per_block,
+                           .a_step = spaced(blocks_ * terms_per_block * chunk_tiles),
+                           .a_row = terms_per_block,
+                           .a_block = terms_per_block * chunk_tiles,
+                           .b = work.packed + (chunk.group * pairs_ + pair) * components_ * panel(),
+                           .b_step = panel(),
+                           .b_pair = components_ * panel(),
+                           .c = sums,
+                           .c_step = step,
+                           .c_block = maps_per_pair / 2 * tiles});
+        const std::int64_t stored = padded_ ? stored_maps(Layout::blocked, shape_.group_out()) : shape_.group_out();
+        for (std::int64_t own = 0; own < pairs * maps_per_pair; own += lanes) {
+            const std::int64_t of_group = pair * maps_per_pair + own, map = chunk.group * shape_.group_out() + of_group;
+            if (of_group >= stored) break;
+            // a blocked result has lanes beyond the last map, whose weights are zero
+            const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_out() - of_group, 0, lanes);
+            std::fill_n(bias, lanes, 0.0f);
+            if (work.epilogue.bias != nullptr) std::copy_n(work.epilogue.bias + map, maps, bias);
+            for (std::int64_t run = runs.begin; run < runs.end; ++run) {
+                const Place place = place_of(run);
+                const std::int64_t image = place.image * to_.image + to_.of_map(map);
+                transforms_.output(
+                    {.components = sums + own / 16 * 16 * tiles + (tiles_before(run) - first) * 16 + own % 16,
+                     .component = step,
+                     .tiles = place.tiles,
+                     .image = work.result + image,
+                     .residual = work.epilogue.residual == nullptr ? nullptr : work.epilogue.residual + image,
+                     .strides = {to_.map, to_.row, to_.pixel},
+                     .maps = padded_ ? lanes : maps,
+                     .height = shape_.rows.out(),
+                     .width = shape_.columns.out(),
+                     .top = place.row * transforms_.rows.m,
+                     .left = place.column * transforms_.columns.m,
+                     .bias = bias,
+                     .relu = work.epilogue.relu,
+                     .stream = false,
+                     .scratch = scratch});
+            }
+        }
+    }
+
+    ConvShape shape_;
+    std::int64_t threads_;
+    const BfloatKernels& kernels_;
+    const WinogradTransformsOf<Bfloat16>& transforms_;
+    const WinogradTransforms& filters_;
+    ImageStrides from_, to_;
+    bool padded_;                                                 // the result's maps come in whole blocks
+    std::int64_t components_, blocks_, pairs_;                    // of a tile; of terms; of maps of the result
+    std::int64_t tile_rows_, tile_columns_, runs_of_row_, runs_;  // tiles of an image; runs of tiles, of all images
+    bool together_;
+    std::int64_t chunk_runs_, part_runs_, at_once_;  // of a chunk; of one item's products, and its pairs
+    std::int64_t in_numbers_, out_floats_;
+};
+
+template <int M>
+std::unique_ptr<BfloatPlan> images(const ConvShape& shape, const BfloatOptions& options) {
+    return std::make_unique<WinogradPlan>(shape, options, M);
+}
+
+template <int M>
+std::string refuses(Pass, const ConvShape& shape) {
+    const std::int64_t rows = shape.rows.kernel, columns = shape.columns.kernel;
+    if ((rows != 3 && rows != 1) || (columns != 3 && columns != 1) || rows * columns == 1) {
+        return "takes 3×3, 1×3 and 3×1 filters in bfloat16, not " + std::to_string(rows) + "×" +
+               std::to_string(columns);
+    }
+    for (const Axis& axis : {shape.rows, shape.columns}) {
+        if (axis.stride != 1) return "takes stride 1, not " + std::to_string(axis.stride);
+        if (axis.dilation != 1) return "takes dilation 1, not " + std::to_string(axis.dilation);
+    }
+    return {};
+}
+
+template <int M>
+double growth_squared(std::int64_t kernel) {
+    return kernel == 1 ? 1 : winograd_growth_squared<M, 3>();
+}
+
+// As in float32, beside the roundings to bfloat16: two in each of a component's products, one of the result.
+template <int M>
+double error_bound(Pass pass, const ConvShape& shape) {
+    const double growth = growth_squared<M>(shape.rows.kernel) * growth_squared<M>(shape.columns.kernel);
+    const double maps = static_cast<double>(std::max(shape.group_in(), shape.group_out()));
+    const ConvAlgorithm& floats = M == 2 ? winograd2_algorithm : winograd4_algorithm;
+    return bfloat_rounding * (std::sqrt(2 * maps * growth) + 1) + floats.error_bound(pass, shape);
+}
+
+}  // namespace
+
+const BfloatAlgorithm bfloat_winograd2 = {"winograd2", refuses<2>, images<2>, nullptr, error_bound<2>};
+const BfloatAlgorithm bfloat_winograd4 = {"winograd4", refuses<4>, images<4>, nullptr, error_bound<4>};
+
+}  // namespace striate

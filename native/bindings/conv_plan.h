@@ -1,0 +1,31 @@
+// What both kinds of bound plans share: words for passes and layouts, shapes as numbers, packed weights, workspaces.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "conv/plan.h"
+#include "memory/arena.h"
+
+namespace striate::bindings {
+
+using Address = std::uintptr_t;
+
+Pass pass_named(const std::string& name);
+Layout layout_named(const std::string& name);
+
+// (batch, in, out, groups, then for rows and for columns: size, kernel, stride, low, high, dilation), as striate.conv's
+// ConvShape lists itself.
+ConvShape shape_from(const std::vector<std::int64_t>& numbers);
+
+// Workspaces are per thread and kept: a run allocates nothing once its thread has run the largest.
+Arena& thread_arena();
+
+// Packed weights of one plan, in memory of their own.
+struct PackedWeights {
+    Floats64 floats;
+    std::int64_t count;
+};
+
+}  // namespace striate::bindings
