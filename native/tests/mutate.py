@@ -12,7 +12,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ("striate_conformance", "striate_bfloat16", "striate_warp")  # a mutation's `program`; the first if it names none
+# A mutation's `program`; the first if it names none.
+PROGRAMS = ("striate_conformance", "striate_bfloat16", "striate_warp")
 SHAPES = 80  # enough that each algorithm meets some of its shapes in every layout and instruction set
 
 

@@ -66,7 +66,8 @@ def possible(
 ) -> list[str]:
     """The algorithms that can do it and are not hopeless by the cost model, the most promising first.
 
-    The reference is there only if nothing else is; Strassen's product has to be asked for; in bfloat16 there may be none.
+    The reference is there only if nothing else is; Strassen's product has to be asked for. In bfloat16 there may be
+    none.
     """
     if element == "bfloat16" and not refusal("depthwise", pass_, shape, from_layout, to_layout):
         return []  # one map a group: products of matrices would multiply zeros
