@@ -57,6 +57,8 @@ def test_crops_and_scales_by_the_face(runs: list[Path]) -> None:
     found = run.evaluate(crops=10, scales=5)
     assert (found.views, str(found.plan), found.metrics.samples) == (50, "50 views", 24)
     assert found.probabilities.sum(1) == pytest.approx(1)
+    own = run.evaluate(views="trained")  # light: a crop of the padded image, mirrored
+    assert own.views == 10
     by_name = run.evaluate(views="50")
     assert by_name.probabilities == pytest.approx(found.probabilities, abs=1e-6)
     with pytest.raises(StriateError, match=r"^views '10' say what crops and scales would say, too; give one or"):

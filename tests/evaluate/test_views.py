@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from striate.augment import HorizontalFlip, PadCrop, Policy
 from striate.data import Preprocess
 from striate.errors import StriateError
 from striate.evaluate.views import NAMED, Plan, views
@@ -46,6 +47,7 @@ def test_names() -> None:
     assert [len(NAMED[name].views(PHOTO)) for name in ("none", "flip", "5", "10", "50")] == [1, 2, 5, 10, 50]
     assert [str(NAMED[name]) for name in NAMED] == [
         "single view", "flips", "5 crops", "10 crops", "50 views", "dense, 5 scales",
+        "views of the training's noise",
     ]  # fmt: skip
     assert str(Plan(crops=10, scales=(64, 80))) == "10 crops, scales 64, 80"
     assert str(Plan(scales=3)) == "1 crop, 3 scales"
@@ -78,3 +80,10 @@ def test_an_unknown_name_and_dense_crops() -> None:
         Plan.named("dens")
     with pytest.raises(StriateError, match=r"^crops is 10 with dense views, which see every crop; give 1, or 2 to mir"):
         Plan(crops=10, dense=True)
+
+
+def test_views_of_the_training_are_the_models_own() -> None:
+    own = Policy((PadCrop(4), HorizontalFlip())).views((64, 64))
+    assert Plan.named("trained").views(PHOTO, own) == own
+    with pytest.raises(StriateError, match=r"^views 'trained': the model does not say under what noise it was trained"):
+        Plan.named("trained").views(PHOTO)

@@ -25,7 +25,7 @@ def evaluate(
     ],
     part: Annotated[str | None, typer.Option(help="train, val or test.  [default: test, else val]")] = None,
     views: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Average over: none, flip, 5, 10, 50 or dense.")
+        str | None, typer.Option(metavar="NAME", help="Average over: none, flip, 5, 10, 50, dense or trained.")
     ] = None,
     crops: Annotated[int, typer.Option(metavar="1|2|5|10", help="Crops of each scale; 2 is a mirror image.")] = 1,
     scales: Annotated[str, typer.Option(metavar="N|PX,PX,…", help="Scales: 1 to 5, or short sides in px.")] = "1",

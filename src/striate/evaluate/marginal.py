@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from striate.augment import View
 from striate.data import Preprocess, Samples
 from striate.data.prefetch import Ahead, Job
 from striate.errors import StriateError
@@ -46,6 +47,7 @@ class Member:
     net: Net
     classes: tuple[str, ...]
     preprocess: Preprocess
+    trained: tuple[View, ...] = ()  # what the noise of its training states that testing averages; () if not known
     temperature: float = 1.0  # what its own probabilities are tempered with, where a model file says so
 
 
@@ -90,14 +92,15 @@ class Marginal:
         self.notes = tuple(dict.fromkeys(note for m in members if (note := plan.note(m.preprocess)) is not None))
         self._members = tuple(members)
         self._columns = [_columns(self.classes, member) for member in members]
-        feeds = list(dict.fromkeys(member.preprocess for member in members))  # members fed alike share their views
-        self._looks = [Looks(feed, plan.views(feed), whole=plan.dense) for feed in feeds]
-        self._looks_of = [feeds.index(member.preprocess) for member in members]
+        seen = [(member.preprocess, plan.views(member.preprocess, member.trained)) for member in members]
+        feeds = list(dict.fromkeys(seen))  # members fed alike share their views
+        self._looks = [Looks(preprocess, views, whole=plan.dense) for preprocess, views in feeds]
+        self._looks_of = [feeds.index(feed) for feed in seen]
         self._nets: list[nn.Module] = [
             fully_convolutional(member.net) if plan.dense else member.net for member in members
         ]
-        self.views = len(plan.views(members[0].preprocess))
-        self._most_views = max(len(plan.views(feed)) for feed in feeds)
+        self.views = len(seen[0][1])
+        self._most_views = max(len(views) for _, views in feeds)
         self._samples, self._seed = samples, seed
         self._batch_size, self._device = batch_size, torch.device(device)
         self._task = Classification(self.classes)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from striate.augment import policy_from_dict
 from striate.data import Loader, Preprocess
 from striate.errors import StriateError
 from striate.evaluate.exam import Exam, model_path, settings_of
@@ -130,8 +131,14 @@ def _loaded(
 
 def _member(name: str, net: Net, card: ModelCard) -> Member:
     preprocess = Preprocess.from_dict(dict(card.preprocess))
-    temperature = float(card.metrics.get(TEMPERATURE, 1.0))
-    return Member(name=name, net=net, classes=tuple(card.classes), preprocess=preprocess, temperature=temperature)
+    return Member(
+        name=name,
+        net=net,
+        classes=tuple(card.classes),
+        preprocess=preprocess,
+        trained=policy_from_dict(card.noise).views(preprocess.size) if card.noise else (),
+        temperature=float(card.metrics.get(TEMPERATURE, 1.0)),
+    )
 
 
 def _weights(checkpoint: Checkpoint, *, averaged: bool) -> dict[str, Tensor]:

@@ -81,12 +81,14 @@ class Plan:
     """What is averaged over, before it is known what the net reads.
 
     `dense`: no crops, but every place of the whole image at once, through the net as a convolution; `crops` 1 or 2 then
-    say whether its mirror image counts.
+    say whether its mirror image counts. `trained`: the views that the model's own noise states for testing, in place of
+    crops and scales.
     """
 
     crops: int = 1
     scales: Scales = 1
     dense: bool = False
+    trained: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.scales, int):
@@ -104,12 +106,20 @@ class Plan:
             raise StriateError(unknown("views", name, NAMED))
         return NAMED[name]
 
-    def views(self, preprocess: Preprocess) -> tuple[View, ...]:
-        """The views for a net that is fed by `preprocess`.
+    def views(self, preprocess: Preprocess, trained: tuple[View, ...] = ()) -> tuple[View, ...]:
+        """The views for a net that is fed by `preprocess`; `trained` are those of the noise it was trained under.
 
         A single scale is the evaluator's own frame where nothing is cut at its edges, or where that frame is larger
         than the window anyway (most published weights: 256 for 224).
+
+        Raises StriateError where the noise's views are asked for and the model does not know its noise.
         """
+        if self.trained:
+            if not trained:
+                raise StriateError(
+                    "views 'trained': the model does not say under what noise it was trained; name views, e.g. 10"
+                )
+            return trained
         window = min(preprocess.size)
         found = views(self.crops, self.scales, window=window)
         has_room = preprocess.resize_size is not None and preprocess.resize_size != preprocess.size
@@ -143,6 +153,7 @@ NAMED: Mapping[str, Plan] = MappingProxyType(
         "10": Plan(crops=10),
         "50": Plan(crops=10, scales=5),
         "dense": Plan(crops=2, scales=5, dense=True),
+        "trained": Plan(trained=True),
     }
 )
 WORDS = {
@@ -152,6 +163,7 @@ WORDS = {
     "10": "10 crops",
     "50": "50 views",
     "dense": "dense, 5 scales",
+    "trained": "views of the training's noise",
 }
 
 
