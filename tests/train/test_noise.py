@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from striate.augment import PCAColor, Policy, RandomResizedCrop, policy_from_dict
-from striate.data import fit_pca
+from striate.data import Preprocess, fit_pca
 from striate.errors import StriateError
 from striate.nets.weights import read_card
 from striate.tasks import Classification
 from striate.train import RunFolder, reporter_for, settings_from, start
-from striate.train.noise import describe
+from striate.train.noise import describe, policy_of
 from striate.train.resolve import open_data
 from striate.train.target import Target
 
@@ -38,7 +38,8 @@ def train(settings: dict[str, Any]) -> RunFolder:
 @pytest.mark.parametrize("policy", ["none", "alexnet", "resnet", "strong", "auto"])
 def test_every_preset_trains(quick, policy):
     folder = train({**quick, "policy": policy, "max_steps": 3})
-    assert read_card(folder.model).noise == folder.settings().noise
+    settings, card = folder.settings(), read_card(folder.model)
+    assert policy_from_dict(card.noise) == policy_of(settings, Preprocess.from_dict(dict(card.preprocess)))
 
 
 def test_the_colours_of_the_training_part_are_stored_with_the_model(quick):

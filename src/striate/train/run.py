@@ -16,6 +16,7 @@ from torch import nn
 
 import striate
 from striate import _native
+from striate.augment import policy_to_dict
 from striate.data import Dataset, Loader, Preprocess, Samples
 from striate.errors import StriateError
 from striate.nets import Net, create_model
@@ -186,7 +187,7 @@ def _train(
         in_chans=preprocess.channels,
         input_size=preprocess.size,
         preprocess=preprocess.to_dict(),
-        noise=settings.noise,
+        noise=policy_to_dict(policy_of(settings, preprocess)),  # in one order, however the config came to be
         data=settings.data,
         metrics={},
     )
