@@ -304,7 +304,8 @@ def test_what_is_not_there(photos, tmp_path, monkeypatch):
     with pytest.raises(StriateError, match=r"photoz does not exist; did you mean '.*photos'\?"):
         data.open(tmp_path / "photoz")
     with pytest.raises(
-        StriateError, match=r"qqq/photos does not exist; give a folder, a zip, a pack \(\.arrow\), a CSV of path,label, or one"
+        StriateError,
+        match=r"qqq/photos does not exist; give a folder, a zip, a pack \(\.arrow\), a CSV of path,label, or one",
     ):
         data.open(tmp_path / "qqq" / "photos")
     monkeypatch.chdir(tmp_path)

@@ -102,7 +102,8 @@ def _nowhere(given: str, path: Path) -> str:
     near = difflib.get_close_matches(path.name, beside, n=1)
     if near:
         return f"{given} does not exist; did you mean '{path.parent / near[0]}'?"
-    return f"{given} does not exist; give a folder, a zip, a pack (.arrow), a CSV of path,label, or one of {', '.join(SPECS)}"
+    kinds = "a folder, a zip, a pack (.arrow), a CSV of path,label"
+    return f"{given} does not exist; give {kinds}, or one of {', '.join(SPECS)}"
 
 
 def _not_a_set(path: Path) -> str:
