@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from striate.augment import PCAColor, Policy, RandomResizedCrop, policy_from_dict
+from striate.augment import HorizontalFlip, PadCrop, PCAColor, Policy, RandomResizedCrop, policy_from_dict
 from striate.data import Preprocess, fit_pca
 from striate.errors import StriateError
 from striate.nets.weights import read_card
@@ -95,3 +95,11 @@ def test_mixed_labels_are_the_loss_of_the_mixed_distribution():
 
 def test_describe():
     assert describe(Policy((RandomResizedCrop(),))) == "RandomResizedCrop"
+
+
+def test_a_run_from_before_policies_had_names_keeps_its_noise():
+    preprocess = Preprocess(channels=1, size=(32, 32), mean=(0.2,), std=(0.3,))
+    for flip in (False, True):
+        old = settings_from({"pad": 3, "flip": flip, "size": 32})  # a resolved config without the table
+        noises = (PadCrop(3), HorizontalFlip()) if flip else (PadCrop(3),)
+        assert policy_of(old, preprocess) == Policy(noises, fill="mean", mean=(0.2,))

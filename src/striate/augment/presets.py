@@ -22,11 +22,12 @@ from striate.augment.erasing import RandomErasing
 from striate.augment.flip import HorizontalFlip
 from striate.augment.noise import Noise
 from striate.augment.pad_crop import PadCrop
+from striate.augment.places import in_proportion
 from striate.augment.policy import Policy
 from striate.augment.random_crop import RandomResizedCrop, RandomScaleCrop
 from striate.errors import StriateError, unknown
 
-__all__ = ["PRESETS", "Chosen", "preset"]
+__all__ = ["PRESETS", "Chosen", "light", "preset"]
 
 Preset: TypeAlias = Literal["none", "light", "alexnet", "resnet", "strong", "auto"]
 PRESETS: tuple[Preset, ...] = ("none", "light", "alexnet", "resnet", "strong", "auto")
@@ -59,7 +60,9 @@ def preset(
 
     Raises StriateError for a name that is none of PRESETS.
     """
-    flips: tuple[Noise, ...] = (HorizontalFlip(),) if mirror else ()
+    if name == "light":
+        return Chosen(light(size, mirror=mirror, pad=pad), "asked for")
+    flips = _flips(mirror)
     if name == "auto":
         picked, why = _auto(size, per_class)
         chosen = preset(picked, size, mirror=mirror, pad=pad, per_class=per_class, pca=pca)
@@ -67,14 +70,11 @@ def preset(
     noises: tuple[Noise, ...]
     if name == "none":
         noises = ()
-    elif name == "light":
-        pixels = size // 16 if pad is None else pad  # 2 px of 32, 14 of 224
-        noises = ((PadCrop(pixels),) if pixels else ()) + flips
     elif name == "alexnet":
-        short = _of_224(size, 256)
+        short = in_proportion(256, size)
         noises = (RandomScaleCrop((short, short)), *flips, pca())
     elif name == "resnet":
-        noises = (RandomScaleCrop((_of_224(size, 256), _of_224(size, 480))), *flips, pca())
+        noises = (RandomScaleCrop((in_proportion(256, size), in_proportion(480, size))), *flips, pca())
     elif name == "strong":
         noises = (RandomResizedCrop((0.25, 1.0)), *flips, RandAugment(2, 9), RandomErasing(0.25))
     else:
@@ -92,6 +92,11 @@ def _auto(size: int, per_class: float) -> tuple[Preset, str]:
     return "alexnet", f"{per_class:,.0f} images a class are many"
 
 
-def _of_224(size: int, side: int) -> int:
-    """A length of the 224 px papers, in proportion."""
-    return max(size, round(size * side / 224))
+def light(size: int, *, mirror: bool, pad: int | None = None) -> Policy:
+    """The policy "light" for square images of `size` px; `pad` is a sixteenth of that if None (14 px of 224)."""
+    pixels = size // 16 if pad is None else pad
+    return Policy(((PadCrop(pixels),) if pixels else ()) + _flips(mirror), fill="mean")
+
+
+def _flips(mirror: bool) -> tuple[Noise, ...]:
+    return (HorizontalFlip(),) if mirror else ()

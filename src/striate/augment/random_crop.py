@@ -14,15 +14,14 @@ from striate.augment import matrix
 from striate.augment.checks import check_range
 from striate.augment.draw import below, log_uniform, uniform
 from striate.augment.noise import Framing, Words
-from striate.augment.places import corners_and_centre
+from striate.augment.places import SIDES, corners_and_centre, in_proportion
 from striate.augment.scene import Scene
 from striate.augment.view import View
 from striate.errors import StriateError
 
-__all__ = ["TEST_SIDES", "RandomResizedCrop", "RandomScaleCrop"]
+__all__ = ["RandomResizedCrop", "RandomScaleCrop"]
 
 TRIES = 10  # torchvision's: then the largest allowed crop at the centre
-TEST_SIDES = (224 / 224, 256 / 224, 384 / 224, 480 / 224, 640 / 224)  # short sides over the crop's; He 2015, §3.4
 
 
 @final
@@ -62,7 +61,7 @@ class RandomResizedCrop(Framing):
         scene.frame(matrix.rectangle(top, left, height, width, scene.out))
 
     def views(self, view: View, out: tuple[int, int]) -> tuple[View, ...]:
-        return corners_and_centre(replace(view, short_side=round(min(out) * 8 / 7)))
+        return corners_and_centre(replace(view, short_side=in_proportion(256, min(out))))
 
     def _tried(self, words: Words, sizes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Rectangles [n, 4] from words [n, 4], and which of them fit."""
@@ -123,6 +122,6 @@ class RandomScaleCrop(Framing):
         scene.frame(matrix.rectangle(top, left, height, width, scene.out))
 
     def views(self, view: View, out: tuple[int, int]) -> tuple[View, ...]:
-        sides = [round(min(out) * share) for share in TEST_SIDES]
+        sides = [in_proportion(side, min(out)) for side in SIDES]
         scaled = [replace(view, short_side=side, weight=view.weight / len(sides)) for side in sides]
         return tuple(each for scale in scaled for each in corners_and_centre(scale))

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeAlias
 
+from striate.augment.places import CENTRE, CORNERS, SIDES, WINDOW, in_proportion
 from striate.augment.view import View
 from striate.data import Preprocess
 from striate.errors import StriateError, unknown
@@ -21,10 +22,7 @@ __all__ = ["NAMED", "Plan", "Scales", "views"]
 
 Scales: TypeAlias = int | Sequence[int]  # how many of the paper's, or the short sides themselves, px
 
-WINDOW = 224  # what the papers' scales are stated for, px
-SIDES = (256, 224, 384, 480, 640)  # in the order in which more scales add them: one scale is Krizhevsky's 256
-CENTRE = (0.5, 0.5)
-CORNERS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
+MORE = (256, *(side for side in SIDES if side != 256))  # as more scales add them: one scale is Krizhevsky's 256
 LOOKS: Mapping[int, tuple[tuple[tuple[float, float], ...], tuple[bool, ...]]] = MappingProxyType(
     {
         1: ((CENTRE,), (False,)),
@@ -62,9 +60,9 @@ def views(crops: int = 10, scales: Scales = 5, *, window: int = WINDOW) -> tuple
 
 def _sides(scales: Scales, window: int) -> list[int]:
     if isinstance(scales, int):
-        if not 1 <= scales <= len(SIDES):
-            raise StriateError(f"scales is {scales!r}; give 1 to {len(SIDES)}, or the short sides in px: 224,256")
-        return sorted((2 * side * window + WINDOW) // (2 * WINDOW) for side in SIDES[:scales])
+        if not 1 <= scales <= len(MORE):
+            raise StriateError(f"scales is {scales!r}; give 1 to {len(MORE)}, or the short sides in px: 224,256")
+        return sorted(in_proportion(side, window) for side in MORE[:scales])
     sides = sorted(set(scales))
     if not sides or any(not isinstance(side, int) or side < 1 for side in sides):
         raise StriateError(f"scales is {tuple(scales)!r}; give short sides in whole pixels")

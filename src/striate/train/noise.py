@@ -5,7 +5,7 @@ from pathlib import Path
 
 from striate.augment import CutMix, Mixup, PCAColor, Policy, policy_from_dict, policy_to_dict
 from striate.augment.mix import Mixing
-from striate.augment.presets import PRESETS, Chosen, preset
+from striate.augment.presets import PRESETS, Chosen, light, preset
 from striate.data import Dataset, Preprocess, fit_pca
 from striate.errors import StriateError, unknown
 from striate.train.settings import Settings, read_toml
@@ -52,8 +52,16 @@ def with_policy(settings: Settings, policy: Policy) -> Settings:
 
 
 def policy_of(settings: Settings, preprocess: Preprocess) -> Policy:
-    """The policy in these settings, which knows the training set's mean colour."""
-    return dataclasses.replace(policy_from_dict(settings.noise), mean=preprocess.mean)
+    """The policy in these (resolved) settings, which knows the training set's mean colour.
+
+    A run from before policies had names holds no table; its noise was what "light" is, by its own `pad` and `flip`.
+    """
+    policy = (
+        policy_from_dict(settings.noise)
+        if settings.noise
+        else light(preprocess.size[0], mirror=bool(settings.flip), pad=settings.pad)
+    )
+    return dataclasses.replace(policy, mean=preprocess.mean)
 
 
 def mixings(settings: Settings) -> tuple[Mixing, ...]:
