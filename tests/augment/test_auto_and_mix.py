@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from striate.augment import CutMix, Mixup, Policy, RandAugment, TrivialAugment, mix
-from striate.augment.auto import BINS, _operations, _Reach
+from striate.augment.auto import BINS, RANDOM
 from striate.errors import StriateError
 
 MANY = 20_000
@@ -20,7 +20,7 @@ def draws(policy: Policy, count: int = MANY):
 
 
 def test_rand_augment_takes_each_of_fourteen_operations_equally_often():
-    assert len(_operations(_Reach())) == 14
+    assert len(RANDOM) == 14
     drawn = draws(Policy((RandAugment(1, 15),)))
     touched = {
         "geometry": (~np.isclose(drawn.geometry, np.eye(3)).all((1, 2))).mean(),  # 5 of 14

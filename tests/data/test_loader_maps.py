@@ -82,9 +82,10 @@ def slow_image(samples, i, policy, seed, epoch, preprocess=PREPROCESS):
     drawn = policy.draws(seed, epoch, np.array([i]), sizes, preprocess.size, preprocess.frames(sizes), channels=3)
     out = torch.empty(1, preprocess.channels, *preprocess.size)
     one = np.ones(preprocess.channels, np.float32)
+    fill = np.float32(preprocess.mean_colour if policy.fill == "mean" else one * policy.fill)
     _native.warp(
-        [pixels], drawn.geometry, drawn.lens, drawn.colour, one, 0 * one, policy.fill_colour(preprocess.channels),
-        out.numpy(), 1, filter=policy.filter, antialias=policy.antialias, border=policy.border, isa="reference",
+        [pixels], drawn.geometry, drawn.lens, drawn.colour, one, 0 * one, fill, out.numpy(), 1,
+        filter=policy.filter, antialias=policy.antialias, border=policy.border, isa="reference",
     )  # fmt: skip
     policy.apply_steps(out, drawn)
     scale, shift = (torch.from_numpy(v)[:, None, None] for v in (preprocess.scale, preprocess.shift))

@@ -40,9 +40,6 @@ class _Reach:
     bits: int = 4  # taken away by posterize
 
 
-WIDE = _Reach(shear=0.99, shift=32 / 224, degrees=135.0, factor=0.99, bits=6)  # Müller 2021, table 1 ("wide")
-
-
 def _affine(scene: Scene, rows: Rows, angle: Numbers, shear_x: Numbers, shear_y: Numbers) -> None:
     one = np.ones(len(rows))
     height, width = scene.out
@@ -109,6 +106,10 @@ def _operations(reach: _Reach) -> Mapping[str, Operation]:
     }
 
 
+RANDOM = _operations(_Reach())
+WIDE = _operations(_Reach(shear=0.99, shift=32 / 224, degrees=135.0, factor=0.99, bits=6))  # Müller 2021, table 1
+
+
 def _apply(scene: Scene, operations: Mapping[str, Operation], chosen: Rows, strength: Numbers, signs: Numbers) -> None:
     for number, operation in enumerate(operations.values()):
         rows = np.flatnonzero(chosen == number)
@@ -136,11 +137,10 @@ class RandAugment(Unbiased):
             raise StriateError(f"RandAugment: magnitude is {self.magnitude!r}; give a whole number from 0 to {LEVELS}")
 
     def draw(self, scene: Scene, words: Words) -> None:
-        operations = _operations(_Reach())
         strength = np.full(len(scene), self.magnitude / LEVELS)
         for turn in range(self.num_ops):
-            chosen = below(words[:, 2 * turn], len(operations))
-            _apply(scene, operations, chosen, strength, sign(words[:, 2 * turn + 1]))
+            chosen = below(words[:, 2 * turn], len(RANDOM))
+            _apply(scene, RANDOM, chosen, strength, sign(words[:, 2 * turn + 1]))
 
 
 @final
@@ -151,6 +151,5 @@ class TrivialAugment(Unbiased):
     stream: ClassVar[int] = 36
 
     def draw(self, scene: Scene, words: Words) -> None:
-        operations = _operations(WIDE)
         strength = below(words[:, 1], BINS) / LEVELS
-        _apply(scene, operations, below(words[:, 0], len(operations)), strength, sign(words[:, 2]))
+        _apply(scene, WIDE, below(words[:, 0], len(WIDE)), strength, sign(words[:, 2]))

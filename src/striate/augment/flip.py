@@ -61,10 +61,7 @@ class VerticalFlip(Noise):
         check_probability(self, "p")
 
     def draw(self, scene: Scene, words: Words) -> None:
-        flipped = chance(words[:, 0], self.p)
-        matrices = matrix.identity(len(flipped))
-        matrices[flipped, 1, 1], matrices[flipped, 1, 2] = -1.0, scene.out[0]
-        scene.move(matrices)
+        scene.move(matrix.mirror(chance(words[:, 0], self.p), scene.out[0], axis=1))
 
     def views(self, view: View, out: tuple[int, int]) -> tuple[View, ...]:
         return (view,)

@@ -25,10 +25,10 @@ def shift(x: ArrayLike, y: ArrayLike) -> Numbers:
     return result
 
 
-def mirror(flipped: NDArray[np.bool_], width: int) -> Numbers:
-    """Left to right where `flipped`: x → width − x."""
+def mirror(flipped: NDArray[np.bool_], length: int, *, axis: int = 0) -> Numbers:
+    """Mirrored where `flipped`: x → length − x, or y → length − y for axis 1."""
     result = identity(len(flipped))
-    result[flipped, 0, 0], result[flipped, 0, 2] = -1.0, width
+    result[flipped, axis, axis], result[flipped, axis, 2] = -1.0, length
     return result
 
 

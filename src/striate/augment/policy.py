@@ -67,12 +67,6 @@ class Policy:
         """Whether windows of the resized image say all: nothing but crops by whole pixels and mirrors."""
         return all(isinstance(noise, WindowNoise) for noise in self.noises)
 
-    def fill_colour(self, channels: int) -> NDArray[np.float32]:
-        """float32 [C], bytes: what stands beyond the image."""
-        if self.fill == "mean":
-            return (255 * self._mean(channels)).astype(np.float32)
-        return np.full(channels, self.fill, np.float32)
-
     def windows(
         self, seed: int, epoch: int, samples: NDArray[np.int64], sizes: NDArray[np.int32], out: tuple[int, int]
     ) -> NDArray[np.int32]:

@@ -8,9 +8,8 @@ import typer
 from striate.cli.table import print_json
 
 if TYPE_CHECKING:
-    from striate.augment import Policy
+    from striate.augment import Draws, Policy
     from striate.data import Preprocess, Samples
-    from striate.look.noise import NoisyView
 
 __all__ = ["show"]
 
@@ -35,13 +34,13 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was drawn as JSON.")] = False,
 ) -> None:
     """Draw a sheet of augmented images, or rebuild one image of one epoch, and say what was drawn for it."""
-    from striate.look.noise import contact_sheet, noisy_view
+    from striate.look.noise import contact_sheet, draws_of, noisy_view
 
     samples, preprocess, drawn, seed, reason = _subject(data, policy, seed, size, data_dir)
     if sample is not None:
-        view = noisy_view(samples, preprocess, drawn, seed=seed, epoch=epoch, sample=sample)
-        _write(view.pixels, output)
-        _tell(view, samples.name(sample), reason, output, as_json)
+        _write(noisy_view(samples, preprocess, drawn, seed=seed, epoch=epoch, sample=sample), output)
+        draws = draws_of(samples, preprocess, drawn, seed=seed, epoch=epoch, sample=sample)
+        _tell(draws, samples.name(sample), reason, output, as_json)
         return
     count = min(rows, len(samples))
     chosen = [i * len(samples) // count for i in range(count)]  # spread over the classes, which often come in order
@@ -81,8 +80,8 @@ def _subject(
         )
         opened = open_data(settings)
         samples = opened.train
-        if size is None and min(samples.pixels(0, 3).shape[:2]) < SHOWN_SIZE:
-            settings = settings.replace(size=min(samples.pixels(0, 3).shape[:2]))  # icons stay icons
+        if size is None:
+            settings = settings.replace(size=min(SHOWN_SIZE, *samples.pixels(0, 3).shape[:2]))  # icons stay icons
         settings = resolve(settings, opened)
         assert settings.size is not None
         assert settings.channels is not None
@@ -106,8 +105,7 @@ def _write(pixels: Any, output: Path) -> None:
         raise StriateError(f"cannot write {output}: {error}") from error
 
 
-def _tell(view: "NoisyView", name: str, reason: str, output: Path, as_json: bool) -> None:
-    draws = view.draws
+def _tell(draws: "Draws", name: str, reason: str, output: Path, as_json: bool) -> None:
     lens = None if draws.lens is None else draws.lens[0].tolist()
     colour = None if draws.colour is None else draws.colour[0].tolist()
     steps = [{"step": step.kind, "numbers": step.numbers[0].tolist()} for step in draws.steps]

@@ -5,7 +5,6 @@ The pixels come from the loader itself, so what is shown is what a net was shown
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,24 +13,16 @@ from striate.augment import Draws, Policy
 from striate.data import Loader, Preprocess, Samples
 from striate.errors import StriateError
 
-__all__ = ["NoisyView", "contact_sheet", "noisy_view"]
+__all__ = ["contact_sheet", "draws_of", "noisy_view"]
 
 GAP = 2  # px between the pictures of a sheet
 PAPER = 255
 
 
-@dataclass(frozen=True, kw_only=True)
-class NoisyView:
-    """`pixels` uint8 [h, w, C], and the `draws` (of one sample) that made them."""
-
-    pixels: NDArray[np.uint8]
-    draws: Draws
-
-
 def noisy_view(
     samples: Samples, preprocess: Preprocess, policy: Policy | None, *, seed: int, epoch: int, sample: int
-) -> NoisyView:
-    """Sample number `sample` as epoch `epoch` (counted from 0) of a run with this seed shows it; None: as testing does.
+) -> NDArray[np.uint8]:
+    """uint8 [h, w, C]: a sample as an epoch of a run with this seed shows it, both counted from 0; None: as testing does.
 
     Raises StriateError when there is no such sample.
     """
@@ -41,17 +32,15 @@ def noisy_view(
     with contextlib.closing(loader.epoch(epoch, start=sample)) as batches:  # unshuffled: batch k is sample k
         image = next(batches).images[0].numpy().transpose(1, 2, 0)
     pixels = 255 * (image * np.array(preprocess.std) + np.array(preprocess.mean))
+    shown: NDArray[np.uint8] = np.rint(pixels).clip(0, 255).astype(np.uint8)
+    return shown
+
+
+def draws_of(samples: Samples, preprocess: Preprocess, policy: Policy, *, seed: int, epoch: int, sample: int) -> Draws:
+    """What `noisy_view` shows of this sample, in numbers."""
     size = np.array([samples.pixels(sample, preprocess.channels).shape[:2]], np.int32)
-    draws = (policy or Policy()).draws(
-        seed,
-        epoch,
-        np.array([sample]),
-        size,
-        preprocess.size,
-        preprocess.frames(size),
-        channels=preprocess.channels,
-    )
-    return NoisyView(pixels=np.rint(pixels).clip(0, 255).astype(np.uint8), draws=draws)
+    frames = preprocess.frames(size)
+    return policy.draws(seed, epoch, np.array([sample]), size, preprocess.size, frames, channels=preprocess.channels)
 
 
 def contact_sheet(
@@ -71,7 +60,7 @@ def contact_sheet(
         for column in range(columns):
             with_noise = policy if column else None
             epoch = epochs[column - 1] if column else 0
-            view = noisy_view(samples, preprocess, with_noise, seed=seed, epoch=epoch, sample=sample)
+            shown = noisy_view(samples, preprocess, with_noise, seed=seed, epoch=epoch, sample=sample)
             top, left = row * (h + GAP), column * (w + GAP)
-            sheet[top : top + h, left : left + w] = view.pixels
+            sheet[top : top + h, left : left + w] = shown
     return sheet

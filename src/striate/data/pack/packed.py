@@ -30,6 +30,14 @@ class _Rows:
         p = bisect_right(self._starts, row) - 1
         return self.packs[p], row - self._starts[p]
 
+    def where(self, i: int) -> str:
+        pack, row = self[i]
+        return pack.where(row)
+
+    def key(self, i: int) -> str:
+        pack, row = self[i]
+        return pack.key(row)
+
 
 @final
 class PackedFiles(EncodedSamples):
@@ -47,12 +55,10 @@ class PackedFiles(EncodedSamples):
         return decode(self.read(i), channels, self.name(i))
 
     def name(self, i: int) -> str:
-        pack, row = self._rows[i]
-        return pack.where(row)
+        return self._rows.where(i)
 
     def key(self, i: int) -> str:
-        pack, row = self._rows[i]
-        return pack.key(row)
+        return self._rows.key(i)
 
     def subset(self, indices: ArrayLike) -> Self:
         chosen = np.asarray(indices, dtype=np.int64)
@@ -80,12 +86,10 @@ class PackedPixels(Samples):
         return with_channels(pack.pixels(row), channels)
 
     def name(self, i: int) -> str:
-        pack, row = self._rows[i]
-        return pack.where(row)
+        return self._rows.where(i)
 
     def key(self, i: int) -> str:
-        pack, row = self._rows[i]
-        return pack.key(row)
+        return self._rows.key(i)
 
     def subset(self, indices: ArrayLike) -> Self:
         chosen = np.asarray(indices, dtype=np.int64)
