@@ -6,15 +6,6 @@ namespace striate {
 
 namespace {
 
-bool unit_stride(const ConvShape& s) { return s.rows.stride == 1 && s.columns.stride == 1; }
-
-bool is_empty(const ConvShape& s) { return s.batch == 0 || s.in == 0 || s.out == 0 || s.out_pixels() == 0; }
-
-// A block of 16 maps has to belong to one group.
-bool blocks_fit(Layout layout, const ConvShape& s, std::int64_t group_maps) {
-    return layout != Layout::blocked || s.groups == 1 || group_maps % maps_per_block == 0;
-}
-
 // The adjoint's plan, taking the filters of the forward pass.
 class AdjointPlan final : public BfloatPlan {
 public:
@@ -53,16 +44,12 @@ const BfloatAlgorithm* bfloat_algorithm(const std::string& name) {
 
 std::string bfloat_refusal(const BfloatAlgorithm& algorithm, Pass pass, const ConvShape& shape, Layout from,
                            Layout to) {
-    const bool to_data = pass == Pass::backward_data;
     if (pass == Pass::backward_weights) return "has no gradient of the weights in bfloat16";
-    if (is_empty(shape)) return "has nothing to sum in bfloat16";
-    if (!blocks_fit(to_data ? to : from, shape, shape.group_in()) ||
-        !blocks_fit(to_data ? from : to, shape, shape.group_out())) {
-        return "in the blocked layout, groups take whole blocks of 16 maps; here " + std::to_string(shape.group_in()) +
-               " in and " + std::to_string(shape.group_out()) + " out";
-    }
-    if (!to_data) return algorithm.refuses(pass, shape);
-    if (unit_stride(shape)) return algorithm.refuses(Pass::forward, adjoint(shape));
+    if (shape.empty()) return "has nothing to sum in bfloat16";
+    const std::string blocks = blocks_refusal(pass, shape, from, to);
+    if (!blocks.empty()) return blocks;
+    if (pass == Pass::forward) return algorithm.refuses(pass, shape);
+    if (shape.unit_stride()) return algorithm.refuses(Pass::forward, adjoint(shape));
     if (algorithm.strided_backward_data == nullptr) return "has no gradient of the images for strides other than 1";
     return algorithm.refuses(pass, shape);
 }
@@ -70,7 +57,7 @@ std::string bfloat_refusal(const BfloatAlgorithm& algorithm, Pass pass, const Co
 std::unique_ptr<BfloatPlan> plan_bfloat(const BfloatAlgorithm& algorithm, Pass pass, const ConvShape& shape,
                                         const BfloatOptions& options) {
     if (pass == Pass::forward) return algorithm.images(shape, options);
-    if (!unit_stride(shape)) return algorithm.strided_backward_data(shape, options);
+    if (!shape.unit_stride()) return algorithm.strided_backward_data(shape, options);
     return std::make_unique<AdjointPlan>(shape, algorithm.images(adjoint(shape), options));
 }
 

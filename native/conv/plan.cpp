@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "conv/adjoint.h"
 #include "conv/empty.h"
@@ -9,8 +10,6 @@
 namespace striate {
 
 namespace {
-
-bool unit_stride(const ConvShape& s) { return s.rows.stride == 1 && s.columns.stride == 1; }
 
 // The adjoint's plan, taking the filters of the forward pass.
 class AdjointPlan final : public ImagePlan {
@@ -33,8 +32,6 @@ private:
     std::unique_ptr<ImagePlan> adjoint_;
 };
 
-bool is_empty(const ConvShape& s) { return s.batch == 0 || s.in == 0 || s.out == 0 || s.out_pixels() == 0; }
-
 void must_be_able(const ConvAlgorithm& algorithm, Pass pass, const ConvShape& shape, const ConvOptions& options) {
     const std::string why = refusal(algorithm, pass, shape, options);
     if (!why.empty()) throw std::invalid_argument(std::string(algorithm.name) + ": " + why);
@@ -47,20 +44,23 @@ bool blocks_fit(Layout layout, const ConvShape& s, std::int64_t group_maps) {
 
 }  // namespace
 
+std::string blocks_refusal(Pass pass, const ConvShape& shape, Layout from, Layout to) {
+    if (pass == Pass::backward_data) std::swap(from, to);
+    if (blocks_fit(from, shape, shape.group_in()) && blocks_fit(to, shape, shape.group_out())) return {};
+    return "in the blocked layout, groups take whole blocks of 16 maps; here " + std::to_string(shape.group_in()) +
+           " in and " + std::to_string(shape.group_out()) + " out";
+}
+
 std::string refusal(const ConvAlgorithm& algorithm, Pass pass, const ConvShape& shape, const ConvOptions& options) {
-    const bool to_data = pass == Pass::backward_data;
-    if (!blocks_fit(to_data ? options.to : options.from, shape, shape.group_in()) ||
-        !blocks_fit(to_data ? options.from : options.to, shape, shape.group_out())) {
-        return "in the blocked layout, groups take whole blocks of 16 maps; here " + std::to_string(shape.group_in()) +
-               " in and " + std::to_string(shape.group_out()) + " out";
-    }
-    if (is_empty(shape)) return {};
+    const std::string blocks = blocks_refusal(pass, shape, options.from, options.to);
+    if (!blocks.empty()) return blocks;
+    if (shape.empty()) return {};
     if (pass == Pass::backward_weights) {
         if (algorithm.filters == nullptr) return "has no gradient of the weights";
         return algorithm.refuses(pass, shape, options);
     }
-    if (!to_data) return algorithm.refuses(pass, shape, options);
-    if (unit_stride(shape)) return algorithm.refuses(Pass::forward, adjoint(shape), options);
+    if (pass == Pass::forward) return algorithm.refuses(pass, shape, options);
+    if (shape.unit_stride()) return algorithm.refuses(Pass::forward, adjoint(shape), options);
     if (algorithm.strided_backward_data == nullptr) return "has no gradient of the images for strides other than 1";
     return algorithm.refuses(pass, shape, options);
 }
@@ -68,16 +68,16 @@ std::string refusal(const ConvAlgorithm& algorithm, Pass pass, const ConvShape& 
 std::unique_ptr<ImagePlan> plan_images(const ConvAlgorithm& algorithm, Pass pass, const ConvShape& shape,
                                        const ConvOptions& options) {
     must_be_able(algorithm, pass, shape, options);
-    if (is_empty(shape)) return empty_images(pass, shape, options);
+    if (shape.empty()) return empty_images(pass, shape, options);
     if (pass == Pass::forward) return algorithm.images(shape, options);
-    if (!unit_stride(shape)) return algorithm.strided_backward_data(shape, options);
+    if (!shape.unit_stride()) return algorithm.strided_backward_data(shape, options);
     return std::make_unique<AdjointPlan>(shape, algorithm.images(adjoint(shape), options));
 }
 
 std::unique_ptr<FilterPlan> plan_filters(const ConvAlgorithm& algorithm, const ConvShape& shape,
                                          const ConvOptions& options) {
     must_be_able(algorithm, Pass::backward_weights, shape, options);
-    if (is_empty(shape)) return empty_filters(shape);
+    if (shape.empty()) return empty_filters(shape);
     return algorithm.filters(shape, options);
 }
 

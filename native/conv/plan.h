@@ -124,6 +124,9 @@ const std::vector<const ConvAlgorithm*>& conv_algorithms();
 // Null for a name that does not exist.
 const ConvAlgorithm* conv_algorithm(const std::string& name);
 
+// Why the blocked layout cannot hold these groups; empty if it can, or is not there. For every element.
+std::string blocks_refusal(Pass pass, const ConvShape& shape, Layout from, Layout to);
+
 // Why `algorithm` cannot do this, for a user to read; empty if it can.
 std::string refusal(const ConvAlgorithm& algorithm, Pass pass, const ConvShape& shape, const ConvOptions& options);
 

@@ -35,6 +35,8 @@ struct ConvShape {
     constexpr std::int64_t taps() const { return rows.kernel * columns.kernel; }
     constexpr std::int64_t in_pixels() const { return rows.size * columns.size; }
     constexpr std::int64_t out_pixels() const { return rows.out() * columns.out(); }
+    constexpr bool empty() const { return batch == 0 || in == 0 || out == 0 || out_pixels() == 0; }
+    constexpr bool unit_stride() const { return rows.stride == 1 && columns.stride == 1; }
 
     // Multiply-adds of the direct sum, padding counted as pixels: what every algorithm's time is measured against.
     constexpr std::int64_t macs() const { return batch * out * out_pixels() * group_in() * taps(); }

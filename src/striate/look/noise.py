@@ -22,7 +22,7 @@ PAPER = 255
 def noisy_view(
     samples: Samples, preprocess: Preprocess, policy: Policy | None, *, seed: int, epoch: int, sample: int
 ) -> NDArray[np.uint8]:
-    """uint8 [h, w, C]: a sample as an epoch of a run with this seed shows it, both counted from 0; None: as testing does.
+    """uint8 [h, w, C]: a sample as an epoch of a run with this seed shows it, both counted from 0; None: as tested.
 
     Raises StriateError when there is no such sample.
     """
