@@ -1,3 +1,5 @@
+// Long, because one class is one idea here: the same chunks serve forward and backward to data, maps across or maps
+// down, and pixels copied or read in place, and each choice needs the others' numbers.
 #include "im2col/product.h"
 
 #include <algorithm>

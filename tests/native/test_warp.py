@@ -1,4 +1,7 @@
-"""Warping: every instruction set against the reference, and the reference against Pillow and closed forms."""
+"""Warping: every instruction set against the reference, and the reference against Pillow and closed forms.
+
+Long, because it is one function whose every argument has a law of its own.
+"""
 
 import mmap
 

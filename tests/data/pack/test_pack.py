@@ -1,4 +1,7 @@
-"""Packs: what is in one, read by us and by plain Arrow; what becomes of a kill, a full disk, a flipped byte."""
+"""Packs: what is in one, read by us and by plain Arrow; what becomes of a kill, a full disk, a flipped byte.
+
+Long, because all three parts look at the same folder of images, packed in the same ways.
+"""
 
 import contextlib
 import errno
