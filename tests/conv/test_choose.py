@@ -14,7 +14,7 @@ VGG = ConvShape.of((1, 16, 24, 24), (16, 16, 3, 3), padding=1)
 @pytest.mark.parametrize("pass_", ["forward", "backward_data", "backward_weights"])
 def test_what_is_measured_is_near_float64(pass_):
     candidates = [*choose.possible(VGG, pass_, "nchw", "nchw"), "torch"]
-    for name, m in measure(VGG, pass_, candidates, rounds=2).items():
+    for name, m in measure(VGG, pass_, candidates).items():
         assert 0 < m.relative_error < 1e-4, name
         assert m.seconds > 0
         assert m.packed_seconds > 0
@@ -25,7 +25,7 @@ def test_a_wrong_result_shows_in_the_measured_error(monkeypatch):
 
     right = Plan.run
     monkeypatch.setattr(Plan, "run", lambda self, *a, **k: right(self, *a, **k) * 1.01)
-    assert measure(VGG, "forward", ["winograd2"], rounds=1)["winograd2"].relative_error > 5e-3
+    assert measure(VGG, "forward", ["winograd2"])["winograd2"].relative_error > 5e-3
 
 
 def test_the_cost_model_knows_winograd_and_the_direct_sum():

@@ -16,10 +16,10 @@ from striate.bench.layer import Layer
 from striate.bench.peers.pytorch import TYPES
 from striate.bench.problem import Floats, Pass, Precision, Problem
 from striate.bench.subject import CannotDo, Subject
-from striate.bench.timing import interleave
 from striate.conv.choose import MAX_RELATIVE_ERROR, MAX_RELATIVE_ERROR_BF16, possible
 from striate.conv.plans import Element, Layout
 from striate.conv.plans import Pass as ConvPass
+from striate.conv.race import race
 from striate.errors import StriateError, unknown
 
 __all__ = ["LAYOUTS", "Ours", "candidates", "conv_shape", "fastest", "named"]
@@ -28,8 +28,7 @@ LAYOUTS: tuple[Layout, ...] = ("nchw", "channels_last", "blocked")
 NAMES: dict[Pass, ConvPass] = {"forward": "forward", "data": "backward_data", "weights": "backward_weights"}
 ELEMENTS: dict[Precision, Element] = {"fp32": "float32", "bf16": "bfloat16"}
 ORACLE = "reference"  # its obvious loops would take minutes
-SLOW = 1.5  # times the fastest of the first look: not looked at again
-LOOKS = 5
+SLOW = 2.0  # times the fastest, by one run in another layout, perhaps disturbed: out of the race
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def candidates(problem: Problem, algorithm: str = "auto", layouts: Sequence[Layo
 def fastest(problem: Problem, algorithm: str = "auto", layouts: Sequence[Layout] = LAYOUTS) -> Ours:
     """The fastest of our ways by a first look, among those as near to float64 as `striate.conv` asks for by itself.
 
-    One run of every algorithm in the last of the layouts that it takes; then a few of the fast ones in all layouts.
+    One run of every algorithm in the last of the layouts that it takes; then the fast ones race in all layouts.
     """
     found = candidates(problem, algorithm, layouts)
     if len(found) == 1:
@@ -155,9 +154,11 @@ def fastest(problem: Problem, algorithm: str = "auto", layouts: Sequence[Layout]
     one_layout = {candidate.algorithm: candidate for candidate in found}
     first = {name: _one_run(problem, candidate) for name, candidate in one_layout.items()}
     near = [one for one in found if first[one.algorithm] <= SLOW * min(first.values())]
-    subjects = {str(number): Ours(problem, one) for number, one in enumerate(near)}
-    samples = interleave({name: subject.run for name, subject in subjects.items()}, LOOKS, least_seconds=0.0)
-    return subjects[min(samples, key=lambda name: min(samples[name]))]
+    subjects = {one: Ours(problem, one) for one in near}
+    for subject in subjects.values():
+        subject.run()  # finds its memory
+    times = race({one: subject.run for one, subject in subjects.items()})
+    return subjects[min(times, key=lambda one: min(times[one]))]
 
 
 def _one_run(problem: Problem, candidate: Candidate) -> float:

@@ -1,12 +1,11 @@
 """How long one algorithm takes for one pass of one shape, and how far its result is from float64.
 
-Candidates are timed in turns, so that a machine that changes its speed does so for all of them, and the smallest time
-counts: what else the machine did can only have added to the others. `torch` is a candidate like any other.
+Candidates race (`conv.race`): they are timed in turns, and the smallest time counts. `torch` is a candidate like any
+other.
 """
 
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +14,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from striate.conv.plans import Element, Layout, Pass, from_blocked, plan, to_blocked
+from striate.conv.race import race
 from striate.conv.shape import ConvShape
 
 __all__ = ["SAMPLE", "TORCH", "Measurement", "measure", "relative_difference", "torch_can", "torch_derivative"]
 
 TORCH = "torch"
-ROUNDS = 5
-SECONDS = 0.25  # that a candidate may take beyond its first three rounds
 SAMPLE = 4  # filters whose results are checked against float64
 
 
@@ -198,35 +196,25 @@ def measure(
     from_layout: Layout = "nchw",
     to_layout: Layout = "nchw",
     threads: int | None = None,
-    rounds: int = ROUNDS,
     element: Element = "float32",
 ) -> dict[str, Measurement]:
     """Time every candidate in turns and check it; `candidates` are names of algorithms, or "torch"."""
     threads = threads or torch.get_num_threads()
     with torch.no_grad():
-        return _measure(_Inputs(shape, pass_, from_layout, to_layout, element), candidates, threads, rounds)
+        return _measure(_Inputs(shape, pass_, from_layout, to_layout, element), candidates, threads)
 
 
-def _measure(inputs: _Inputs, candidates: Sequence[str], threads: int, rounds: int) -> dict[str, Measurement]:
+def _measure(inputs: _Inputs, candidates: Sequence[str], threads: int) -> dict[str, Measurement]:
     runs = {name: inputs.runs(name, threads) for name in candidates}
     # the first run of each is not timed
     errors = {name: inputs.error(inputs.planar(run.whole())) for name, run in runs.items()}
-    calls = {(name, False): run.whole for name, run in runs.items()}
-    calls |= {(name, True): run.packed for name, run in runs.items() if run.packed is not None}
-    times: dict[tuple[str, bool], list[float]] = {call: [] for call in calls}
-    for turn in range(rounds):
-        for call, run in calls.items():
-            if turn >= 3 and sum(times[call]) > SECONDS:
-                continue
-            begin = time.perf_counter()
-            run()
-            times[call].append(time.perf_counter() - begin)
+    whole = race({name: run.whole for name, run in runs.items()})
+    packed = race({name: run.packed or run.whole for name, run in runs.items()}) if _any_packs(runs) else whole
     return {
-        name: Measurement(
-            min(times[name, False]),
-            min(times.get((name, True), times[name, False])),
-            errors[name],
-            runs[name].workspace_bytes,
-        )
+        name: Measurement(min(whole[name]), min(packed[name]), errors[name], runs[name].workspace_bytes)
         for name in candidates
     }
+
+
+def _any_packs(runs: Mapping[str, _Runs]) -> bool:
+    return any(run.packed is not None for run in runs.values())
