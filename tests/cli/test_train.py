@@ -30,7 +30,8 @@ def test_every_setting_is_a_flag_of_the_same_name_and_choices() -> None:
     """Name for name, but for the net's own settings, which --set gives."""
     flags = typing.get_type_hints(train)
     settings = typing.get_type_hints(Settings)
-    assert set(flags) - {"ctx", "return"} - NOT_SETTINGS == set(settings) - {"model_settings", "noise", "sample_weights"}
+    tables = {"model_settings", "noise", "sample_weights"}
+    assert set(flags) - {"ctx", "return"} - NOT_SETTINGS == set(settings) - tables
     for name in set(settings) & set(flags):
         assert _choices(settings[name]) == _choices(flags[name]), name
 

@@ -25,6 +25,7 @@ from striate.nets.weights import ModelCard, save_model
 from striate.nets.weights import load_model as load_model_file
 from striate.tasks import Classification, Metrics, decode_all
 from striate.train.checkpoint import Checkpoint, CheckpointFolder
+from striate.train.colours import Colours
 from striate.train.ema import WeightAverage
 from striate.train.fastest import choose
 from striate.train.folder import RunFolder
@@ -61,7 +62,8 @@ def start(settings: Settings, reporter: Reporter) -> Ended:
     RunFolder.check_free(settings)
     data = _open(settings, reporter)
     settings = with_weights(resolve(settings, data), data)
-    settings = _choose_noise(settings, data, reporter)
+    colours = Colours(settings, data)
+    settings = _choose_noise(settings, data, colours, reporter)
     if settings.sampling != "all":
         reporter.note(describe_sampling(settings, data))
     if settings.ranks != 1:
@@ -70,7 +72,7 @@ def start(settings: Settings, reporter: Reporter) -> Ended:
     net = _build(settings, data)
     for note in net.notes:
         reporter.note(note)
-    preprocess = _choose_preprocess(settings, data, net, reporter)
+    preprocess = _choose_preprocess(settings, colours, net, reporter)
     settings = _measure(settings, net, data, preprocess, reporter)
     folder = RunFolder.create(settings, default_name=ranked(f"{settings.model}-{data.name}", settings))
     settings = settings.replace(name=folder.path.name)
@@ -92,7 +94,7 @@ def resume(path: str | os.PathLike[str], reporter: Reporter, *, workers: int | N
     net = _build(settings, data)
     if checkpoint is None:
         reporter.note(f"{folder.path} has no checkpoint yet: starting from its beginning")
-        preprocess = _choose_preprocess(settings, data, net, reporter)
+        preprocess = _choose_preprocess(settings, Colours(settings, data), net, reporter)
     else:
         _check_same_data(checkpoint, data, folder)
         preprocess = Preprocess.from_dict(checkpoint.state["preprocess"])
@@ -110,8 +112,8 @@ def _open(settings: Settings, reporter: Reporter) -> Dataset:
     return data
 
 
-def _choose_noise(settings: Settings, data: Dataset, reporter: Reporter) -> Settings:
-    chosen = choose_policy(settings, data)
+def _choose_noise(settings: Settings, data: Dataset, colours: Colours, reporter: Reporter) -> Settings:
+    chosen = choose_policy(settings, data, colours)
     reporter.note(f"noise {settings.policy} ({chosen.reason}): {describe(chosen.policy)}")
     return with_policy(settings, chosen.policy)
 
@@ -123,7 +125,7 @@ def _prepare(settings: Settings) -> None:
     _native.keep_memory()
 
 
-def _choose_preprocess(settings: Settings, data: Dataset, net: Net, reporter: Reporter) -> Preprocess:
+def _choose_preprocess(settings: Settings, colours: Colours, net: Net, reporter: Reporter) -> Preprocess:
     """Mean and deviation are what the pretrained weights are used to, where that is known, else the training part's."""
     assert settings.size is not None
     assert settings.channels is not None
@@ -133,7 +135,7 @@ def _choose_preprocess(settings: Settings, data: Dataset, net: Net, reporter: Re
         if known.channels == settings.channels:
             reporter.note("images are normalised as those that the pretrained weights were trained on")
             return dataclasses.replace(known, size=size, resize=settings.resize, resize_size=None)
-    return Preprocess.fit(data.train, settings.channels, size, resize=settings.resize, threads=max(1, settings.workers))
+    return colours.preprocess()
 
 
 def _build(settings: Settings, data: Dataset) -> Net:
