@@ -11,7 +11,7 @@ from striate.data.badimage import BadImage
 from striate.data.pack.layout import COLUMNS, MAGIC, PARTS, SUM, Header, checksum
 from striate.errors import StriateError
 
-__all__ = ["Pack", "whole_batches"]
+__all__ = ["Pack", "stated_header", "whole_batches"]
 
 
 class _Images(NamedTuple):
@@ -64,8 +64,7 @@ class Pack:
         """Whether the schema, in which classes and all else about the set stand, is the same at both ends of the file:
         it is the one thing that no checksum covers."""
         try:
-            self._mapping.seek(0)
-            if self._mapping.read(len(MAGIC)) != MAGIC:
+            if not _begins(self._mapping):
                 return False
             first = pa.ipc.open_stream(self._mapping).schema
             return bool(first.equals(self._reader.schema, check_metadata=True))
@@ -140,6 +139,21 @@ class Pack:
         return batch.column("label").to_numpy(), batch.column("part").to_numpy()
 
 
+def stated_header(path: Path) -> Header | None:
+    """What the beginning of a pack, whole or not, says of itself; None where there is none."""
+    try:
+        with pa.memory_map(str(path)) as mapping:
+            return Header.from_metadata(pa.ipc.open_stream(mapping).schema.metadata) if _begins(mapping) else None
+    except (pa.ArrowException, OSError):
+        return None
+
+
+def _begins(mapping: Any) -> bool:
+    """Whether a pack may begin here; a stream follows."""
+    mapping.seek(0)
+    return bool(mapping.read(len(MAGIC)) == MAGIC)
+
+
 def whole_batches(path: Path) -> tuple[Header | None, list[Any], int]:
     """The beginning of a pack that was not finished: its header, the batches that are whole, the bytes up to there.
 
@@ -150,7 +164,7 @@ def whole_batches(path: Path) -> tuple[Header | None, list[Any], int]:
     end = 0
     try:
         mapping = pa.memory_map(str(path))
-        if mapping.read(len(MAGIC)) != MAGIC:
+        if not _begins(mapping):
             return None, [], 0
         reader = pa.ipc.open_stream(mapping)
         header = Header.from_metadata(reader.schema.metadata)
