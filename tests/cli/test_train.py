@@ -30,7 +30,8 @@ def test_every_setting_is_a_flag_of_the_same_name_and_choices() -> None:
     """Name for name, but for the net's own settings, which --set gives."""
     flags = typing.get_type_hints(train)
     settings = typing.get_type_hints(Settings)
-    assert set(flags) - {"ctx", "return"} - NOT_SETTINGS == set(settings) - {"model_settings", "noise"}
+    tables = {"model_settings", "noise", "sample_weights"}
+    assert set(flags) - {"ctx", "return"} - NOT_SETTINGS == set(settings) - tables
     for name in set(settings) & set(flags):
         assert _choices(settings[name]) == _choices(flags[name]), name
 
@@ -46,7 +47,7 @@ def test_every_flag_that_an_error_may_name_exists() -> None:
     command: Any = typer.main.get_command(app)
     taken = {option for parameter in command.commands["train"].params for option in parameter.opts}
     for field in dataclasses.fields(Settings):
-        if field.name not in ("data", "model_settings", "noise"):
+        if field.name not in ("data", "model_settings", "noise", "sample_weights"):
             assert "--" + field.name.replace("_", "-") in taken
 
 

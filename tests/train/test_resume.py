@@ -50,9 +50,10 @@ CASES = {
         },
         FEW,
     ),
-    "1 thread: mlp under strong noise, mixed": (
+    "1 thread: mlp under strong noise, mixed, some classes oftener": (
         {"model": "mlp", "model_settings": {"hidden": [16]}, "size": 16, "threads": 1}
-        | {"policy": "strong", "mixup": 0.4, "cutmix": 1.0},
+        | {"policy": "strong", "mixup": 0.4, "cutmix": 1.0}
+        | {"sampling": "own", "sample_weights": {"class": {"3": 2.5, "7": 0.5}}},
         FEW,
     ),
     "4 threads: lenet5, bf16, channels-last": (

@@ -61,6 +61,7 @@ def _subject(
     from striate.errors import StriateError
     from striate.nets.weights import read_card
     from striate.train import RunFolder, Settings
+    from striate.train.colours import Colours
     from striate.train.noise import choose_policy, describe, policy_of, with_policy
     from striate.train.resolve import open_data, resolve
 
@@ -83,11 +84,9 @@ def _subject(
         if size is None:
             settings = settings.replace(size=min(SHOWN_SIZE, *samples.pixels(0, 3).shape[:2]))  # icons stay icons
         settings = resolve(settings, opened)
-        assert settings.size is not None
-        assert settings.channels is not None
-        chosen = choose_policy(settings, opened)
-        side, channels = settings.size, settings.channels
-        preprocess = Preprocess.fit(samples, channels, (side, side), resize=settings.resize)
+        colours = Colours(settings, opened)
+        chosen = choose_policy(settings, opened, colours)
+        preprocess = colours.preprocess()
         settings = with_policy(settings, chosen.policy)
         reason = f"policy {settings.policy} ({chosen.reason})"
     drawn = policy_of(settings, preprocess)

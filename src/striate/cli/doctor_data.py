@@ -53,6 +53,7 @@ def data(
     from striate.data import open as open_data
     from striate.data.ceilings import ceilings
     from striate.train import Settings
+    from striate.train.colours import Colours
     from striate.train.noise import choose_policy, policy_of, with_policy
     from striate.train.resolve import pick_device, resolve
 
@@ -62,7 +63,7 @@ def data(
     if size is None and model is None:
         settings = settings.replace(size=SHOWN_SIZE)
     settings = resolve(settings, found)
-    settings = with_policy(settings, choose_policy(settings, found).policy)
+    settings = with_policy(settings, choose_policy(settings, found, Colours(settings, found)).policy)
     assert settings.size is not None
     assert settings.channels is not None
     square, channels = (settings.size, settings.size), settings.channels

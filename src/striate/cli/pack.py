@@ -5,11 +5,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from striate.cli.data import progress_line
+
+if TYPE_CHECKING:
+    from striate.data import Dataset
 
 __all__ = ["pack"]
 
@@ -37,24 +40,28 @@ def pack(
 ) -> None:
     """Pack a data set into one file; started again after an interruption, it goes on where it stopped."""
     from striate.data import open as open_data
+    from striate.data.pack.checked import pack_checked
     from striate.data.pack.size import PackSize
-    from striate.data.pack.writer import write_pack
 
     chosen = None if size is None else PackSize.parse(size)
-    found = open_data(
-        data,
-        data_dir=data_dir,
-        val_fraction=val_fraction,
-        test_fraction=test_fraction,
-        split_seed=split_seed,
-        strict=strict,
-        progress=progress_line(),
-    )
+    started = time.perf_counter()
+
+    def opened(check: bool) -> "Dataset":
+        return open_data(
+            data,
+            data_dir=data_dir,
+            val_fraction=val_fraction,
+            test_fraction=test_fraction,
+            split_seed=split_seed,
+            strict=strict,
+            check=check,
+            progress=progress_line(),
+        )
+
+    with _bar() as progress:
+        found, packed = pack_checked(opened, out, size=chosen, threads=workers, overwrite=overwrite, progress=progress)
     for note in found.notes:
         typer.echo(note, err=True)
-    started = time.perf_counter()
-    with _bar() as progress:
-        packed = write_pack(found, out, size=chosen, threads=workers, overwrite=overwrite, progress=progress)
     seconds = time.perf_counter() - started
     kind = "as their files' bytes" if packed.form == "encoded" else "as raw pixels"
     resumed = f", {packed.resumed:,} of them by an earlier run" if packed.resumed else ""

@@ -69,6 +69,12 @@ def train(
     cutmix: Annotated[float | None, typer.Option(metavar="ALPHA", help="Paste pieces, as CutMix does.")] = None,
     pad: Annotated[int | None, typer.Option(help="Pixels to pad by before a random crop; 0: none.")] = None,
     flip: Annotated[bool | None, typer.Option(help="Mirror half of the images.")] = None,
+    sampling: Annotated[
+        str | None,
+        typer.Option(metavar="all|balanced|FILE.csv", help="How often an epoch holds an image: once, or by weights."),
+    ] = None,
+    rank: Annotated[int | None, typer.Option(help="Which of --ranks this is; not given: as torchrun says.")] = None,
+    ranks: Annotated[int | None, typer.Option(help="Processes that share out the images.")] = None,
     val_fraction: Annotated[float | None, typer.Option(help="Share set aside to choose by.")] = None,
     test_fraction: Annotated[float | None, typer.Option(help="Share set aside to test on.")] = None,
     split_seed: Annotated[int | None, typer.Option(help="Another seed, another split.")] = None,

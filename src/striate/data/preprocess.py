@@ -8,29 +8,28 @@ disagree. `base` depends on the image alone; the window is the centre unless a p
 
 import math
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from striate import _native
 from striate.data.samples import Samples
+from striate.data.sums import Sum, summed
 from striate.errors import StriateError, unknown
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Filter", "Preprocess", "Resize", "centre_windows"]
+__all__ = ["Filter", "Preprocess", "Resize", "WindowSums", "centre_windows"]
 
 Resize: TypeAlias = Literal["crop", "squash"]
 Filter: TypeAlias = Literal["box", "bilinear", "bicubic", "lanczos"]
 
 GREY_LEVEL = 1 / 255  # one step of a byte, in units of 0..1
 LONGEST = 8  # times the window: what a strip of an image may keep of its long side, so that 1×100,000 px fits in memory
-FIT_CHUNK = 16  # images a thread sums at a time: 19 MB of floats at 224×224×3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,28 +185,25 @@ class Preprocess:
 
         Raises StriateError when there are no samples.
         """
-        if len(samples) == 0:
-            raise StriateError("preprocess: no images to fit mean and deviation to; the training part is empty")
         neutral = cls(
             channels=channels, size=size, resize=resize, filter=filter, mean=(0.0,) * channels, std=(1.0,) * channels
         )
-        count = len(samples) if limit is None else min(limit, len(samples))
-        chosen = np.arange(count, dtype=np.int64) * len(samples) // count
+        count, (totals,) = summed(samples, channels, [lambda: WindowSums(neutral)], limit=limit, threads=threads)
+        return neutral.fitted(count, totals)
 
-        def sums(start: int) -> list[list[int]]:
-            return _sums(neutral, samples, chosen[start : start + FIT_CHUNK])
+    def fitted(self, count: int, totals: list[int]) -> "Preprocess":
+        """With the mean and deviation that the totals of `WindowSums` over `count` images say.
 
-        total, squares = [0] * channels, [0] * channels
-        with ThreadPoolExecutor(max(1, threads), "striate-fit") as pool:
-            for part in pool.map(sums, range(0, count, FIT_CHUNK)):
-                total = [a + b for a, b in zip(total, part[0], strict=True)]
-                squares = [a + b for a, b in zip(squares, part[1], strict=True)]
-        n = count * size[0] * size[1]
+        Raises StriateError when there was no image.
+        """
+        if count == 0:
+            raise StriateError("preprocess: no images to fit mean and deviation to; the training part is empty")
+        total, squares = totals[: self.channels], totals[self.channels :]
+        n = count * self.size[0] * self.size[1]
         mean = tuple(t / (255 * n) for t in total)
         # n²·variance = n·Σx² − (Σx)², a whole number: nothing cancels before the one division
         spread = (math.sqrt((n * q - t * t) / (n * n)) / 255 for t, q in zip(total, squares, strict=True))
-        std = tuple(max(s, GREY_LEVEL) for s in spread)
-        return cls(channels=channels, size=size, resize=resize, filter=filter, mean=mean, std=std)
+        return replace(self, mean=mean, std=tuple(max(s, GREY_LEVEL) for s in spread))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings and lists, as JSON and TOML know them."""
@@ -275,12 +271,26 @@ def _kept_of_strip(height: int, width: int, size: tuple[int, int]) -> tuple[int,
     return 0, 0, height, width
 
 
-def _sums(preprocess: Preprocess, samples: Samples, chosen: NDArray[np.int64]) -> list[list[int]]:
-    """Σx and Σx² of each channel over the centre windows of the chosen samples."""
-    h, w = preprocess.size
-    bases = [preprocess.base(samples.pixels(int(i), preprocess.channels)) for i in chosen]
-    corners = centre_windows(np.array([base.shape[:2] for base in bases], np.int32), preprocess.size)[:, :2].tolist()
-    pixels = np.stack([base[t : t + h, x : x + w] for base, (t, x) in zip(bases, corners, strict=True)])
-    # float64 holds every sum of squared bytes exactly up to 2⁵³ (10¹¹ pixels), and a dot product runs outside the GIL
-    by_channel = [pixels[..., c].ravel().astype(np.float64) for c in range(preprocess.channels)]
-    return [[int(x.sum()) for x in by_channel], [int(x @ x) for x in by_channel]]
+@final
+class WindowSums(Sum):
+    """Σx and Σx² of each channel over the centre windows."""
+
+    def __init__(self, preprocess: Preprocess) -> None:
+        self._preprocess = preprocess
+        self._windows: list[NDArray[np.uint8]] = []
+
+    def add(self, image: NDArray[np.uint8]) -> None:
+        base = self._preprocess.base(image)
+        h, w = self._preprocess.size
+        top, left = (base.shape[0] - h) // 2, (base.shape[1] - w) // 2  # as in centre_windows
+        self._windows.append(base[top : top + h, left : left + w])
+
+    def totals(self) -> list[int]:
+        channels = self._preprocess.channels
+        if not self._windows:
+            return [0] * (2 * channels)
+        pixels = np.stack(self._windows)
+        # float64 holds every sum of squared bytes exactly up to 2⁵³ (10¹¹ pixels), and a dot product runs outside the
+        # GIL
+        by_channel = [pixels[..., c].ravel().astype(np.float64) for c in range(channels)]
+        return [int(x.sum()) for x in by_channel] + [int(x @ x) for x in by_channel]

@@ -3,11 +3,12 @@
 import dataclasses
 from pathlib import Path
 
-from striate.augment import CutMix, Mixup, PCAColor, Policy, policy_from_dict, policy_to_dict
+from striate.augment import CutMix, Mixup, Policy, policy_from_dict, policy_to_dict
 from striate.augment.mix import Mixing
 from striate.augment.presets import PRESETS, Chosen, light, preset
-from striate.data import Dataset, Preprocess, fit_pca
+from striate.data import Dataset, Preprocess
 from striate.errors import StriateError, unknown
+from striate.train.colours import Colours
 from striate.train.settings import Settings, read_toml
 
 __all__ = ["choose_policy", "describe", "mixings", "policy_of", "with_policy"]
@@ -15,13 +16,12 @@ __all__ = ["choose_policy", "describe", "mixings", "policy_of", "with_policy"]
 PADDED = ("light", "auto")  # the policies whose crops `pad` is a setting of
 
 
-def choose_policy(settings: Settings, data: Dataset) -> Chosen:
-    """The policy that resolved settings name for these data, and why.
+def choose_policy(settings: Settings, data: Dataset, colours: Colours) -> Chosen:
+    """The policy that resolved settings name for these data, and why; `colours` are those of their training part.
 
     Raises StriateError for a name or a file that is none.
     """
     assert settings.size is not None
-    assert settings.channels is not None
     if settings.policy == "own":
         if not settings.noise:
             raise StriateError('policy "own" needs a table [noise] in the config; docs/augment.md shows one')
@@ -32,17 +32,13 @@ def choose_policy(settings: Settings, data: Dataset) -> Chosen:
             raise StriateError(unknown("--policy", settings.policy, (*PRESETS, "own", "a TOML file")))
         return Chosen(policy_from_dict(read_toml(path)), "as the file says")
 
-    def pca() -> PCAColor:
-        values, vectors = fit_pca(data.train, settings.channels or 3, threads=max(1, settings.workers))
-        return PCAColor(tuple(values.tolist()), tuple(map(tuple, vectors.tolist())))
-
     return preset(
         settings.policy,
         settings.size,
         mirror=bool(settings.flip),
         pad=settings.pad,
         per_class=len(data.train) / len(data.classes),
-        pca=pca,
+        pca=colours.pca,
     )
 
 

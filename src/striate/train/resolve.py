@@ -31,10 +31,15 @@ def resolve(settings: Settings, data: Dataset) -> Settings:
     The images' size is the net's published one, in whose place `size` stands; images are mirrored where the data allow
     it.
 
-    Raises StriateError for a `pad` that the policy has no use for.
+    Raises StriateError for a `pad` that the policy has no use for, and for more ranks than images.
     """
     if settings.pad is not None and settings.policy not in PADDED:
         raise StriateError(f"--pad belongs to --policy light; with {settings.policy} leave it out")
+    ranks = settings.ranks or 1
+    if len(data.train) < ranks:
+        raise StriateError(
+            f"--ranks {ranks}: there are {len(data.train)} training images; give no more ranks than that"
+        )
     native = model_info(settings.model).input_size
     size = settings.size or min(native)
     return settings.replace(
@@ -42,7 +47,7 @@ def resolve(settings: Settings, data: Dataset) -> Settings:
         channels=settings.channels or _channels(data.train),
         flip=data.mirror if settings.flip is None else settings.flip,
         device=str(pick_device(settings.device)),
-        batch_size=min(settings.batch_size, len(data.train)),
+        batch_size=min(settings.batch_size, len(data.train) // ranks),
     )
 
 

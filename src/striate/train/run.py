@@ -18,12 +18,14 @@ import striate
 from striate import _native
 from striate.augment import policy_to_dict
 from striate.data import Dataset, Loader, Preprocess, Samples
+from striate.data.sampling import Sampling
 from striate.errors import StriateError
 from striate.nets import Net, create_model
 from striate.nets.weights import ModelCard, save_model
 from striate.nets.weights import load_model as load_model_file
 from striate.tasks import Classification, Metrics, decode_all
 from striate.train.checkpoint import Checkpoint, CheckpointFolder
+from striate.train.colours import Colours
 from striate.train.ema import WeightAverage
 from striate.train.fastest import choose
 from striate.train.folder import RunFolder
@@ -36,6 +38,7 @@ from striate.train.precision import grad_scaler, memory_format
 from striate.train.progress import Reporter
 from striate.train.report import Scored, write_report
 from striate.train.resolve import open_data, resolve
+from striate.train.sampling import describe_sampling, ranked, sampling_of, with_ranks, with_weights
 from striate.train.schedule import Rate
 from striate.train.settings import Settings
 from striate.train.state import Parts, Position, seed_all
@@ -55,17 +58,23 @@ class Ended:
 
 def start(settings: Settings, reporter: Reporter) -> Ended:
     """Begin a run and train it to its end. Raises StriateError before anything is written when it cannot begin."""
+    settings = with_ranks(settings)
     RunFolder.check_free(settings)
     data = _open(settings, reporter)
-    settings = resolve(settings, data)
-    settings = _choose_noise(settings, data, reporter)
+    settings = with_weights(resolve(settings, data), data)
+    colours = Colours(settings, data)
+    settings = _choose_noise(settings, data, colours, reporter)
+    if settings.sampling != "all":
+        reporter.note(describe_sampling(settings, data))
+    if settings.ranks != 1:
+        reporter.note(f"rank {settings.rank} of {settings.ranks}: its share of each batch; nets exchange nothing")
     _prepare(settings)
     net = _build(settings, data)
     for note in net.notes:
         reporter.note(note)
-    preprocess = _choose_preprocess(settings, data, net, reporter)
+    preprocess = _choose_preprocess(settings, colours, net, reporter)
     settings = _measure(settings, net, data, preprocess, reporter)
-    folder = RunFolder.create(settings, default_name=f"{settings.model}-{data.name}")
+    folder = RunFolder.create(settings, default_name=ranked(f"{settings.model}-{data.name}", settings))
     settings = settings.replace(name=folder.path.name)
     reporter.note(f"run {folder.path}")
     return _train(folder, settings, data, preprocess, net, None, reporter)
@@ -85,7 +94,7 @@ def resume(path: str | os.PathLike[str], reporter: Reporter, *, workers: int | N
     net = _build(settings, data)
     if checkpoint is None:
         reporter.note(f"{folder.path} has no checkpoint yet: starting from its beginning")
-        preprocess = _choose_preprocess(settings, data, net, reporter)
+        preprocess = _choose_preprocess(settings, Colours(settings, data), net, reporter)
     else:
         _check_same_data(checkpoint, data, folder)
         preprocess = Preprocess.from_dict(checkpoint.state["preprocess"])
@@ -103,8 +112,8 @@ def _open(settings: Settings, reporter: Reporter) -> Dataset:
     return data
 
 
-def _choose_noise(settings: Settings, data: Dataset, reporter: Reporter) -> Settings:
-    chosen = choose_policy(settings, data)
+def _choose_noise(settings: Settings, data: Dataset, colours: Colours, reporter: Reporter) -> Settings:
+    chosen = choose_policy(settings, data, colours)
     reporter.note(f"noise {settings.policy} ({chosen.reason}): {describe(chosen.policy)}")
     return with_policy(settings, chosen.policy)
 
@@ -116,7 +125,7 @@ def _prepare(settings: Settings) -> None:
     _native.keep_memory()
 
 
-def _choose_preprocess(settings: Settings, data: Dataset, net: Net, reporter: Reporter) -> Preprocess:
+def _choose_preprocess(settings: Settings, colours: Colours, net: Net, reporter: Reporter) -> Preprocess:
     """Mean and deviation are what the pretrained weights are used to, where that is known, else the training part's."""
     assert settings.size is not None
     assert settings.channels is not None
@@ -126,7 +135,7 @@ def _choose_preprocess(settings: Settings, data: Dataset, net: Net, reporter: Re
         if known.channels == settings.channels:
             reporter.note("images are normalised as those that the pretrained weights were trained on")
             return dataclasses.replace(known, size=size, resize=settings.resize, resize_size=None)
-    return Preprocess.fit(data.train, settings.channels, size, resize=settings.resize, threads=max(1, settings.workers))
+    return colours.preprocess()
 
 
 def _build(settings: Settings, data: Dataset) -> Net:
@@ -168,7 +177,7 @@ def _train(
     device = torch.device(settings.device)
     net.to(memory_format=memory_format(bool(settings.channels_last)))  # type: ignore[call-overload]  # stub omits it
     task = Classification(data.classes, label_smoothing=settings.label_smoothing)
-    train = _loader(data.train, preprocess, settings, noisy=True)
+    train = _loader(data.train, preprocess, settings, noisy=True, sampling=sampling_of(settings, data))
     val = _loader(data.val, preprocess, settings, noisy=False) if data.val is not None else None
     steps_per_epoch = -(-len(train) // settings.accumulate)
     total_steps = min(settings.epochs * steps_per_epoch, settings.max_steps or settings.epochs * steps_per_epoch)
@@ -232,13 +241,19 @@ def _train(
     return Ended(folder=folder, outcome=outcome, final=final)
 
 
-def _loader(samples: Samples, preprocess: Preprocess, settings: Settings, *, noisy: bool) -> Loader:
+def _loader(
+    samples: Samples, preprocess: Preprocess, settings: Settings, *, noisy: bool, sampling: Sampling = "all"
+) -> Loader:
+    """Training's, with the noise and this rank's share; or one that sees everything as it is."""
     return Loader(
         samples,
         preprocess,
         batch_size=settings.batch_size,
         policy=policy_of(settings, preprocess) if noisy else None,
         shuffle=noisy,
+        sampling=sampling,
+        rank=(settings.rank or 0) if noisy else 0,
+        ranks=(settings.ranks or 1) if noisy else 1,
         seed=settings.seed,
         workers=settings.workers,
         drop_last=noisy,  # a last batch of one image has no batch statistics

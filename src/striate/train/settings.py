@@ -52,6 +52,12 @@ class Settings:
     pad: int | None = None  # pad by this many pixels, then crop; None: a sixteenth of the size
     flip: bool | None = None  # mirror half of the images; None: when the data say that a mirrored image keeps its class
 
+    # which images an epoch holds
+    sampling: str = "all"  # all once, balanced, a CSV file of weights, or "own" for the table `sample_weights`
+    sample_weights: dict[str, Any] = dataclasses.field(default_factory=dict)  # as the file had them (data/weights.py)
+    rank: int | None = None  # of `ranks` processes, each of which sees its share; None: as torchrun says, else the only
+    ranks: int | None = None
+
     # optimisation
     epochs: int = 40
     max_steps: int | None = None
@@ -129,6 +135,8 @@ _AT_LEAST = {
     "weight_decay": 0,
     "explosion": 0,
     "seed": 0,
+    "rank": 0,
+    "ranks": 1,
     "checkpoint_steps": 1,
     "checkpoint_minutes": 0,
     "plateau_epochs": 1,

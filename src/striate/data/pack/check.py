@@ -35,7 +35,7 @@ def _check_batch(pack: Pack, b: int) -> list[Problem]:
     try:
         stated, batch = pack.stated_sum(b), pack.batch(b)
         batch.validate(full=True)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         return [Problem(f"{pack.path}, {place}", f"cannot be read: {str(error).splitlines()[0]}")]
     if stated == checksum(batch):
         return []

@@ -11,7 +11,7 @@ from striate.data.badimage import BadImage
 from striate.data.pack.layout import COLUMNS, MAGIC, PARTS, SUM, Header, checksum
 from striate.errors import StriateError
 
-__all__ = ["Pack", "whole_batches"]
+__all__ = ["Pack", "stated_header", "whole_batches"]
 
 
 class _Images(NamedTuple):
@@ -36,11 +36,13 @@ class Pack:
         try:
             self._reader = pa.ipc.open_file(self._mapping)
             count = self._reader.num_record_batches
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
             raise StriateError(_broken(self.path, str(error))) from error
         header = Header.from_metadata(self._reader.schema.metadata)
         if header is None or not self._reader.schema.equals(COLUMNS):
             raise StriateError(f"{path} is an Arrow file but no pack of images; `striate pack DATA {path}` writes one")
+        if not self._begins_as_it_ends():
+            raise StriateError(f"{path} is damaged: its header stands at both ends, and they differ; pack again")
         self.header = header
         if count != header.batches:
             raise StriateError(
@@ -49,7 +51,7 @@ class Pack:
         self._batches: dict[int, _Images] = {}
         try:
             columns = [self._labels(b) for b in range(count)]
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
             raise StriateError(f"{path} is damaged ({_said(error)}); `striate data check {path}` says where") from error
         self.labels = np.concatenate([label for label, _ in columns]).astype(np.int64)
         self.parts = np.concatenate([part for _, part in columns])
@@ -57,6 +59,17 @@ class Pack:
             raise StriateError(f"{path} is damaged (its labels); `striate data check {path}` says where")
         if not _within(self.parts, len(PARTS)):
             raise StriateError(f"{path} is damaged (its parts); `striate data check {path}` says where")
+
+    def _begins_as_it_ends(self) -> bool:
+        """Whether the schema, in which classes and all else about the set stand, is the same at both ends of the file:
+        it is the one thing that no checksum covers."""
+        try:
+            if not _begins(self._mapping):
+                return False
+            first = pa.ipc.open_stream(self._mapping).schema
+            return bool(first.equals(self._reader.schema, check_metadata=True))
+        except (pa.ArrowException, OSError):
+            return False
 
     def __len__(self) -> int:
         return self.header.images
@@ -100,7 +113,7 @@ class Pack:
         """Image `i` for a person; its number where the key itself cannot be read."""
         try:
             return f"{self.path}/{self.key(i)}"
-        except (UnicodeDecodeError, pa.ArrowInvalid):
+        except (UnicodeDecodeError, pa.ArrowException):
             return f"{self.path}, image {i}"
 
     def _at(self, i: int) -> tuple[_Images, int]:
@@ -116,7 +129,7 @@ class Pack:
         _, offsets, data = image.buffers()
         return _Images(
             data=np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8),
-            offsets=np.frombuffer(offsets, np.int64)[image.offset : image.offset + len(image) + 1],
+            offsets=np.frombuffer(offsets, np.int64, len(image) + 1, 8 * image.offset),
             sizes=np.stack([batch.column(name).to_numpy() for name in ("height", "width", "channels")], axis=1),
             keys=batch.column("key"),
         )
@@ -124,6 +137,21 @@ class Pack:
     def _labels(self, b: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
         batch = self.batch(b)
         return batch.column("label").to_numpy(), batch.column("part").to_numpy()
+
+
+def stated_header(path: Path) -> Header | None:
+    """What the beginning of a pack, whole or not, says of itself; None where there is none."""
+    try:
+        with pa.memory_map(str(path)) as mapping:
+            return Header.from_metadata(pa.ipc.open_stream(mapping).schema.metadata) if _begins(mapping) else None
+    except (pa.ArrowException, OSError):
+        return None
+
+
+def _begins(mapping: Any) -> bool:
+    """Whether a pack may begin here; a stream follows."""
+    mapping.seek(0)
+    return bool(mapping.read(len(MAGIC)) == MAGIC)
 
 
 def whole_batches(path: Path) -> tuple[Header | None, list[Any], int]:
@@ -136,7 +164,7 @@ def whole_batches(path: Path) -> tuple[Header | None, list[Any], int]:
     end = 0
     try:
         mapping = pa.memory_map(str(path))
-        if mapping.read(len(MAGIC)) != MAGIC:
+        if not _begins(mapping):
             return None, [], 0
         reader = pa.ipc.open_stream(mapping)
         header = Header.from_metadata(reader.schema.metadata)
@@ -147,7 +175,7 @@ def whole_batches(path: Path) -> tuple[Header | None, list[Any], int]:
                 break
             batches.append(batch)
             end = mapping.tell()
-    except (pa.ArrowInvalid, OSError, StopIteration):
+    except (pa.ArrowException, OSError, StopIteration):
         pass  # the end of what is whole
     return header, batches, end
 

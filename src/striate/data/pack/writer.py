@@ -13,7 +13,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, final
+from typing import Any, BinaryIO, TypeAlias, final
 
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # it ships no stubs
@@ -29,13 +29,15 @@ from striate.data.prefetch import Ahead, Job
 from striate.data.samples import EncodedSamples, Samples
 from striate.errors import StriateError
 
-__all__ = ["Packed", "write_pack"]
+__all__ = ["Packed", "fingerprint", "write_pack"]
 
 BATCH_NBYTES = 32 << 20  # what a batch holds, about: a second's work to make, a few hundredths to check
 MOST_ROWS = 65_536  # of tiny images, so that progress is seen and little is lost to a kill
 LOOKED_AT = 64  # files whose size tells how many make a batch
 PARTS_OF_BATCH = 16  # per thread; see loader.PARTS
 AHEAD = 2  # batches being made while one is written
+
+_Row: TypeAlias = tuple[Any, tuple[int, int, int], str]  # bytes; (height, width, channels) of pixels; key
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,19 +142,38 @@ class _Sink:
 # ------------------------------------------------------------------------------------------------------------ batches
 
 
+def fingerprint(data: Dataset, size: PackSize | None) -> str:
+    """Of everything that is to be packed: classes, form, each part's images by key and label."""
+    digest = hashlib.sha256(repr((data.classes, str(size), _encoded(data, size))).encode())
+    for samples in _parts(data).values():
+        for i, label in enumerate(samples.labels.tolist()):
+            digest.update(f"{samples.key(i)}\t{label}\n".encode("utf-8", "surrogateescape"))
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+def _parts(data: Dataset) -> dict[str, Samples]:
+    return {name: part for name in PARTS if (part := getattr(data, name)) is not None}
+
+
+def _encoded(data: Dataset, size: PackSize | None) -> bool:
+    return size is None and all(isinstance(samples, EncodedSamples) for samples in _parts(data).values())
+
+
 @final
 class _Content:
     """All images of a data set in the order of the file: train, then val, then test."""
 
     def __init__(self, data: Dataset, size: PackSize | None) -> None:
-        held = {name: part for name in PARTS if (part := getattr(data, name)) is not None}
+        held = _parts(data)
         self._parts: list[Samples] = list(held.values())
         self._numbers = np.concatenate([np.full(len(s), PARTS.index(name), np.int8) for name, s in held.items()])
         self._indices = np.concatenate([np.arange(len(s), dtype=np.int64) for s in self._parts])
         self._of = np.concatenate([np.full(len(s), k, np.int64) for k, s in enumerate(self._parts)])
         self._labels = np.concatenate([s.labels for s in self._parts])
         self._size = size
-        self._encoded = size is None and all(isinstance(s, EncodedSamples) for s in self._parts)
+        self._encoded = _encoded(data, size)
+        self._looked_at: dict[int, _Row] = {}  # made already, to see how large images are
         images = len(self._labels)
         self.header = Header(
             form="encoded" if self._encoded else "raw",
@@ -163,7 +184,7 @@ class _Content:
             images=images,
             rows=max(1, min(MOST_ROWS, images, BATCH_NBYTES // max(1, self._mean_nbytes()))),
             size="" if size is None else str(size),
-            fingerprint=self._fingerprint(data),
+            fingerprint=fingerprint(data, size),
         )
 
     def job(self, number: int, threads: int) -> "_BatchJob":
@@ -171,8 +192,11 @@ class _Content:
         start = number * self.header.rows
         return _BatchJob(self, range(start, min(start + self.header.rows, self.header.images)), threads)
 
-    def row(self, i: int) -> tuple[Any, tuple[int, int, int], str]:
-        """Image `i` of the file: its bytes, its (height, width, channels) where they are pixels, its key."""
+    def row(self, i: int) -> _Row:
+        """Image `i` of the file; asked for once."""
+        return self._looked_at.pop(i, None) or self._row(i)
+
+    def _row(self, i: int) -> _Row:
         samples, index = self._parts[int(self._of[i])], int(self._indices[i])
         key = samples.key(index)
         if self._encoded:
@@ -197,16 +221,8 @@ class _Content:
 
     def _mean_nbytes(self) -> int:
         """Of the first images, enough to say how many make a batch: a function of the data alone."""
-        looked_at = range(min(LOOKED_AT, len(self._labels)))
-        return sum(len(self.row(i)[0]) for i in looked_at) // len(looked_at)
-
-    def _fingerprint(self, data: Dataset) -> str:
-        digest = hashlib.sha256(repr((data.classes, str(self._size), self._encoded)).encode())
-        for samples in self._parts:
-            for i, label in enumerate(samples.labels.tolist()):
-                digest.update(f"{samples.key(i)}\t{label}\n".encode("utf-8", "surrogateescape"))
-            digest.update(b"\0")
-        return digest.hexdigest()
+        self._looked_at = {i: self._row(i) for i in range(min(LOOKED_AT, len(self._labels)))}
+        return sum(len(data) for data, _, _ in self._looked_at.values()) // len(self._looked_at)
 
 
 @final
