@@ -97,7 +97,7 @@ def test_what_is_no_number_is_told_and_left_out() -> None:
         net(torch.tensor([[1.0, math.nan], [3.0, math.inf]]))
         net(torch.tensor([[math.nan, math.nan]]))
     (layer,) = seen.layers()
-    assert (layer.broken, layer.mean, layer.deviation) == (4 / 6, 2.0, 1.0)
+    assert (layer.broken, layer.mean, layer.deviation) == pytest.approx((4 / 6, 2.0, 1.0))
 
 
 def test_only_so_many_images_of_a_batch_are_read() -> None:

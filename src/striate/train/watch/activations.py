@@ -17,6 +17,7 @@ say so; for the others the value is None.
 
 import contextlib
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -30,7 +31,7 @@ from striate.train.watch.histogram import Histogram, histogram, spread
 
 __all__ = ["NONLINEARITIES", "Activations", "LayerActivations", "is_layer", "is_nonlinearity"]
 
-RECTIFIERS = (nn.ReLU, nn.ReLU6, nn.Threshold)  # whose zero means that nothing flows back
+RECTIFIERS = (nn.ReLU, nn.ReLU6)  # never below zero, and at zero nothing flows back
 # Where the slope falls below 1/20 of its steepest: tanh' = 1 − y² < 0.05 at |y| > 0.975; σ' = y(1 − y) < 0.05/4 at
 # |y − ½| > 0.4873; the straight ones are flat at their ends.
 FLAT_BEYOND: dict[type[nn.Module], tuple[float, float]] = {  # centre, and the distance from it
@@ -54,7 +55,8 @@ class LayerActivations:
     """One layer's outputs over the images seen.
 
     kind: in a word or two ("conv 3×3"). shape: of one image's output. Shares are of 1: zeros, of all values; dead, of
-    the `units`; saturated, of all values. broken: share of values that are no finite numbers; the other measures are
+    the `units`; saturated, of all values (zeros and saturation are those of the histogram's sample, right within half a
+    hundredth). broken: share of values that are no finite numbers; the other measures are
     of the rest.
     """
 
@@ -97,6 +99,7 @@ class Activations:
         self._seen: dict[str, _Sums] = {}  # in the order of the forward pass
         self._calls: dict[str, int] = {}  # of each module in the pass under way
         self._hooks = contextlib.ExitStack()
+        self.seconds = 0.0  # that reading has taken
 
     def __enter__(self) -> Self:
         self._calls = {}
@@ -128,11 +131,13 @@ class Activations:
         def read(module: nn.Module, inputs: Any, output: Any) -> None:
             if not isinstance(output, Tensor) or output.ndim < 2 or not output.is_floating_point():
                 return
+            started = time.perf_counter()
             call = self._calls[name] = self._calls.get(name, 0) + 1
             line = name if call == 1 else f"{name} ({call})"
             if line not in self._seen:
                 self._seen[line] = _Sums(module, output)
             self._seen[line].add(output.detach()[: self._images])
+            self.seconds += time.perf_counter() - started
 
         return read
 
@@ -148,7 +153,7 @@ class _Sums:
         self._flat = next((flat for kind, flat in FLAT_BEYOND.items() if isinstance(module, kind)), None)
         self._images = 0
         self._count, self._mean, self._squares = 0, 0.0, 0.0  # Chan 1979: squares of the distances from the mean
-        self._values = self._zeros = self._saturated = 0
+        self._values = self._sampled = self._zeros = self._saturated = 0
         self._fires: Tensor | None = None  # by unit
         self._histogram: Histogram | None = None
 
@@ -158,21 +163,24 @@ class _Sums:
         values = output.float()
         self._images += len(values)
         self._values += values.numel()
-        if self._rectifies:
-            axes = [axis for axis in range(values.ndim) if axis != self._unit_axis]
-            fires = values.amax(axes) > 0
+        if self._rectifies:  # sums, since they vectorise in either memory format and torch's maxima do not
+            fires = values.sum([axis for axis in range(values.ndim) if axis != self._unit_axis]) != 0
             self._fires = fires if self._fires is None else self._fires | fires
-        if self._flat is not None:
-            centre, reach = self._flat
-            self._saturated += int((values - centre).abs_().gt_(reach).sum())
-        self._zeros += values.numel() - int(torch.count_nonzero(values))
-        variance, mean = (float(moment) for moment in torch.var_mean(values, correction=0))
+        mean = float(values.sum(dtype=torch.float32)) / values.numel()
         if not math.isfinite(mean):  # measure what is left
             values = values[values.isfinite()]
-            if values.numel():
-                variance, mean = (float(moment) for moment in torch.var_mean(values.double(), correction=0))
-        self._merge(values.numel(), mean, variance)
-        few = spread(values)
+            mean = float(values.double().sum()) / max(1, values.numel())
+        # torch.var_mean reads once but is not vectorised: 7.7 ms for a million values, where these two passes take 0.8
+        self._merge(values.numel(), mean, float(torch.linalg.vector_norm(values - mean)) ** 2)
+        self._sample(spread(values))
+
+    def _sample(self, few: Tensor) -> None:
+        """few: [n], some of a batch's values."""
+        self._sampled += few.numel()
+        self._zeros += int((few == 0).sum())
+        if self._flat is not None:
+            centre, reach = self._flat
+            self._saturated += int((few - centre).abs_().gt_(reach).sum())
         if self._histogram is None:
             self._histogram = histogram(few)
         else:
@@ -182,7 +190,7 @@ class _Sums:
     def told(self, name: str) -> LayerActivations:
         """The line of the layer called `name`."""
         assert self._histogram is not None
-        values = max(1, self._values)
+        sampled = max(1, self._sampled)
         return LayerActivations(
             name=name,
             kind=self._kind,
@@ -191,18 +199,19 @@ class _Sums:
             units=self._shape[self._unit_axis - 1],
             mean=self._mean,
             deviation=(self._squares / max(1, self._count)) ** 0.5,
-            zeros=self._zeros / values,
+            zeros=self._zeros / sampled,
             dead=None if self._fires is None else 1 - float(self._fires.float().mean()),
-            saturated=None if self._flat is None else self._saturated / values,
-            broken=(self._values - self._count) / values,
+            saturated=None if self._flat is None else self._saturated / sampled,
+            broken=(self._values - self._count) / max(1, self._values),
             histogram=self._histogram,
         )
 
-    def _merge(self, count: int, mean: float, variance: float) -> None:
+    def _merge(self, count: int, mean: float, squares: float) -> None:
+        """squares: the sum of the squared distances from the mean."""
         if count == 0:
             return
         total = self._count + count
         apart = mean - self._mean
-        self._squares += variance * count + apart * apart * self._count * count / total
+        self._squares += squares + apart * apart * self._count * count / total
         self._mean += apart * count / total
         self._count = total
