@@ -40,7 +40,7 @@ FLAT_BEYOND: dict[type[nn.Module], tuple[float, float]] = {  # centre, and the d
     nn.Hardtanh: (0.0, 0.9999),
     nn.Hardsigmoid: (0.5, 0.4999),
 }
-NONLINEARITIES = (
+NONLINEARITIES: tuple[type[nn.Module], ...] = (
     *RECTIFIERS,
     *FLAT_BEYOND,
     *(nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish),

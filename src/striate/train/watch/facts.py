@@ -1,5 +1,6 @@
 """What rules have to know of a run besides its series: how many classes, what a guess would reach, which noise."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ def facts_of(settings: Settings, data: Dataset, net: nn.Module) -> dict[str, Any
     """Written into the log when the run starts, so that its log alone can be judged later."""
     return {
         "classes": len(data.classes),
+        "chance_loss": round(math.log(max(2, len(data.classes))), 4),
         "train": len(data.train),
         "val": 0 if data.val is None else len(data.val),
         "commonest": round(_commonest(data.train if data.val is None else data.val), 4),

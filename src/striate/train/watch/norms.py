@@ -1,8 +1,8 @@
 """How far a batch norm's running statistics are from the batches it sees.
 
 Training normalises by the batch, evaluation by the running averages; where the two part, the net that is evaluated is
-not the one that was trained. For each layer: `shift`, how many running deviations the batch's channel means lie off (root
-mean square over channels), and `scale`, the batch's deviation over the running one (its middle channel).
+not the one that was trained. For each layer: `shift`, how many running deviations the batch's channel means lie off
+(root mean square over channels), and `scale`, the batch's deviation over the running one (its middle channel).
 """
 
 import contextlib

@@ -62,7 +62,7 @@ class Look:
 
 @dataclass(kw_only=True)
 class Series:
-    """Everything recorded so far. facts: of the run (classes, chance_loss, steps, batch_size, …), empty in older logs."""
+    """Everything recorded so far. facts: of the run (classes, chance_loss, lr, noise, …), empty in older logs."""
 
     facts: dict[str, Any] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)

@@ -6,7 +6,7 @@ and no sooner than a hundredth of the run after the last. So the share holds wha
 machine's mood are; what looks cost is measured, not guessed. The first look is at the first step, on credit.
 
 It only reads: no value, generator or gradient is changed by it, and a run has the same weights with it and without.
-When it looks depends on the clock, so its own records are the only ones of a log that are not the same in a resumed run.
+When it looks depends on the clock, so its records are the only ones of a log that are not the same in a resumed run.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ class Watch:
         self._catch_up()
         self._due = self.series.looks[-1].step + self._apart if self.series.looks else 1
         self._draw_every, self._drawn = max(1, total_steps // MOST_HISTOGRAMS), -total_steps
-        self._looks, self._spent = 0, 0.0  # of this process; seconds, the first look's left out
+        self._looks, self._spent, self._least = 0, 0.0, math.inf  # of this process; seconds, the first look's left out
         watched = is_nonlinearity if any(map(is_nonlinearity, net.modules())) else is_layer
         self._activations, self._norms = Activations(net, of=watched, images=IMAGES), Norms(net, images=IMAGES)
         self._looking = False
@@ -92,7 +92,7 @@ class Watch:
         serious = self._news()
         self._look_seconds += self._activations.seconds + self._norms.seconds + time.perf_counter() - started
         self._activations.seconds = self._norms.seconds = 0.0
-        self._pay()
+        self._pay(look=True)
         return serious
 
     def epoch_ended(self) -> list[Diagnosis]:
@@ -102,7 +102,7 @@ class Watch:
         started = time.perf_counter()
         serious = self._news()
         self._look_seconds += time.perf_counter() - started
-        self._pay()
+        self._pay(look=False)
         return serious
 
     def conclude(self) -> list[Diagnosis]:
@@ -128,11 +128,17 @@ class Watch:
         if self._enabled:
             self.series.add(self._tail.more())
 
-    def _pay(self) -> None:
-        self.spent_seconds += self._look_seconds
-        if self._looks:  # the first is cold, and dear for that: it is a run's one expense, not a share of it
-            self._spent += self._look_seconds
-        self._looks += 1
+    def _pay(self, *, look: bool) -> None:
+        """Charge what was just done to the allowance, but no more than twice the least a look has cost so far: what is
+        above it is another process's time. The first look is cold, and dear for that: one expense, not a share.
+        """
+        cost = self._look_seconds
+        self.spent_seconds += cost
+        if look and self._looks:
+            self._least = min(self._least, cost)
+            cost = min(cost, 2 * self._least)
+        self._spent += cost if self._looks else 0.0
+        self._looks += look
         self._look_seconds = 0.0
 
     def _write(self, step: int, epoch: int, rate: float, update: UpdateLook) -> None:
@@ -148,7 +154,7 @@ class Watch:
             learning_rate=rate,
             gradient=_short(update.total),
             weights=[_told(layer, draws, "count") for layer in weights],
-            activations=[_told(layer, draws, "shape", "images") for layer in activations],
+            activations=[_told(layer, draws, "images") for layer in activations],
             norms=[_told(layer, draws) for layer in norms],
         )
         self._log.points(step, {"watch/gradient": update.total})
