@@ -60,6 +60,11 @@ class Watch:
         self._look_seconds = 0.0
         self.spent_seconds = 0.0  # all of it
 
+    @property
+    def charged_seconds(self) -> float:
+        """What has been taken from the allowance."""
+        return self._spent
+
     def begin(self, step: int, trained_seconds: float) -> None:
         """Before the update number `step` (from 1), after so many seconds of training in this process."""
         self._looking = self._enabled and step >= self._due and self._spent <= SHARE * trained_seconds
