@@ -93,6 +93,8 @@ def test_a_killed_and_resumed_run_ends_byte_for_byte_like_one_left_alone(
     for name, tensor in expected_state.tensors.items():
         assert found_state.tensors[name].numpy().tobytes() == tensor.numpy().tobytes(), name
     logs = [[_timeless(record) for record in read_log(tmp_path / which / "run")] for which in ("whole", "broken")]
+    for log in logs:  # when the watch looks is a matter of the clock
+        log[:] = [record for record in log if record["event"] not in ("watch", "diagnosis")]
     assert logs[0] == logs[1]
 
 

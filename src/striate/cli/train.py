@@ -80,6 +80,7 @@ def train(
     split_seed: Annotated[int | None, typer.Option(help="Another seed, another split.")] = None,
     strict: Annotated[bool | None, typer.Option("--strict", help="Stop at a file that cannot be used.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Where named sets lie or are downloaded to.")] = None,
+    watch: Annotated[bool | None, typer.Option(help="Watch the layers, and say what ails the run.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = None,
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"] | None, typer.Option(help="auto measures and takes the faster.")

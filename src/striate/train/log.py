@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class RunLog:
                 self._file.seek(0, os.SEEK_END)
         self._boards = _event_writer(Path(folder) / "tensorboard", step if keep_nbytes is not None else None)
         self._points: list[tuple[str, float, int, float]] = []  # name, value, step, seconds since 1970
+        self._histograms: list[tuple[str, tuple[float, float, tuple[int, ...]], int, float]] = []
 
     def write(self, event: str, **values: Any) -> None:
         """One record: what happened, when (seconds since 1970), and its values."""
@@ -42,10 +44,16 @@ class RunLog:
 
     def scalars(self, step: int, **values: float | None) -> None:
         """The same numbers for TensorBoard, under names like `loss/train`; they reach it at the next `sync`."""
+        self.points(step, {name.replace("__", "/"): value for name, value in values.items()})
+
+    def points(self, step: int, values: Mapping[str, float | None]) -> None:
+        """As `scalars`, by names that no keyword could be."""
         now = time.time()
-        self._points += [
-            (name.replace("__", "/"), value, step, now) for name, value in values.items() if value is not None
-        ]
+        self._points += [(name, value, step, now) for name, value in values.items() if value is not None]
+
+    def histogram(self, step: int, name: str, low: float, high: float, counts: Sequence[int]) -> None:
+        """For TensorBoard: how many values lie in each of equally wide bins; reaches it at the next `sync`."""
+        self._histograms.append((name, (low, high, tuple(counts)), step, time.time()))
 
     def sync(self) -> int:
         """Flush to the disk; returns the log's length in bytes, for the checkpoint."""
@@ -66,8 +74,24 @@ class RunLog:
         """The points kept so far, to TensorBoard's file."""
         for name, value, step, when in self._points:
             self._boards.add_scalar(name, value, step, walltime=when)
+        for name, (low, high, counts), step, when in self._histograms:
+            width = (high - low) / len(counts)
+            middles = [low + (i + 0.5) * width for i in range(len(counts))]
+            self._boards.add_histogram_raw(
+                name,
+                min=low,
+                max=high,
+                num=sum(counts),
+                sum=sum(n * x for n, x in zip(counts, middles, strict=True)),
+                sum_squares=sum(n * x * x for n, x in zip(counts, middles, strict=True)),
+                bucket_limits=[low + (i + 1) * width for i in range(len(counts))],
+                bucket_counts=list(counts),
+                global_step=step,
+                walltime=when,
+            )
         self._boards.flush()
         self._points.clear()
+        self._histograms.clear()
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:

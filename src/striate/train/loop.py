@@ -7,6 +7,7 @@ of (seed, epoch, sample), and torch's own draws are re-seeded from (seed, step).
 
 import contextlib
 import dataclasses
+import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -29,6 +30,7 @@ from striate.train.settings import Settings
 from striate.train.signals import StopRequest
 from striate.train.state import Parts, Position, seed_step
 from striate.train.target import Target
+from striate.train.watch import Diagnosis, Watch
 
 __all__ = ["Outcome", "Trainer", "step_batches"]
 
@@ -81,6 +83,10 @@ class Trainer:
         self._trained = [p for group in parts.optimizer.param_groups for p in group["params"]]
         self._log_every = max(1, self._steps_per_epoch // 50)  # fifty points of the loss curve for each epoch
         self._saved = time.monotonic()
+        self.watch = Watch(
+            parts.net, log, total_steps=self.total_steps, enabled=settings.watch, hooks=not settings.compile
+        )
+        self._seconds_before = self.position.total_seconds  # of the processes before this one
 
     @property
     def evaluated_net(self) -> nn.Module:
@@ -129,6 +135,7 @@ class Trainer:
         while position.batch < len(self._train) and position.step < self.total_steps:
             started = time.perf_counter()
             seed_step(settings.seed, position.step)
+            self.watch.begin(position.step + 1, position.total_seconds - self._seconds_before)
             loss = self._update(batches)
             position.step += 1
             elapsed = time.perf_counter() - started
@@ -146,7 +153,7 @@ class Trainer:
         sizes = step_batches(self._train, position.batch, settings.accumulate)
         group_images = sum(sizes)
         group_loss = 0.0
-        for size in sizes:
+        for number, size in enumerate(sizes):
             asked = time.perf_counter()
             images, labels, indices = next(batches)
             position.wait_seconds += time.perf_counter() - asked
@@ -157,7 +164,8 @@ class Trainer:
             if self._mixings:
                 images, partner, own = mix(images, indices, self._mixings, settings.seed, position.epoch)
                 target = Target(labels, labels[partner], own)
-            with autocast(self._device, settings.precision):
+            watching = self.watch.forward() if number == 0 else contextlib.nullcontext()
+            with autocast(self._device, settings.precision), watching:
                 prediction, auxiliary = self._forward(images) if self._has_auxiliary else (self._forward(images), [])
                 loss = target.loss(self._task, prediction)
                 for weight, scores in auxiliary:
@@ -166,7 +174,7 @@ class Trainer:
             parts.scaler.scale(loss if share == 1 else loss * share).backward()  # type: ignore[no-untyped-call]  # torch's
             value = loss.item()
             if (illness := self._health.sick(value)) is not None:
-                self._diverge(illness)
+                self._diverge(illness, value)
             position.first_loss = self._health.reference
             position.batch += 1
             position.images += size
@@ -182,11 +190,13 @@ class Trainer:
         rate = parts.rate.at(self.position.step)
         for group in parts.optimizer.param_groups:
             group["lr"] = rate
+        self.watch.before_step(parts.scaler.get_scale())
         if settings.clip_grad is not None:
             parts.scaler.unscale_(parts.optimizer)
             nn.utils.clip_grad_norm_(parts.net.parameters(), settings.clip_grad)
         parts.scaler.step(parts.optimizer)
         parts.scaler.update()
+        self._say(self.watch.after_step(self.position.step + 1, self.position.epoch + 1, rate))
         for parameter in self._trained:  # what zero_grad does, less its profiling: 4 µs for LeNet-5, not 17
             parameter.grad = None
         if parts.average is not None:
@@ -221,7 +231,7 @@ class Trainer:
             data_wait_share=waiting,
             waits=wait_shares(position.stage_seconds, waiting),
         )
-        self._log.write("epoch", **dataclasses.asdict(row), best=best)
+        self._log.write("epoch", **dataclasses.asdict(row), best=best, predicted=commonest_answer(metrics))
         self._log.scalars(
             position.step,
             loss__train=row.train_loss,
@@ -232,6 +242,7 @@ class Trainer:
             images_per_second=row.images_per_second,
         )
         self._reporter.epoch(row, best)
+        self._say(self.watch.epoch_ended())
         position.begin_epoch()
         self._save()
 
@@ -247,6 +258,11 @@ class Trainer:
             if stop:
                 return
             yield batch
+
+    def _say(self, serious: Sequence[Diagnosis]) -> None:
+        """What the watch has found, one line each, while the run goes on."""
+        for one in serious:
+            self._reporter.note(f"watch: {one}")
 
     def _show(self, loss: float) -> None:
         """The step in the log, at intervals, and on the bar."""
@@ -277,8 +293,10 @@ class Trainer:
         self._checkpoints.save(checkpoint, also_keep=self.position.best_step)
         self._saved = time.monotonic()
 
-    def _diverge(self, illness: str) -> None:
+    def _diverge(self, illness: str, loss: float) -> None:
         position, settings = self.position, self._settings
+        kept = loss if math.isfinite(loss) else str(loss)
+        self._log.write("sick", step=position.step + 1, epoch=position.epoch + 1, loss=kept, sentence=illness)
         cause = likely_cause(
             self._parts.net,
             lr=self._parts.rate.at(position.step),
@@ -289,6 +307,12 @@ class Trainer:
         steps = self._checkpoints.steps()
         good = f"the last good checkpoint is step {steps[-1]}" if steps else "there is no checkpoint yet"
         raise Diverged(f"diverged at step {position.step + 1}: {illness}; likely cause: {cause}; {good}")
+
+
+def commonest_answer(metrics: Metrics | None) -> float | None:
+    """The share of the images that got the answer given most often; None where answers are no classes."""
+    confusion = getattr(metrics, "confusion", None)
+    return None if confusion is None else float(confusion.sum(0).max() / max(1, confusion.sum()))
 
 
 def step_batches(loader: Loader, batch: int, accumulate: int) -> list[int]:

@@ -43,6 +43,7 @@ from striate.train.schedule import Rate
 from striate.train.settings import Settings
 from striate.train.state import Parts, Position, seed_all
 from striate.train.story import run_record, scored
+from striate.train.watch.facts import facts_of
 
 __all__ = ["Ended", "resume", "start"]
 
@@ -212,7 +213,14 @@ def _train(
     with contextlib.closing(RunLog(folder.path, keep_nbytes=keep_nbytes, step=position.step)) as log:
         if checkpoint is None:
             started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            log.write("start", started=started, striate=striate.__version__, net=settings.model, data=settings.data)
+            log.write(
+                "start",
+                started=started,
+                striate=striate.__version__,
+                net=settings.model,
+                data=settings.data,
+                facts=facts_of(settings, data, net),
+            )
         trainer = Trainer(
             parts=parts,
             task=task,
@@ -231,12 +239,14 @@ def _train(
         try:
             outcome = trainer.run()
         except Diverged as error:
+            _told(trainer, reporter)
             _conclude(folder, log, record, position, "diverged", str(error), None, net)
             raise Diverged(f"{error}; the report is {folder.report}") from None
         if outcome.kind == "interrupted":
             return Ended(folder=folder, outcome=outcome, final=None)
         keep(folder.last, trainer.evaluated_net, position, None)
         final, kept = _final_score(folder, data, preprocess, task, settings, device)
+        _told(trainer, reporter)
         _conclude(folder, log, record, position, outcome.kind, outcome.sentence, final, kept)
     return Ended(folder=folder, outcome=outcome, final=final)
 
@@ -279,6 +289,12 @@ def _final_score(
     probabilities, labels = decode_all(kept, task, loader.epoch(0), device)
     metrics = task.metrics(probabilities, labels)
     return scored(name, samples, preprocess, data.classes, probabilities, metrics), kept
+
+
+def _told(trainer: Trainer, reporter: Reporter) -> None:
+    """What the watch makes of the whole run, one line each."""
+    for one in trainer.watch.conclude():
+        reporter.note(f"watch: {one}")
 
 
 def _conclude(

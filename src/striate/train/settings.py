@@ -81,6 +81,9 @@ class Settings:
     early_stop: int | None = None  # epochs without a better validation error before the run ends
     explosion: float = 3.0  # a loss over this many times its first value ends the run (0: never)
 
+    # what is looked at meanwhile
+    watch: bool = True  # gradients, updates, activations and norms at intervals, and what they mean
+
     # the machine
     device: str = "auto"
     precision: Precision = "auto"

@@ -1,0 +1,113 @@
+"""What the loss of the steps shows, with the size of the updates beside it."""
+
+import math
+
+from striate.train.watch.diagnosis import Diagnosis
+from striate.train.watch.series import Series
+
+__all__ = ["loss_explodes", "not_a_number", "rate_too_low", "updates_too_large"]
+
+TOO_HIGH = "learning rate too high"  # said by two rules
+RISE = 3.0  # times its first value: the lectures' sign of an explosion (LECTURES F2), with which a run ends, too
+BROKEN_RATIO = 0.1  # of update to weight: a layer that forgets itself in ten steps, a hundred times the rule of thumb
+GUESS = 0.97  # of the loss of a guess: above it nothing has been learnt
+SMALL_RATIO = 1e-4  # a tenth of the rule of thumb of 1e-3, at the rate's highest: weights move by 1 % in 100 steps
+LEARNT = 0.9  # of the training images right: whoever gets there was not too slow
+
+
+def not_a_number(series: Series) -> Diagnosis | None:
+    """NaN or infinity in the loss, with where it is seen first."""
+    at = next((step.step for step in series.steps if not math.isfinite(step.loss)), None)
+    if series.sick and isinstance(series.sick["loss"], str):
+        at = int(series.sick["step"])
+    if at is None:
+        return None
+    calm = max((step.loss for step in series.steps[-5:] if math.isfinite(step.loss)), default=None)
+    last = series.looks[-1].ratio if series.looks else None
+    if at > 1 and last is not None and last > BROKEN_RATIO:
+        return None  # the rate broke it: `loss_explodes` has the better remedy
+    before = f", {calm:.3g} before" if calm is not None else ", from the start"
+    remedy = (
+        "check the images and the weights it starts from (--pretrained)"
+        if at == 1
+        else "try --clip-grad 1, and --precision fp32 or bf16 where it is fp16"
+    )
+    return Diagnosis(
+        illness="not a number",
+        evidence=f"the loss stopped being a number at step {at}{before}",
+        remedy=remedy,
+        serious=True,
+        step=at,
+    )
+
+
+def loss_explodes(series: Series) -> Diagnosis | None:
+    """The loss rose to several times what it began with: the rate is too high."""
+    risen = _risen(series)
+    if risen is None:
+        return None
+    factor, steps = risen
+    evidence = f"loss rose {factor:.3g}× in {steps} step{'s' if steps > 1 else ''}"
+    if (ratio := _largest_ratio(series)) > BROKEN_RATIO:
+        evidence += f", where one update changed the weights by {ratio:.0%} (0.1 % is usual)"
+    return Diagnosis(illness=TOO_HIGH, evidence=evidence, remedy=_lower(series), serious=True)
+
+
+def updates_too_large(series: Series) -> Diagnosis | None:
+    """Nothing is learnt, and updates are a good part of the weights: the rate is too high."""
+    chance, epochs = series.facts.get("chance_loss"), series.epochs
+    ratio = _largest_ratio(series)
+    if not chance or len(epochs) < 2 or ratio <= BROKEN_RATIO or epochs[-1].train_loss <= GUESS * chance:
+        return None
+    evidence = (
+        f"after {len(epochs)} epochs the loss is {epochs[-1].train_loss:.3g}, that of a guess ({chance:.3g}), "
+        f"and one update changed the weights by {ratio:.0%} (0.1 % is usual)"
+    )
+    return Diagnosis(illness=TOO_HIGH, evidence=evidence, remedy=_lower(series), serious=True)
+
+
+def rate_too_low(series: Series) -> Diagnosis | None:
+    """Updates are tiny at the rate's highest, and the net is far from having learnt its images."""
+    ratios = [look.ratio for look in series.looks if look.ratio is not None]
+    if len(series.epochs) < 3 or len(ratios) < 2 or series.epochs[-1].train_accuracy > LEARNT:
+        return None
+    first, last = series.epochs[0], series.epochs[-1]
+    if max(ratios) > SMALL_RATIO or last.train_loss > first.train_loss:
+        return None
+    fell = 1 - last.train_loss / first.train_loss
+    rate = series.facts.get("lr")
+    return Diagnosis(
+        illness="learning rate too low",
+        evidence=f"one update changes the weights by {max(ratios):.1g} of their size (1e-3 is usual), and in "
+        f"{last.epoch - first.epoch} epochs the loss fell by {fell:.0%} only, to {last.train_loss:.3g}",
+        remedy=f"try --lr {rate * 1e-3 / max(ratios):.2g}" if rate and max(ratios) else "try a hundred times the rate",
+    )
+
+
+def _largest_ratio(series: Series) -> float:
+    """Of update to weight, of the middle layer, in any look."""
+    return max((look.ratio or 0.0 for look in series.looks), default=0.0)
+
+
+def _lower(series: Series) -> str:
+    rate = series.facts.get("lr")
+    return f"try {f'--lr {rate / 10:.3g}' if rate else 'a tenth of the rate'}, or a warm-up (--warmup-epochs 1)"
+
+
+def _risen(series: Series) -> tuple[float, int] | None:
+    """By what factor over its first value the loss rose, and within how many steps; None where it did not."""
+    if not series.steps:
+        return None
+    first = series.steps[0]
+    reference = max(first.loss, series.facts.get("chance_loss", 0.0))
+    peaks = [(step.loss, step.step) for step in series.steps if math.isfinite(step.loss)]
+    peaks += [(epoch.train_loss, epoch.step) for epoch in series.epochs if math.isfinite(epoch.train_loss)]
+    if series.sick and not isinstance(series.sick["loss"], str):
+        peaks.append((series.sick["loss"], series.sick["step"]))
+    if series.sick and isinstance(series.sick["loss"], str) and series.sick["step"] > 1:
+        peaks.append((math.inf, series.sick["step"]))
+    loss, at = next(((loss, at) for loss, at in peaks if loss > RISE * reference), (0.0, 0))
+    if not loss:
+        return None
+    lowest = min((step for step in series.steps if step.step <= at), key=lambda step: step.loss)
+    return loss / lowest.loss, max(1, at - lowest.step)
