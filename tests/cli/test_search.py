@@ -12,8 +12,11 @@ from striate.cli.search import Given, read_settings
 
 def test_every_spelling_of_train_is_understood() -> None:
     given = read_settings(
-        ["-b", "32,64", "--weight-decay=1e-6:1e-2:log", "--nesterov", "--no-flip", "--set", "pool=max", "-m", "lenet5"]
-        + ["--milestones", "3,5", "--steps", "9", "--decay-all", "true,false", "--set", "hidden=[64, 32]"]
+        [
+            *["-b", "32,64", "--weight-decay=1e-6:1e-2:log", "--nesterov", "--no-flip", "--set", "pool=max"],
+            *["-m", "lenet5", "--milestones", "3,5", "--steps", "9", "--decay-all", "true,false"],
+            *["--set", "hidden=[64, 32]"],
+        ]
     )
     assert given.spaced == {"batch_size": "32,64", "weight_decay": "1e-6:1e-2:log", "decay_all": "true,false"}
     assert given.values == {

@@ -62,9 +62,7 @@ def test_opening_a_stage_twice_adds_nothing(ledger: Ledger, address: str) -> Non
     assert ledger.said(0) == ("said",)
 
 
-def test_a_stage_whose_filling_was_killed_is_filled_by_the_next(
-    address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stage_whose_filling_was_killed_is_filled_by_the_next(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("striate.search.ledger.FILL_SECONDS", 0.0)
     storage = open_storage(address)
     half = optuna.create_study(study_name="mine/1", storage=storage, direction="maximize")
@@ -134,9 +132,7 @@ def test_a_trial_whose_owner_is_gone_goes_back_under_its_own_number(ledger: Ledg
     assert ledger.records(0)[0].outcome == "running"
 
 
-def test_a_trial_without_a_pulse_goes_back_after_the_grace(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trial_without_a_pulse_goes_back_after_the_grace(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("striate.search.ledger.time.monotonic", lambda: now)
     far = take(ledger, "elsewhere/boot/1#7#1")  # nobody here can know that it is gone

@@ -30,7 +30,9 @@ def test_a_range_keeps_a_quarter_of_its_width_however_near_the_best_lie() -> Non
 
 
 @pytest.mark.parametrize(("best", "low", "high", "edge"), [(0.97, 0.6, 1.25, "upper"), (0.02, -0.25, 0.4, "lower")])
-def test_the_best_at_an_edge_widens_the_range_there_and_is_said(best: float, low: float, high: float, edge: str) -> None:
+def test_the_best_at_an_edge_widens_the_range_there_and_is_said(
+    best: float, low: float, high: float, edge: str
+) -> None:
     others = [(0.7, 0.8), (0.75, 0.8), (0.8, 0.8)] if edge == "upper" else [(0.3, 0.8), (0.2, 0.8), (0.1, 0.8)]
     found = narrow({"lr": LR}, tried([(best, 0.9), *others, (0.5, 0.1)]))
     new = found.space["lr"]

@@ -75,7 +75,10 @@ def test_nothing_said_about_stages_is_coarse_to_fine() -> None:
         ("lr = 1", "nothing to search: give a range, e.g. --lr 1e-4:1e-1:log, or --space FILE"),
         ('[space]\nlr = "0.1"', r"--lr: expected LOW:HIGH, LOW:HIGH:log or choices a,b,c; got '0\.1'"),
         ('[space]\nlr = "1:2"\n[search]\nsampler = "bayes"', "unknown --sampler 'bayes'"),
-        ('[space]\nlr = "1:2"\n[search]\nsamples = 3', r"\[search\]: unknown setting 'samples'; did you mean 'sampler'"),
+        (
+            '[space]\nlr = "1:2"\n[search]\nsamples = 3',
+            r"\[search\]: unknown setting 'samples'; did you mean 'sampler'",
+        ),
         ('[space]\nlr = "1:2"\n[[stage]]\ntrials = 3', r"\[\[stage\]\]: expected trials, epochs and perhaps space"),
         (
             '[space]\nlr = "1:2"\n[[stage]]\ntrials = 3\nepochs = 1\nspace = {momentum = "0:0.5"}',

@@ -58,9 +58,7 @@ def test_a_trial_keeps_little_and_never_the_test_part(materials: Materials, tmp_
 
 
 @pytest.mark.parametrize("lr", [1e3, 1e30])
-def test_an_explosion_and_a_nan_are_one_outcome_with_a_reason(
-    materials: Materials, tmp_path: Path, lr: float
-) -> None:
+def test_an_explosion_and_a_nan_are_one_outcome_with_a_reason(materials: Materials, tmp_path: Path, lr: float) -> None:
     result = run_trial(SETTINGS.replace(lr=lr), materials, tmp_path / "trial", never, keep_model=True)
     assert (result.outcome, result.value) == ("exploded", None)
     assert "over 3× its first value" in result.cause or "the loss is" in result.cause
