@@ -20,7 +20,21 @@ import typer.core
 import typer.main
 
 import striate
-from striate.cli import bench, convert, data, doctor, evaluate, inspect, models, pack, predict, recipes, train, watch
+from striate.cli import (
+    bench,
+    convert,
+    data,
+    doctor,
+    evaluate,
+    inspect,
+    models,
+    pack,
+    predict,
+    recipes,
+    search,
+    train,
+    watch,
+)
 from striate.cli.failure import UsageError, exit_code, say
 from striate.errors import unknown
 
@@ -58,6 +72,7 @@ app.command()(models.models)
 app.command()(inspect.inspect)
 app.command()(convert.convert)
 app.command()(recipes.recipes)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(search.search)
 app.add_typer(bench.app, name="bench", cls=Commands)
 app.add_typer(doctor.app, name="doctor")
 

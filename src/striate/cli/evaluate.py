@@ -37,6 +37,9 @@ def evaluate(
     swa: Annotated[
         int | None, typer.Option(metavar="K", min=1, help="One net: the mean weights of a run's newest K checkpoints.")
     ] = None,
+    best: Annotated[
+        int | None, typer.Option(metavar="K", min=1, help="The K best trials of a search's folder, as an ensemble.")
+    ] = None,
     table: Annotated[
         bool, typer.Option("--table", help="Compare: single view, flips, 10 crops, 50 views, ensemble.")
     ] = False,
@@ -74,6 +77,7 @@ def evaluate(
         data,
         checkpoints=checkpoints,
         swa=swa,
+        best=best,
         data_dir=data_dir,
         classes=read_classes(classes) if classes else (),
         offline=offline,
@@ -124,7 +128,7 @@ def _models_and_data(arguments: list[str]) -> tuple[list[str], str | None]:
 def _is_model(argument: str) -> bool:
     path = Path(argument)
     if path.is_dir():
-        return (path / "config.toml").is_file()
+        return any((path / name).is_file() for name in ("config.toml", "ranking.json"))
     if path.suffix == ".safetensors":
         return True  # also where it is missing: it would be asked for as a model, and said to be missing
     if path.exists():

@@ -7,6 +7,7 @@ batch norms then have the statistics of no net that was ever trained, so these a
 
 import copy
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,8 +27,17 @@ from striate.train import RunFolder
 from striate.train.checkpoint import Checkpoint, CheckpointFolder
 from striate.train.story import history
 
-__all__ = ["averaged_weights", "best_checkpoints", "member", "reestimate_batch_norms", "save_tempered"]
+__all__ = [
+    "averaged_weights",
+    "best_checkpoints",
+    "best_of_search",
+    "is_search",
+    "member",
+    "reestimate_batch_norms",
+    "save_tempered",
+]
 
+RANKING = "ranking.json"  # what `striate search` leaves: its trials from best to worst, each with its folder
 TEMPERATURE = "temperature"  # among the card's metrics, where an older striate passes it over
 
 
@@ -54,6 +64,28 @@ def best_checkpoints(run: str | Path, count: int, *, classes: Sequence[str] = ()
         other.load_state_dict(_weights(checkpoint, averaged=True))
         members.append(_member(f"{folder.path} at step {checkpoint.step}", other, card))
     return members, card
+
+
+def is_search(folder: str | Path) -> bool:
+    """Whether a folder is that of a search."""
+    return (Path(folder) / RANKING).is_file()
+
+
+def best_of_search(folder: str | Path, count: int) -> list[Path]:
+    """The folders of the `count` best trials of a search, the best first: each is a run's.
+
+    Raises StriateError when the search has kept fewer models.
+    """
+    if not is_search(folder):
+        raise StriateError(f"{folder} is no search: it has no {RANKING}; --best takes the folder of a search")
+    rows = json.loads((Path(folder) / RANKING).read_text(encoding="utf-8"))["trials"]
+    folders = [Path(folder) / row["folder"] for row in rows]
+    kept = [one for one in folders if RunFolder(one).best.is_file()]
+    if len(kept) < count:
+        raise StriateError(
+            f"search {folder} has kept {len(kept)} models, and {count} are asked for; search with --keep {count}"
+        )
+    return kept[:count]
 
 
 def averaged_weights(

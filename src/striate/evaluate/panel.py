@@ -7,7 +7,7 @@ from pathlib import Path
 from striate.errors import StriateError
 from striate.evaluate.exam import Exam, settings_of
 from striate.evaluate.marginal import Member
-from striate.evaluate.members import averaged_weights, best_checkpoints, member
+from striate.evaluate.members import averaged_weights, best_checkpoints, best_of_search, is_search, member
 from striate.nets.weights import ModelCard
 
 __all__ = ["Panel"]
@@ -29,13 +29,16 @@ class Panel:
         *,
         checkpoints: int | None = None,
         swa: int | None = None,
+        best: int | None = None,
         data_dir: str | None = None,
         classes: Sequence[str] = (),
         offline: bool = False,
         workers: int = 2,
     ) -> "Panel":
-        """Models loaded, data opened; see `evaluate`."""
+        """Models loaded, data opened; see `evaluate`. best: so many of each search's trials, by default one."""
         named = [models] if isinstance(models, str | Path) else list(models)
+        if best is not None or any(is_search(model) for model in named):
+            named = [one for model in named for one in _trials(model, best)]
         if not named:
             raise StriateError("no model to evaluate; give a run folder, a model file or a published net")
         if checkpoints is not None and swa is not None:
@@ -58,3 +61,8 @@ class Panel:
         if data_dir is not None:
             settings = settings.replace(data_dir=data_dir)
         return cls(members=tuple(members), cards=tuple(cards), exam=Exam.of(settings, members[0].classes))
+
+
+def _trials(model: str | Path, best: int | None) -> Sequence[str | Path]:
+    """A search's best trials; any other model is itself."""
+    return best_of_search(model, best or 1) if is_search(model) or best is not None else [model]

@@ -63,6 +63,7 @@ def evaluate(
     seed: int = 0,
     checkpoints: int | None = None,
     swa: int | None = None,
+    best: int | None = None,
     calibrate: bool = False,
     data_dir: str | None = None,
     batch_size: int = 64,
@@ -74,10 +75,11 @@ def evaluate(
     """Measure a model file, or a run's best model, on a part of its own data or of others.
 
     Several models are an ensemble: their probabilities are averaged. `checkpoints` puts so many of a run's best in
-    place of its one model; `swa` the average of the weights of its newest. `views` names what is averaged over ("none",
-    "flip", "5", "10", "50", "dense"); `crops` and `scales` say it in numbers. `samples` draws so many nets from each,
-    by leaving its dropout (DropConnect, stochastic depth, swapout) on. `calibrate` fits a temperature on the validation
-    part, and tempers the probabilities by it.
+    place of its one model; `swa` the average of the weights of its newest; `best` so many of the best trials in
+    place of a search's folder. `views` names what is averaged over ("none", "flip", "5", "10", "50", "dense");
+    `crops` and `scales` say it in numbers. `samples` draws so many nets from each, by leaving its dropout (DropConnect,
+    stochastic depth, swapout) on. `calibrate` fits a temperature on the validation part, and tempers the probabilities
+    by it.
 
     `data` defaults to the run's own; `part` ("train", "val", "test") defaults to the one that chose least: test, else
     validation. Other data need the model's class names, in any order, and may lack some; `classes` gives it others.
@@ -90,6 +92,7 @@ def evaluate(
         data,
         checkpoints=checkpoints,
         swa=swa,
+        best=best,
         data_dir=data_dir,
         classes=classes,
         offline=offline,

@@ -23,7 +23,9 @@ __all__ = ["RunLog", "read_log"]
 class RunLog:
     """Appends records; `sync` makes all of them durable and says how many bytes they take."""
 
-    def __init__(self, folder: Path, *, keep_nbytes: int | None = None, step: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *, keep_nbytes: int | None = None, step: int = 0, tensorboard: bool = True
+    ) -> None:
         """Open the log in `folder`; `keep_nbytes` cuts it back to a checkpoint's length, taken at `step`."""
         self.path = Path(folder) / "log.jsonl"
         with _clear_errors(self.path):
@@ -31,7 +33,8 @@ class RunLog:
             if keep_nbytes is not None:
                 self._file.truncate(keep_nbytes)
                 self._file.seek(0, os.SEEK_END)
-        self._boards = _event_writer(Path(folder) / "tensorboard", step if keep_nbytes is not None else None)
+        purge_step = step if keep_nbytes is not None else None
+        self._boards = _event_writer(Path(folder) / "tensorboard", purge_step) if tensorboard else None
         self._points: list[tuple[str, float, int, float]] = []  # name, value, step, seconds since 1970
         self._histograms: list[tuple[str, tuple[float, float, tuple[int, ...]], int, float]] = []
 
@@ -67,11 +70,15 @@ class RunLog:
         """Close both logs."""
         with _clear_errors(self.path):
             self._hand_over()
-        self._boards.close()
+        if self._boards is not None:
+            self._boards.close()
         self._file.close()
 
     def _hand_over(self) -> None:
         """The points kept so far, to TensorBoard's file."""
+        if self._boards is None:
+            self._points.clear()
+            return
         for name, value, step, when in self._points:
             self._boards.add_scalar(name, value, step, walltime=when)
         for name, (low, high, counts), step, when in self._histograms:

@@ -63,12 +63,14 @@ class Trainer:
         keep_best: Any,  # called with (net, position, metrics) when an epoch is the best so far
         extra_state: dict[str, Any],
         position: Position | None = None,
+        save_each_epoch: bool = True,  # False: only by the clock, where an epoch is cheaper than its checkpoint
     ) -> None:
         self._parts, self._task, self._settings, self._device = parts, task, settings, device
         self._train, self._val = train, val
         self._log, self._checkpoints, self._reporter = log, checkpoints, reporter
         self._keep_best, self._extra_state = keep_best, extra_state
         self._mixings = mixings
+        self._save_each_epoch = save_each_epoch
         self.position = position or Position()
         self._steps_per_epoch = -(-len(train) // settings.accumulate)
         self.total_steps = settings.epochs * self._steps_per_epoch
@@ -244,7 +246,8 @@ class Trainer:
         self._reporter.epoch(row, best)
         self._say(self.watch.epoch_ended())
         position.begin_epoch()
-        self._save()
+        if self._save_each_epoch or self._save_is_due():
+            self._save()
 
     def _validate(self, stop: StopRequest) -> Metrics:
         assert self._val is not None

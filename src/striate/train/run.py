@@ -45,7 +45,7 @@ from striate.train.state import Parts, Position, seed_all
 from striate.train.story import run_record, scored
 from striate.train.watch.facts import facts_of
 
-__all__ = ["Ended", "resume", "start"]
+__all__ = ["Ended", "build_net", "choose_preprocess", "fingerprint", "make_loader", "measure", "resume", "start"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,11 +70,11 @@ def start(settings: Settings, reporter: Reporter) -> Ended:
     if settings.ranks != 1:
         reporter.note(f"rank {settings.rank} of {settings.ranks}: its share of each batch; nets exchange nothing")
     _prepare(settings)
-    net = _build(settings, data)
+    net = build_net(settings, data)
     for note in net.notes:
         reporter.note(note)
-    preprocess = _choose_preprocess(settings, colours, net, reporter)
-    settings = _measure(settings, net, data, preprocess, reporter)
+    preprocess = choose_preprocess(settings, colours, net, reporter)
+    settings = measure(settings, net, data, preprocess, reporter)
     folder = RunFolder.create(settings, default_name=ranked(f"{settings.model}-{data.name}", settings))
     settings = settings.replace(name=folder.path.name)
     reporter.note(f"run {folder.path}")
@@ -92,10 +92,10 @@ def resume(path: str | os.PathLike[str], reporter: Reporter, *, workers: int | N
         reporter.note(f"warning: {error}; using the one before it")
     data = _open(settings, reporter)
     _prepare(settings)
-    net = _build(settings, data)
+    net = build_net(settings, data)
     if checkpoint is None:
         reporter.note(f"{folder.path} has no checkpoint yet: starting from its beginning")
-        preprocess = _choose_preprocess(settings, Colours(settings, data), net, reporter)
+        preprocess = choose_preprocess(settings, Colours(settings, data), net, reporter)
     else:
         _check_same_data(checkpoint, data, folder)
         preprocess = Preprocess.from_dict(checkpoint.state["preprocess"])
@@ -126,7 +126,7 @@ def _prepare(settings: Settings) -> None:
     _native.keep_memory()
 
 
-def _choose_preprocess(settings: Settings, colours: Colours, net: Net, reporter: Reporter) -> Preprocess:
+def choose_preprocess(settings: Settings, colours: Colours, net: Net, reporter: Reporter) -> Preprocess:
     """Mean and deviation are what the pretrained weights are used to, where that is known, else the training part's."""
     assert settings.size is not None
     assert settings.channels is not None
@@ -139,7 +139,7 @@ def _choose_preprocess(settings: Settings, colours: Colours, net: Net, reporter:
     return colours.preprocess()
 
 
-def _build(settings: Settings, data: Dataset) -> Net:
+def build_net(settings: Settings, data: Dataset) -> Net:
     """The net with its first weights: a function of the settings alone."""
     assert settings.size is not None
     assert settings.channels is not None
@@ -154,7 +154,7 @@ def _build(settings: Settings, data: Dataset) -> Net:
     ).to(settings.device)
 
 
-def _measure(settings: Settings, net: nn.Module, data: Dataset, preprocess: Preprocess, reporter: Reporter) -> Settings:
+def measure(settings: Settings, net: nn.Module, data: Dataset, preprocess: Preprocess, reporter: Reporter) -> Settings:
     """Precision, memory format and threads settled, by measurement where they were left open."""
     batch = data.train.subset(range(settings.batch_size))
     (images, labels, _), *_ = Loader(batch, preprocess, batch_size=len(batch), workers=settings.workers).epoch(0)
@@ -178,8 +178,8 @@ def _train(
     device = torch.device(settings.device)
     net.to(memory_format=memory_format(bool(settings.channels_last)))  # type: ignore[call-overload]  # stub omits it
     task = Classification(data.classes, label_smoothing=settings.label_smoothing)
-    train = _loader(data.train, preprocess, settings, noisy=True, sampling=sampling_of(settings, data))
-    val = _loader(data.val, preprocess, settings, noisy=False) if data.val is not None else None
+    train = make_loader(data.train, preprocess, settings, noisy=True, sampling=sampling_of(settings, data))
+    val = make_loader(data.val, preprocess, settings, noisy=False) if data.val is not None else None
     steps_per_epoch = -(-len(train) // settings.accumulate)
     total_steps = min(settings.epochs * steps_per_epoch, settings.max_steps or settings.epochs * steps_per_epoch)
     parts = Parts(
@@ -251,10 +251,10 @@ def _train(
     return Ended(folder=folder, outcome=outcome, final=final)
 
 
-def _loader(
+def make_loader(
     samples: Samples, preprocess: Preprocess, settings: Settings, *, noisy: bool, sampling: Sampling = "all"
 ) -> Loader:
-    """Training's, with the noise and this rank's share; or one that sees everything as it is."""
+    """Batches as these settings ask for them; `noisy`: training's, shuffled, through the policy, this rank's share."""
     return Loader(
         samples,
         preprocess,
@@ -285,7 +285,7 @@ def _final_score(
     kept.to(device)
     parts = [("test", data.test), ("val", data.val), ("train", data.train)]
     name, samples = next((name, samples) for name, samples in parts if samples is not None)
-    loader = _loader(samples, preprocess, settings.replace(channels_last=False), noisy=False)
+    loader = make_loader(samples, preprocess, settings.replace(channels_last=False), noisy=False)
     probabilities, labels = decode_all(kept, task, loader.epoch(0), device)
     metrics = task.metrics(probabilities, labels)
     return scored(name, samples, preprocess, data.classes, probabilities, metrics), kept

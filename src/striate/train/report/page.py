@@ -4,6 +4,7 @@ The page needs nothing but itself. Its content security policy forbids every req
 class name that managed to become a tag could do nothing; names cannot, since Jinja2 escapes all of them.
 """
 
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from striate.train.report import sections, wording
 from striate.train.report.record import RunRecord
 from striate.train.report.svg import clean
 
-__all__ = ["render", "write_report"]
+__all__ = ["environment", "render", "style", "write_report"]
 
 
 def write_report(path: Path, record: RunRecord) -> None:
@@ -25,10 +26,10 @@ def write_report(path: Path, record: RunRecord) -> None:
 
 def render(record: RunRecord) -> str:
     """The page as HTML."""
-    template = _environment().get_template("page.html.j2")
+    template = environment(_read).get_template("page.html.j2")
     page = template.render(
         record=record,
-        style=Markup(_read("style.css")),
+        style=style(),
         answer=sections.answer(record),
         shown=sections.shown(record.data),
         learned=sections.learned(record),
@@ -40,17 +41,26 @@ def render(record: RunRecord) -> str:
     return clean(page)
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_read),
+def style() -> Markup:
+    """The style sheet that every page of the house has."""
+    return Markup(_read("style.css"))
+
+
+def environment(read: Callable[[str], str]) -> jinja2.Environment:
+    """Where templates are rendered: everything is escaped, and the house's words for numbers are filters.
+
+    read: the text of a template of that name.
+    """
+    made = jinja2.Environment(
+        loader=jinja2.FunctionLoader(read),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     for word in ("compact", "decimal", "duration", "memory", "moment", "percent", "shape", "whole"):
-        environment.filters[word] = getattr(wording, word)
-    return environment
+        made.filters[word] = getattr(wording, word)
+    return made
 
 
 def _read(name: str) -> str:

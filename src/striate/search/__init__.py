@@ -1,0 +1,29 @@
+"""Which settings? Spaces, stages from coarse to fine, and trials that end early, on Optuna's storage and samplers.
+
+space, draws, narrow: what is tried, pure numbers. plan: what a search is told. storage, ledger, process: the trials
+where all processes see them. materials, trial, worker: one process at work. conduct, begin, folder: the search itself.
+ranking, view, report: what came of it. The design: docs/design/search.md.
+"""
+
+from striate.search.begin import Found, conclude_plan, go_on, prepared, start_folder
+from striate.search.folder import SearchFolder
+from striate.search.plan import Plan, Stage
+from striate.search.ranking import all_records
+from striate.search.space import Choices, Range
+from striate.search.view import shown, view_for
+
+__all__ = [
+    "Choices",
+    "Found",
+    "Plan",
+    "Range",
+    "SearchFolder",
+    "Stage",
+    "all_records",
+    "conclude_plan",
+    "go_on",
+    "prepared",
+    "shown",
+    "start_folder",
+    "view_for",
+]

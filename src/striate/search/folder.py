@@ -1,0 +1,91 @@
+"""The folder of a search.
+
+searches/<name>/search.toml     the whole plan; a space file that repeats the search
+                study.db        the trials (SQLite), unless --storage says otherwise
+                trials/         a run's folder for each trial: config.toml, log.jsonl, the best ones' model
+                ranking.json    the trials from best to worst, for programs and `striate evaluate`
+                best.toml       the best trial's settings as a recipe
+                report.html     the page to read
+                workers/        what the worker processes said on stderr
+"""
+
+import itertools
+from pathlib import Path
+
+from striate.atomic import write_bytes
+from striate.errors import StriateError, unknown
+from striate.search.plan import Plan, plan_from, to_toml
+from striate.train import read_toml
+
+__all__ = ["SearchFolder"]
+
+
+class SearchFolder:
+    """Names for the parts of a search's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.plan_file = self.path / "search.toml"
+        self.address = self.path / "storage.txt"
+        self.trials = self.path / "trials"
+        self.ranking = self.path / "ranking.json"
+        self.best = self.path / "best.toml"
+        self.report = self.path / "report.html"
+        self.workers = self.path / "workers"
+
+    @property
+    def name(self) -> str:
+        """The search's name, in its storage too."""
+        return self.path.name
+
+    @classmethod
+    def create(
+        cls, plan: Plan, output: Path, name: str | None, default_name: str, storage: str | None
+    ) -> "SearchFolder":
+        """A new folder with its plan. Raises StriateError where the name is taken."""
+        if name is not None and (Path(name).name != name or name in ("", ".", "..")):
+            raise StriateError(f"--name {name!r} is not a plain name; put the folder in --output")
+        names = (
+            [name]
+            if name
+            else itertools.chain([default_name], (f"{default_name}-{number}" for number in itertools.count(2)))
+        )
+        for one in names:
+            folder = cls(output / one)
+            try:
+                folder.path.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise StriateError(f"cannot make a search in {output}: {error.strerror}; choose --output") from error
+            folder.trials.mkdir()
+            folder.workers.mkdir()
+            if storage is not None:
+                write_bytes(folder.address, f"{storage}\n".encode())
+            write_bytes(folder.plan_file, to_toml(plan).encode())
+            return folder
+        taken = output / str(name)
+        raise StriateError(f"search {taken} exists; choose another --name, or go on with it: --resume {taken}")
+
+    @classmethod
+    def open(cls, path: Path) -> "SearchFolder":
+        """An existing search; one clear line when it is none."""
+        folder = cls(path)
+        if folder.plan_file.is_file():
+            return folder
+        parent = folder.path.parent
+        known = sorted(one.parent.name for one in parent.glob("*/search.toml")) if parent.is_dir() else []
+        if known and not folder.path.exists():
+            raise StriateError(unknown(f"search in {parent}", folder.path.name, known))
+        raise StriateError(f"{path} is not a search: it has no search.toml")
+
+    def plan(self) -> Plan:
+        """What the search was told."""
+        return plan_from([read_toml(self.plan_file)], {}, {})
+
+    @property
+    def storage(self) -> str:
+        """The address of the storage: the one given, or a database in the folder."""
+        if self.address.is_file():
+            return self.address.read_text(encoding="utf-8").strip()
+        return f"sqlite:///{self.path.resolve() / 'study.db'}"

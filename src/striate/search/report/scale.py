@@ -1,0 +1,55 @@
+"""A dimension of the space as an axis: numbers on a line, straight or logarithmic; options side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from striate.search.space import Choices, Dimension, Range
+from striate.train.report.axes import fit_axis
+from striate.train.report.wording import elide
+
+__all__ = ["Scale", "scale_for"]
+
+LETTERS = 10  # of an option's name beside the axis
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Values of one dimension laid on the pixels from `start` to `end`. ticks: (pixel, what stands there)."""
+
+    name: str
+    start: float
+    end: float
+    one: Dimension
+    ticks: tuple[tuple[float, str], ...]
+
+    def at(self, value: Any) -> float:
+        """The pixel of `value`; options stand in the middle of their share."""
+        return self.start + self.place(value) * (self.end - self.start)
+
+    def place(self, value: Any) -> float:
+        """The same in the unit interval."""
+        if isinstance(self.one, Choices):
+            return (self.one.options.index(value) + 0.5) / len(self.one.options)
+        return self.one.place(value)
+
+
+def scale_for(name: str, spaces: Sequence[Dimension], start: float, end: float, *, count: int = 4) -> Scale:
+    """The axis that holds a dimension of every stage: ranges may have widened, options only have become fewer."""
+    first = spaces[0]
+    if isinstance(first, Choices):
+        share = 1 / len(first.options)
+        ticks = tuple(
+            (start + (i + 0.5) * share * (end - start), elide(str(option), LETTERS))
+            for i, option in enumerate(first.options)
+        )
+        return Scale(name=name, start=start, end=end, one=first, ticks=ticks)
+    ranges = [one for one in spaces if isinstance(one, Range)]
+    whole = Range(
+        low=min(one.low for one in ranges), high=max(one.high for one in ranges), log=first.log, whole=first.whole
+    )
+    axis = fit_axis(
+        (whole.low, whole.high), start, end, count=count, log=whole.log, whole=whole.whole, tight=not whole.log
+    )
+    ticks = tuple((start + whole.place(tick) * (end - start), axis.name(tick)) for tick in axis.ticks)
+    return Scale(name=name, start=start, end=end, one=whole, ticks=ticks)

@@ -1,0 +1,75 @@
+"""The one storage that every process of a search works on: SQLite, a journal file, or any database Optuna knows.
+
+    sqlite:///searches/mine/study.db     the default, in the search's folder; for processes of one machine
+    journal:/shared/mine.journal         a file that only grows; for machines that share a disk, NFS included
+    mysql://…, postgresql://…            a database server; for any number of machines
+
+A queue needs a trial to be taken by one process only. Databases lock the row between reading and writing it; SQLite
+knows no row locks, so here each of its transactions takes the lock for writing as it begins.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import SQLAlchemyError
+
+from striate.errors import StriateError
+
+__all__ = ["open_storage", "without_password"]
+
+JOURNAL = "journal:"
+BUSY_SECONDS = 120  # how long to wait for SQLite's lock: each transaction takes milliseconds
+
+
+def open_storage(url: str) -> BaseStorage:
+    """The storage of that address, made where it does not exist. Raises StriateError when it cannot be reached."""
+    if url.startswith(JOURNAL):
+        path = Path(url.removeprefix(JOURNAL))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return JournalStorage(JournalFileBackend(str(path)))
+        except OSError as error:
+            raise StriateError(f"--storage {url}: cannot write {path}: {error.strerror}") from error
+    if "://" not in url:
+        raise StriateError(
+            f"--storage {url}: expected an address such as sqlite:///search.db, journal:/shared/search.journal "
+            "or mysql://user@host/database"
+        )
+    local = url.startswith("sqlite")
+    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}} if local else {"pool_pre_ping": True}
+    try:
+        storage = RDBStorage(url, engine_kwargs=options)
+    except (SQLAlchemyError, ImportError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split()).partition(" (Background on this error")[0]
+        raise StriateError(f"--storage {without_password(url)}: {reason}") from error
+    if local:
+        _lock_as_a_transaction_begins(storage.engine)
+    return storage
+
+
+def without_password(url: str) -> str:
+    """
+    >>> without_password("mysql://ada:secret@host/trials"), without_password("sqlite:///a.db")
+    ('mysql://ada:…@host/trials', 'sqlite:///a.db')
+    """
+    scheme, mark, rest = url.partition("://")
+    login, at, place = rest.rpartition("@")
+    user, colon, _ = login.partition(":")
+    return f"{scheme}{mark}{user}{':…' if colon else ''}{at}{place}"
+
+
+def _lock_as_a_transaction_begins(engine: Engine) -> None:
+    """BEGIN IMMEDIATE, which Python's driver would put off until the first write: SQLAlchemy's own recipe for it."""
+
+    @event.listens_for(engine, "connect")
+    def leave_transactions_to_us(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    engine.dispose()  # connections from before do not know it
