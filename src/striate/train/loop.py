@@ -22,6 +22,7 @@ from striate.tasks import Metrics, Task, decode_all
 from striate.train.checkpoint import CheckpointFolder
 from striate.train.health import Diverged, Health, likely_cause
 from striate.train.log import RunLog
+from striate.train.optim import RATE_SHARE
 from striate.train.precision import autocast
 from striate.train.progress import Reporter
 from striate.train.report.record import EpochRow
@@ -29,6 +30,7 @@ from striate.train.settings import Settings
 from striate.train.signals import StopRequest
 from striate.train.state import Parts, Position, seed_step
 from striate.train.target import Target
+from striate.train.transfer.tuning import Tuning
 
 __all__ = ["Outcome", "Trainer", "step_batches"]
 
@@ -58,6 +60,7 @@ class Trainer:
         checkpoints: CheckpointFolder,
         reporter: Reporter,
         mixings: Sequence[Mixing] = (),  # of which each batch takes one
+        tuning: Tuning,
         keep_best: Any,  # called with (net, position, metrics) when an epoch is the best so far
         extra_state: dict[str, Any],
         position: Position | None = None,
@@ -67,6 +70,7 @@ class Trainer:
         self._log, self._checkpoints, self._reporter = log, checkpoints, reporter
         self._keep_best, self._extra_state = keep_best, extra_state
         self._mixings = mixings
+        self._tuning = tuning
         self.position = position or Position()
         self._steps_per_epoch = -(-len(train) // settings.accumulate)
         self.total_steps = settings.epochs * self._steps_per_epoch
@@ -120,7 +124,7 @@ class Trainer:
     def _train_epoch(self, stop: StopRequest) -> None:
         """The rest of the epoch under way, or as much of it as the signal or the step limit leaves."""
         position = self.position
-        self._parts.net.train()
+        self._tuning.begin_epoch(position.epoch)
         with contextlib.closing(self._train.epoch(position.epoch, start=position.batch)) as batches:
             self._train_batches(batches, stop)
 
@@ -181,10 +185,12 @@ class Trainer:
         parts, settings = self._parts, self._settings
         rate = parts.rate.at(self.position.step)
         for group in parts.optimizer.param_groups:
-            group["lr"] = rate
-        if settings.clip_grad is not None:
+            group["lr"] = rate * group.get(RATE_SHARE, 1.0)
+        if settings.clip_grad is not None or settings.l2_sp:
             parts.scaler.unscale_(parts.optimizer)
+        if settings.clip_grad is not None:
             nn.utils.clip_grad_norm_(parts.net.parameters(), settings.clip_grad)
+        self._tuning.pull()
         parts.scaler.step(parts.optimizer)
         parts.scaler.update()
         for parameter in self._trained:  # what zero_grad does, less its profiling: 4 µs for LeNet-5, not 17

@@ -11,6 +11,7 @@ import hashlib
 import os
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -40,6 +41,8 @@ from striate.train.schedule import Rate
 from striate.train.settings import Settings
 from striate.train.state import Parts, Position, seed_all
 from striate.train.story import run_record, scored
+from striate.train.transfer.head import begin_as_probe
+from striate.train.transfer.tuning import Tuning
 
 __all__ = ["Ended", "resume", "start"]
 
@@ -53,10 +56,14 @@ class Ended:
     final: Scored | None
 
 
-def start(settings: Settings, reporter: Reporter) -> Ended:
-    """Begin a run and train it to its end. Raises StriateError before anything is written when it cannot begin."""
+def start(settings: Settings, reporter: Reporter, *, data: Dataset | None = None) -> Ended:
+    """Begin a run and train it to its end. Raises StriateError before anything is written when it cannot begin.
+
+    `data`: what `settings` name, where the caller has it open, or has other parts of it in mind; a run on other parts
+    cannot be resumed, and says so.
+    """
     RunFolder.check_free(settings)
-    data = _open(settings, reporter)
+    data = _open(settings, reporter) if data is None else data
     settings = resolve(settings, data)
     settings = _choose_noise(settings, data, reporter)
     _prepare(settings)
@@ -146,7 +153,7 @@ def _build(settings: Settings, data: Dataset) -> Net:
 
 def _measure(settings: Settings, net: nn.Module, data: Dataset, preprocess: Preprocess, reporter: Reporter) -> Settings:
     """Precision, memory format and threads settled, by measurement where they were left open."""
-    batch = data.train.subset(range(settings.batch_size))
+    batch = data.train.subset(range(min(settings.batch_size, len(data.train))))
     (images, labels, _), *_ = Loader(batch, preprocess, batch_size=len(batch), workers=settings.workers).epoch(0)
     task = Classification(data.classes)
     example = (images.to(settings.device), labels.to(settings.device))
@@ -161,20 +168,24 @@ def _train(
     settings: Settings,
     data: Dataset,
     preprocess: Preprocess,
-    net: nn.Module,
+    net: Net,
     checkpoint: Checkpoint | None,
     reporter: Reporter,
 ) -> Ended:
     device = torch.device(settings.device)
     net.to(memory_format=memory_format(bool(settings.channels_last)))  # type: ignore[call-overload]  # stub omits it
     task = Classification(data.classes, label_smoothing=settings.label_smoothing)
-    train = _loader(data.train, preprocess, settings, noisy=True)
+    if settings.head_probe and checkpoint is None:
+        reporter.note(begin_as_probe(net, data.train, preprocess, workers=settings.workers, device=device))
+    shown = data.train.subset(np.tile(np.arange(len(data.train)), settings.repeat)) if settings.repeat > 1 else None
+    train = _loader(data.train if shown is None else shown, preprocess, settings, noisy=True)
     val = _loader(data.val, preprocess, settings, noisy=False) if data.val is not None else None
     steps_per_epoch = -(-len(train) // settings.accumulate)
     total_steps = min(settings.epochs * steps_per_epoch, settings.max_steps or settings.epochs * steps_per_epoch)
+    tuning = Tuning(net, settings)
     parts = Parts(
         net=net,
-        optimizer=build_optimizer(net, settings),
+        optimizer=build_optimizer(net, settings, tuning),
         scaler=grad_scaler(device, settings.precision),
         average=WeightAverage(net, settings.ema) if settings.ema else None,
         rate=Rate(settings, steps_per_epoch, total_steps),
@@ -215,6 +226,7 @@ def _train(
             checkpoints=CheckpointFolder(folder.checkpoints, settings.keep),
             reporter=reporter,
             mixings=mixings(settings),
+            tuning=tuning,
             keep_best=lambda kept, position, metrics: keep(folder.best, kept, position, metrics),
             extra_state={"preprocess": preprocess.to_dict(), "data": fingerprint(data)},
             position=position,
