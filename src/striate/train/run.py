@@ -41,6 +41,7 @@ from striate.train.schedule import Rate
 from striate.train.settings import Settings
 from striate.train.state import Parts, Position, seed_all
 from striate.train.story import run_record, scored
+from striate.train.transfer.depth import depth_of
 from striate.train.transfer.head import begin_as_probe
 from striate.train.transfer.tuning import Tuning
 
@@ -72,6 +73,7 @@ def start(settings: Settings, reporter: Reporter, *, data: Dataset | None = None
         reporter.note(note)
     preprocess = _choose_preprocess(settings, data, net, reporter)
     settings = _measure(settings, net, data, preprocess, reporter)
+    _begin(settings, net, data, preprocess, reporter)
     folder = RunFolder.create(settings, default_name=f"{settings.model}-{data.name}")
     settings = settings.replace(name=folder.path.name)
     reporter.note(f"run {folder.path}")
@@ -93,6 +95,7 @@ def resume(path: str | os.PathLike[str], reporter: Reporter, *, workers: int | N
     if checkpoint is None:
         reporter.note(f"{folder.path} has no checkpoint yet: starting from its beginning")
         preprocess = _choose_preprocess(settings, data, net, reporter)
+        _begin(settings, net, data, preprocess, reporter)
     else:
         _check_same_data(checkpoint, data, folder)
         preprocess = Preprocess.from_dict(checkpoint.state["preprocess"])
@@ -151,6 +154,15 @@ def _build(settings: Settings, data: Dataset) -> Net:
     ).to(settings.device)
 
 
+def _begin(settings: Settings, net: Net, data: Dataset, preprocess: Preprocess, reporter: Reporter) -> None:
+    """The new head as a probe of what the net sees, where that is asked for; refuses a stage that the net has not."""
+    if settings.freeze:
+        depth_of(net).frozen(settings.freeze)
+    if settings.head_probe:
+        device = settings.device
+        reporter.note(begin_as_probe(net, data.train, preprocess, workers=settings.workers, device=device))
+
+
 def _measure(settings: Settings, net: nn.Module, data: Dataset, preprocess: Preprocess, reporter: Reporter) -> Settings:
     """Precision, memory format and threads settled, by measurement where they were left open."""
     batch = data.train.subset(range(min(settings.batch_size, len(data.train))))
@@ -175,8 +187,6 @@ def _train(
     device = torch.device(settings.device)
     net.to(memory_format=memory_format(bool(settings.channels_last)))  # type: ignore[call-overload]  # stub omits it
     task = Classification(data.classes, label_smoothing=settings.label_smoothing)
-    if settings.head_probe and checkpoint is None:
-        reporter.note(begin_as_probe(net, data.train, preprocess, workers=settings.workers, device=device))
     shown = data.train.subset(np.tile(np.arange(len(data.train)), settings.repeat)) if settings.repeat > 1 else None
     train = _loader(data.train if shown is None else shown, preprocess, settings, noisy=True)
     val = _loader(data.val, preprocess, settings, noisy=False) if data.val is not None else None

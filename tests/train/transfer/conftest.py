@@ -24,9 +24,7 @@ def some_images(per_class: int, seed: int = 0) -> ArraySamples:
     draw = np.random.default_rng(seed)
     labels = np.repeat(np.arange(len(CLASSES)), per_class)
     grey = 70 + 60 * labels[:, None, None, None]
-    return ArraySamples(
-        np.clip(draw.normal(grey, 25, (len(labels), 16, 16, 3)), 0, 255).astype(np.uint8), labels
-    )
+    return ArraySamples(np.clip(draw.normal(grey, 25, (len(labels), 16, 16, 3)), 0, 255).astype(np.uint8), labels)
 
 
 @pytest.fixture

@@ -37,7 +37,9 @@ def test_every_parameter_that_an_image_meets_is_in_one_group(name: str) -> None:
     depth = depth_of(net)
     modules = [module for _, group in depth.groups for module in group]
     assert len(modules) == len(set(modules))
-    held = {f"{module}.{own}" for module in modules for own, _ in net.get_submodule(module).named_parameters(recurse=False)}
+    held = {
+        f"{module}.{own}" for module in modules for own, _ in net.get_submodule(module).named_parameters(recurse=False)
+    }
     missed = {name for name, _ in net.named_parameters()} - held
     assert all(name.startswith(("aux", "AuxLogits")) for name in missed), missed
 

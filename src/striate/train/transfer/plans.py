@@ -50,7 +50,7 @@ COMMON: Mapping[str, Any] = MappingProxyType(
 )
 TUNED: Mapping[Plan, Mapping[str, Any]] = MappingProxyType(
     {
-        "few": MappingProxyType({"lr": 0.01, "head_probe": True, "l2_sp": 5e-4, "weight_decay": 5e-4}),
+        "few": MappingProxyType({"lr": 0.005, "head_probe": True, "l2_sp": 5e-4, "weight_decay": 5e-4}),
         "more": MappingProxyType(
             {
                 "lr": 0.01,
