@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from striate.augment.view import View
 from striate.data import ArraySamples, Preprocess, Samples
 from striate.errors import StriateError
-from striate.evaluate.looks import Looks, at_scale
 from striate.evaluate.marginal import Marginal, Member
 from striate.evaluate.sampling import Sampling
 from striate.evaluate.views import NAMED, Plan
 from striate.nets import create_model
 from striate.nets.layers import DropConnect, Dropout, DropPath, Swapout
 from striate.nets.net import Net, NetSpec, Stage
+from striate.train.looks import Looks, at_scale
 
 BYTES = Preprocess(channels=3, size=(8, 8), mean=(0.0,) * 3, std=(1 / 255,) * 3)  # a byte b reads as b
 CLASSES = ("dark", "bright")

@@ -33,6 +33,7 @@ from striate.cli import (
     recipes,
     search,
     train,
+    transfer,
     watch,
 )
 from striate.cli.failure import UsageError, exit_code, say
@@ -64,6 +65,7 @@ class Commands(typer.core.TyperGroup):
 app = typer.Typer(name="striate", cls=Commands, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command()(train.train)
 app.command()(watch.watch)
+app.command()(transfer.transfer)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)
 app.add_typer(data.app, name="data", cls=Commands)

@@ -32,7 +32,15 @@ def train(
         typer.Option("--set", metavar="NAME=VALUE", help="A setting of the net, e.g. dropout=0.5; may be repeated."),
     ] = None,
     pretrained: Annotated[str | None, typer.Option(help="Start from a file's weights, or 'published' ones.")] = None,
+    freeze: Annotated[
+        str | None, typer.Option(metavar="STAGE", help="Nothing moves up to this stage; all: only the scores learn.")
+    ] = None,
+    unfreeze_epochs: Annotated[int | None, typer.Option(help="Every so many epochs a stage more learns.")] = None,
+    depth_decay: Annotated[float | None, typer.Option(help="Rate of a stage, by that of the one behind it.")] = None,
+    l2_sp: Annotated[float | None, typer.Option(help="Pull weights to where they began, not to zero.")] = None,
+    head_probe: Annotated[bool | None, typer.Option(help="The scores begin as a classifier of the features.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    repeat: Annotated[int | None, typer.Option(help="Times an epoch shows each image, for few images.")] = None,
     max_steps: Annotated[int | None, typer.Option("--steps", "--max-steps", help="Updates after which to end.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", "-b", help="Images in a batch.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate, at its highest.")] = None,

@@ -1,6 +1,6 @@
 """Answers from trained nets, averaged over noise: measures over a part, predictions for files.
 
-views: what is averaged over. looks: the views of images as tensors. sampling: noise that goes on. marginal: the average
+views: what is averaged over. sampling: noise that goes on. marginal: the average
 over all of it. exam, members, panel: which images are asked, and who answers. calibration, uncertainty, bootstrap:
 whether a probability may be believed. score, comparison: measures. predict: what is asked about single files.
 """

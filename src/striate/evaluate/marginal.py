@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import final
 
 import numpy as np
@@ -21,21 +21,18 @@ from torch import nn
 
 from striate.augment import View
 from striate.data import Preprocess, Samples
-from striate.data.prefetch import Ahead, Job
 from striate.errors import StriateError
 from striate.evaluate.calibration import tempered
-from striate.evaluate.looks import Bases, Looks, Rows
 from striate.evaluate.sampling import Sampling
 from striate.evaluate.uncertainty import Uncertainty, entropy
 from striate.evaluate.views import Plan
 from striate.nets import Net
 from striate.nets.rewrite.slide import fully_convolutional
 from striate.tasks import Classification
+from striate.train.looks import Bases, Looks, Rows
+from striate.train.shown import shown
 
 __all__ = ["Answers", "Marginal", "Member"]
-
-AHEAD = 3  # batches made before they are wanted
-PARTS = 8  # that the threads share a batch in: a ticket an image would cost more than a small image does
 
 
 @final
@@ -117,7 +114,7 @@ class Marginal:
         count = max(1, self._batch_size // self._most_views)
         chunks = [range(i, min(i + count, len(images))) for i in range(0, len(images), count)]
         found = []
-        with contextlib.closing(self._prepared(images, chunks, workers)) as prepared:
+        with shown(images, chunks, self._looks, workers=workers) as prepared:
             for numbers, rows in zip(chunks, prepared, strict=True):
                 found.append(self._answer(rows, numbers, [images.name(i) for i in numbers]))
         return self._joined(found, time.perf_counter() - started)
@@ -132,14 +129,6 @@ class Marginal:
         rows = [looks.rows(list(bases)) for looks, bases in zip(self._looks, zip(*images, strict=True), strict=True)]
         answer = self._answer(rows, [0] * len(images), names)
         return self._joined([answer], time.perf_counter() - started)
-
-    def _prepared(self, images: Samples, chunks: Sequence[range], workers: int) -> "Ahead[list[list[Rows]]] | _Inline":
-        def job(k: int) -> "_Chunk":
-            return _Chunk(images, chunks[k], self._looks)
-
-        if workers == 0:
-            return _Inline(job(k).run() for k in range(len(chunks)))
-        return Ahead(job, len(chunks), workers, AHEAD)
 
     def _answer(
         self, prepared: Sequence[list[Rows]], numbers: Sequence[int], names: Sequence[str]
@@ -203,45 +192,3 @@ def _columns(classes: tuple[str, ...], member: Member) -> NDArray[np.int64]:
             f"{member.name} does not tell the same classes apart as the first model: {odd[0]!r} is known to one only"
         )
     return np.array([member.classes.index(name) for name in classes], np.int64)
-
-
-@final
-class _Inline(Iterator[list[list[Rows]]]):
-    """Batches made when they are asked for; like `Ahead`, it can be closed."""
-
-    def __init__(self, made: Iterator[list[list[Rows]]]) -> None:
-        self._made = made
-
-    def __next__(self) -> list[list[Rows]]:
-        return next(self._made)
-
-    def close(self) -> None:
-        """Nothing to end."""
-
-
-@final
-class _Chunk(Job[list[list[Rows]]]):
-    """The rows of a few images, however they are fed to a net: decoded and resized in parts, then cut."""
-
-    def __init__(self, images: Samples, numbers: range, looks: Sequence[Looks]) -> None:
-        self.parts = min(len(numbers), PARTS)
-        self._images = images
-        self._numbers = numbers
-        self._looks = looks
-        self._bases: list[list[Bases]] = [[{}] * len(numbers) for _ in looks]
-
-    def part(self, j: int) -> None:
-        for row in range(j, len(self._numbers), self.parts):
-            i = self._numbers[row]
-            pixels = {channels: self._read(i, channels) for channels in {looks.channels for looks in self._looks}}
-            for looks, bases in zip(self._looks, self._bases, strict=True):
-                bases[row] = looks.bases(pixels[looks.channels])
-
-    def finish(self) -> list[list[Rows]]:
-        return [looks.rows(bases) for looks, bases in zip(self._looks, self._bases, strict=True)]
-
-    def _read(self, i: int, channels: int) -> NDArray[np.uint8]:
-        try:
-            return self._images.pixels(i, channels)
-        except OSError as error:
-            raise StriateError(f"cannot read {self._images.name(i)}: {error.strerror or error}") from error

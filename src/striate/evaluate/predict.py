@@ -14,11 +14,11 @@ from striate.data import BadImage
 from striate.data.decode import decode
 from striate.data.formats import EXTENSIONS
 from striate.errors import StriateError
-from striate.evaluate.looks import Bases
 from striate.evaluate.marginal import Marginal
 from striate.evaluate.members import member
 from striate.evaluate.views import Plan
 from striate.tasks import Classification
+from striate.train.looks import Bases
 
 __all__ = ["Prediction", "Predictor", "find_images"]
 

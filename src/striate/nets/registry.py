@@ -109,6 +109,10 @@ def _entry(name: str) -> Entry:
         from striate.nets.caffe import CaffeNet  # here, since few need it and protobuf with it
 
         return Entry(build=CaffeNet, input_size=(224, 224), source="a prototxt")
+    if name == "cut":  # a part of another net, which its settings name: no published form either
+        from striate.nets.cut import CutNet
+
+        return Entry(build=CutNet, input_size=(224, 224), source="striate transfer")
     if name not in NETS:
         raise StriateError(unknown("net", name, NETS))
     return NETS[name]

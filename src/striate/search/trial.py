@@ -33,13 +33,15 @@ from striate.train.loop import Trainer
 from striate.train.noise import choose_policy, mixings, policy_of, with_policy
 from striate.train.optim import build_optimizer
 from striate.train.precision import grad_scaler, memory_format
+from striate.train.progress import Silent
 from striate.train.report.record import EpochRow
 from striate.train.resolve import resolve
-from striate.train.run import build_net, make_loader
-from striate.train.sampling import sampling_of, with_weights
+from striate.train.run import begin_tuned, build_net, make_loader
+from striate.train.sampling import shown, with_weights
 from striate.train.schedule import Rate
 from striate.train.settings import to_toml
 from striate.train.state import Parts, Position
+from striate.train.transfer.tuning import Tuning
 
 __all__ = ["Result", "run_trial"]
 
@@ -82,14 +84,17 @@ def run_trial(settings: Settings, materials: Materials, path: Path, judge: Judge
     net.to(memory_format=memory_format(bool(settings.channels_last)))  # type: ignore[call-overload]  # stub omits it
     device = torch.device(settings.device)
     task = Classification(materials.data.classes, label_smoothing=settings.label_smoothing)
-    sampling = sampling_of(settings, materials.data)
-    train = make_loader(materials.data.train, preprocess, settings, noisy=True, sampling=sampling)
+    drawn_from, law = shown(settings, materials.data)
+    train = make_loader(drawn_from, preprocess, settings, noisy=True, sampling=law)
     assert materials.data.val is not None
     val = make_loader(materials.data.val, preprocess, settings, noisy=False)
     steps_per_epoch = -(-len(train) // settings.accumulate)
+    if checkpoint is None:
+        begin_tuned(settings, net, materials.data, preprocess, Silent())
+    tuning = Tuning(net, settings)
     parts = Parts(
         net=net,
-        optimizer=build_optimizer(net, settings),
+        optimizer=build_optimizer(net, settings, tuning),
         scaler=grad_scaler(device, settings.precision),
         average=WeightAverage(net, settings.ema) if settings.ema else None,
         rate=Rate(settings, steps_per_epoch, settings.epochs * steps_per_epoch),
@@ -125,6 +130,7 @@ def run_trial(settings: Settings, materials: Materials, path: Path, judge: Judge
             checkpoints=checkpoints,
             reporter=Watcher(judge),
             mixings=mixings(settings),
+            tuning=tuning,
             keep_best=keep,
             extra_state={"preprocess": preprocess.to_dict(), "data": materials.fingerprint},
             position=position,

@@ -23,6 +23,7 @@ from striate.tasks import Metrics, Task, decode_all
 from striate.train.checkpoint import CheckpointFolder
 from striate.train.health import Diverged, Health, likely_cause
 from striate.train.log import RunLog
+from striate.train.optim import RATE_SHARE
 from striate.train.precision import autocast
 from striate.train.progress import Reporter
 from striate.train.report.record import EpochRow
@@ -30,6 +31,7 @@ from striate.train.settings import Settings
 from striate.train.signals import StopRequest
 from striate.train.state import Parts, Position, seed_step
 from striate.train.target import Target
+from striate.train.transfer.tuning import Tuning
 from striate.train.watch import Diagnosis, Watch
 
 __all__ = ["Outcome", "Trainer", "step_batches"]
@@ -60,6 +62,7 @@ class Trainer:
         checkpoints: CheckpointFolder,
         reporter: Reporter,
         mixings: Sequence[Mixing] = (),  # of which each batch takes one
+        tuning: Tuning,
         keep_best: Any,  # called with (net, position, metrics) when an epoch is the best so far
         extra_state: dict[str, Any],
         position: Position | None = None,
@@ -71,6 +74,7 @@ class Trainer:
         self._keep_best, self._extra_state = keep_best, extra_state
         self._mixings = mixings
         self._save_each_epoch = save_each_epoch
+        self._tuning = tuning
         self.position = position or Position()
         self._steps_per_epoch = -(-len(train) // settings.accumulate)
         self.total_steps = settings.epochs * self._steps_per_epoch
@@ -128,7 +132,7 @@ class Trainer:
     def _train_epoch(self, stop: StopRequest) -> None:
         """The rest of the epoch under way, or as much of it as the signal or the step limit leaves."""
         position = self.position
-        self._parts.net.train()
+        self._tuning.begin_epoch(position.epoch)
         with contextlib.closing(self._train.epoch(position.epoch, start=position.batch)) as batches:
             self._train_batches(batches, stop)
 
@@ -191,11 +195,13 @@ class Trainer:
         parts, settings = self._parts, self._settings
         rate = parts.rate.at(self.position.step)
         for group in parts.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get(RATE_SHARE, 1.0)
         self.watch.before_step(parts.scaler.get_scale())
-        if settings.clip_grad is not None:
+        if settings.clip_grad is not None or settings.l2_sp:
             parts.scaler.unscale_(parts.optimizer)
+        if settings.clip_grad is not None:
             nn.utils.clip_grad_norm_(parts.net.parameters(), settings.clip_grad)
+        self._tuning.pull()
         parts.scaler.step(parts.optimizer)
         parts.scaler.update()
         self._say(self.watch.after_step(self.position.step + 1, self.position.epoch + 1, rate))

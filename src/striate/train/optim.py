@@ -1,4 +1,4 @@
-"""Which parameters an optimiser sees, and with which decay."""
+"""Which parameters an optimiser sees, with which decay, and at which share of the learning rate."""
 
 from collections.abc import Iterable
 
@@ -6,34 +6,44 @@ import torch
 from torch import nn
 
 from striate.train.settings import Settings
+from striate.train.transfer.tuning import Tuning
 
-__all__ = ["build_optimizer", "parameter_groups"]
+__all__ = ["RATE_SHARE", "build_optimizer", "parameter_groups"]
+
+RATE_SHARE = "rate_share"  # of a group: what the learning rate is multiplied by; 1 where it is not said
 
 
-def parameter_groups(net: nn.Module, weight_decay: float, *, decay_all: bool = False) -> list[dict[str, object]]:
-    """Two groups: weights, which decay, and vectors (biases, gains and offsets of normalisations), which do not.
+def parameter_groups(
+    net: nn.Module, weight_decay: float, *, decay_all: bool = False, tuning: Tuning | None = None
+) -> list[dict[str, object]]:
+    """Weights, which decay, and vectors (biases, gains and offsets of normalisations), which do not.
 
     Decaying a vector does not simplify the function a net computes (He 2019, "Bag of tricks", section 3.1).
-    `decay_all` puts everything in one group, as the older papers trained.
+    `decay_all` puts everything in one group, as the older papers trained. `tuning` says what learns more slowly, and
+    what it draws to its beginning instead.
     """
     trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    if decay_all:
-        return [{"params": trainable, "weight_decay": weight_decay}]
-    groups = [
-        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+    groups: dict[tuple[bool, float, float], list[nn.Parameter]] = {}
+    for decaying in (True, False):
+        for parameter in trainable:
+            if (decay_all or parameter.ndim > 1) == decaying:
+                decay = weight_decay if decaying and (tuning is None or tuning.decays(parameter)) else 0.0
+                share = 1.0 if tuning is None else tuning.scale_of(parameter)
+                groups.setdefault((decaying, decay, share), []).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": decay} | ({RATE_SHARE: share} if share != 1 else {})
+        for (_, decay, share), parameters in groups.items()
     ]
-    return [group for group in groups if group["params"]]
 
 
-def build_optimizer(net: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+def build_optimizer(net: nn.Module, settings: Settings, tuning: Tuning | None = None) -> torch.optim.Optimizer:
     """SGD with momentum or AdamW, in torch's fused form, with its state laid out from the start.
 
     Momentum buffers start as zeros in the memory format of their parameter: the first step then computes what torch's
     own lazy start computes (0·m + g = g), and a resumed run has the same layout, hence the same rounding, as a run
     that was never stopped.
     """
-    groups = parameter_groups(net, settings.weight_decay, decay_all=settings.decay_all)
+    groups = parameter_groups(net, settings.weight_decay, decay_all=settings.decay_all, tuning=tuning)
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=settings.lr, fused=True)
     sgd = torch.optim.SGD(

@@ -47,7 +47,7 @@ def resolve(settings: Settings, data: Dataset) -> Settings:
         channels=settings.channels or _channels(data.train),
         flip=data.mirror if settings.flip is None else settings.flip,
         device=str(pick_device(settings.device)),
-        batch_size=min(settings.batch_size, len(data.train) // ranks),
+        batch_size=min(settings.batch_size, settings.repeat * len(data.train) // ranks),
     )
 
 

@@ -38,14 +38,27 @@ from striate.train.precision import grad_scaler, memory_format
 from striate.train.progress import Reporter
 from striate.train.report import Scored, write_report
 from striate.train.resolve import open_data, resolve
-from striate.train.sampling import describe_sampling, ranked, sampling_of, with_ranks, with_weights
+from striate.train.sampling import describe_sampling, ranked, shown, with_ranks, with_weights
 from striate.train.schedule import Rate
 from striate.train.settings import Settings
 from striate.train.state import Parts, Position, seed_all
 from striate.train.story import run_record, scored
+from striate.train.transfer.depth import depth_of
+from striate.train.transfer.head import begin_as_probe
+from striate.train.transfer.tuning import Tuning
 from striate.train.watch.facts import facts_of
 
-__all__ = ["Ended", "build_net", "choose_preprocess", "fingerprint", "make_loader", "measure", "resume", "start"]
+__all__ = [
+    "Ended",
+    "begin_tuned",
+    "build_net",
+    "choose_preprocess",
+    "fingerprint",
+    "make_loader",
+    "measure",
+    "resume",
+    "start",
+]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,11 +70,15 @@ class Ended:
     final: Scored | None
 
 
-def start(settings: Settings, reporter: Reporter) -> Ended:
-    """Begin a run and train it to its end. Raises StriateError before anything is written when it cannot begin."""
+def start(settings: Settings, reporter: Reporter, *, data: Dataset | None = None) -> Ended:
+    """Begin a run and train it to its end. Raises StriateError before anything is written when it cannot begin.
+
+    `data`: what `settings` name, where the caller has it open, or has other parts of it in mind; a run on other parts
+    cannot be resumed, and says so.
+    """
     settings = with_ranks(settings)
     RunFolder.check_free(settings)
-    data = _open(settings, reporter)
+    data = _open(settings, reporter) if data is None else data
     settings = with_weights(resolve(settings, data), data)
     colours = Colours(settings, data)
     settings = _choose_noise(settings, data, colours, reporter)
@@ -75,6 +92,7 @@ def start(settings: Settings, reporter: Reporter) -> Ended:
         reporter.note(note)
     preprocess = choose_preprocess(settings, colours, net, reporter)
     settings = measure(settings, net, data, preprocess, reporter)
+    begin_tuned(settings, net, data, preprocess, reporter)
     folder = RunFolder.create(settings, default_name=ranked(f"{settings.model}-{data.name}", settings))
     settings = settings.replace(name=folder.path.name)
     reporter.note(f"run {folder.path}")
@@ -96,6 +114,7 @@ def resume(path: str | os.PathLike[str], reporter: Reporter, *, workers: int | N
     if checkpoint is None:
         reporter.note(f"{folder.path} has no checkpoint yet: starting from its beginning")
         preprocess = choose_preprocess(settings, Colours(settings, data), net, reporter)
+        begin_tuned(settings, net, data, preprocess, reporter)
     else:
         _check_same_data(checkpoint, data, folder)
         preprocess = Preprocess.from_dict(checkpoint.state["preprocess"])
@@ -154,9 +173,18 @@ def build_net(settings: Settings, data: Dataset) -> Net:
     ).to(settings.device)
 
 
+def begin_tuned(settings: Settings, net: Net, data: Dataset, preprocess: Preprocess, reporter: Reporter) -> None:
+    """The new head as a probe of what the net sees, where that is asked for; refuses a stage that the net has not."""
+    if settings.freeze:
+        depth_of(net).frozen(settings.freeze)
+    if settings.head_probe:
+        device = settings.device
+        reporter.note(begin_as_probe(net, data.train, preprocess, workers=settings.workers, device=device))
+
+
 def measure(settings: Settings, net: nn.Module, data: Dataset, preprocess: Preprocess, reporter: Reporter) -> Settings:
     """Precision, memory format and threads settled, by measurement where they were left open."""
-    batch = data.train.subset(range(settings.batch_size))
+    batch = data.train.subset(range(min(settings.batch_size, len(data.train))))
     (images, labels, _), *_ = Loader(batch, preprocess, batch_size=len(batch), workers=settings.workers).epoch(0)
     task = Classification(data.classes)
     example = (images.to(settings.device), labels.to(settings.device))
@@ -171,20 +199,22 @@ def _train(
     settings: Settings,
     data: Dataset,
     preprocess: Preprocess,
-    net: nn.Module,
+    net: Net,
     checkpoint: Checkpoint | None,
     reporter: Reporter,
 ) -> Ended:
     device = torch.device(settings.device)
     net.to(memory_format=memory_format(bool(settings.channels_last)))  # type: ignore[call-overload]  # stub omits it
     task = Classification(data.classes, label_smoothing=settings.label_smoothing)
-    train = make_loader(data.train, preprocess, settings, noisy=True, sampling=sampling_of(settings, data))
+    drawn_from, law = shown(settings, data)
+    train = make_loader(drawn_from, preprocess, settings, noisy=True, sampling=law)
     val = make_loader(data.val, preprocess, settings, noisy=False) if data.val is not None else None
     steps_per_epoch = -(-len(train) // settings.accumulate)
     total_steps = min(settings.epochs * steps_per_epoch, settings.max_steps or settings.epochs * steps_per_epoch)
+    tuning = Tuning(net, settings)
     parts = Parts(
         net=net,
-        optimizer=build_optimizer(net, settings),
+        optimizer=build_optimizer(net, settings, tuning),
         scaler=grad_scaler(device, settings.precision),
         average=WeightAverage(net, settings.ema) if settings.ema else None,
         rate=Rate(settings, steps_per_epoch, total_steps),
@@ -232,6 +262,7 @@ def _train(
             checkpoints=CheckpointFolder(folder.checkpoints, settings.keep),
             reporter=reporter,
             mixings=mixings(settings),
+            tuning=tuning,
             keep_best=lambda kept, position, metrics: keep(folder.best, kept, position, metrics),
             extra_state={"preprocess": preprocess.to_dict(), "data": fingerprint(data)},
             position=position,

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from striate.data import Dataset
+from striate.data import Dataset, Samples
 from striate.data.sampling import Sampling, check_sampling
 from striate.data.weights import read_weights, sample_weights
 from striate.errors import StriateError, unknown
 from striate.train.settings import Settings
 
-__all__ = ["describe_sampling", "ranked", "sampling_of", "with_ranks", "with_weights"]
+__all__ = ["describe_sampling", "ranked", "sampling_of", "shown", "with_ranks", "with_weights"]
 
 NAMED = ("all", "balanced")
 
@@ -43,6 +43,15 @@ def sampling_of(settings: Settings, data: Dataset) -> Sampling:
     if settings.sampling == "balanced":
         return "balanced"
     return sample_weights(settings.sample_weights, data.train, data.classes)
+
+
+def shown(settings: Settings, data: Dataset) -> tuple[Samples, Sampling]:
+    """What an epoch is drawn from, the training part as many times over as `repeat` says, and by which law."""
+    law = sampling_of(settings, data)
+    if settings.repeat == 1:
+        return data.train, law
+    over = data.train.subset(np.tile(np.arange(len(data.train)), settings.repeat))
+    return over, law if isinstance(law, str) else np.tile(law, settings.repeat)
 
 
 def describe_sampling(settings: Settings, data: Dataset) -> str:

@@ -34,6 +34,13 @@ class Settings:
     model_settings: dict[str, Any] = dataclasses.field(default_factory=dict)  # the net's own, e.g. dropout
     pretrained: str | None = None  # a file whose weights the net starts from, "published", …
 
+    # what of the net learns (striate.train.transfer.tuning)
+    freeze: str = ""  # the stage up to which nothing moves; "all": everything but the layer that gives the scores
+    unfreeze_epochs: int = 0  # only that layer learns at first, and every so many epochs a stage more; 0: all at once
+    depth_decay: float = 1.0  # each stage learns at this share of the rate of the one behind it
+    l2_sp: float = 0.0  # pull of the weights to where they began, in place of their decay
+    head_probe: bool = False  # the layer that gives the scores begins as a classifier fitted to what it is given
+
     # how data are read
     data_dir: str | None = None
     size: int | None = None  # pixels, square; None: the net's native size
@@ -60,6 +67,7 @@ class Settings:
 
     # optimisation
     epochs: int = 40
+    repeat: int = 1  # times that an epoch shows each training image, under other noise: for sets of few images
     max_steps: int | None = None
     batch_size: int = 64
     accumulate: int = 1  # batches whose gradients are summed into one step
@@ -124,7 +132,10 @@ class Settings:
 
 _AT_LEAST = {
     "size": 1,
+    "unfreeze_epochs": 0,
+    "l2_sp": 0,
     "epochs": 1,
+    "repeat": 1,
     "max_steps": 1,
     "batch_size": 1,
     "accumulate": 1,
@@ -145,7 +156,7 @@ _AT_LEAST = {
     "plateau_epochs": 1,
     "early_stop": 1,
 }
-_POSITIVE = ("lr", "clip_grad", "gamma", "peak_fraction")
+_POSITIVE = ("depth_decay", "lr", "clip_grad", "gamma", "peak_fraction")
 _FRACTIONS = ("val_fraction", "test_fraction", "momentum", "label_smoothing", "ema", "peak_fraction")
 
 

@@ -23,7 +23,7 @@ LINE = 16  # the least distance of two names
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One curve. name: written at its end, "" for a curve that is alone; kind: its colour, "a" or "b".
+    """One curve. name: written at its end, "" for a curve that is alone; kind: its colour, "a" to "e".
 
     low, high: the borders of a band around it, where each point stands for several values; empty where it does not.
     """
@@ -49,10 +49,12 @@ def line_chart(
     best: float | None = None,
     shares: bool = False,
     log: bool | None = None,
+    x_log: bool = False,
 ) -> str:
     """The chart as SVG. key: an id unique in the page; y_name: with its unit; best: the x to mark.
 
-    shares: the values are shares of 1, shown as per cent. log: a logarithmic y axis; None: where it is worth it.
+    shares: the values are shares of 1, shown as per cent. log: a logarithmic y axis; None: where it is worth it. x_log:
+    a logarithmic x axis, marked at the values themselves, which are then few.
     """
     runs = [_finite_runs(one) for one in series]
     values = [y for one in runs for run in one for _, y in run]
@@ -61,7 +63,10 @@ def line_chart(
         log = not shares and worth_log(values)
     right = WIDTH - 14 - max((len(one.name) for one in series), default=0) * LETTER
     xs = [x for one in series for x in one.x]
-    x_axis = fit_axis(xs, LEFT, right, count=6, whole=True, tight=True)
+    if x_log and xs and min(xs) < max(xs):
+        x_axis = Axis(low=min(xs), high=max(xs), start=LEFT, end=right, ticks=tuple(sorted(set(xs))), log=True)
+    else:
+        x_axis = fit_axis(xs, LEFT, right, count=6, whole=True, tight=True)
     y_axis = fit_axis(values, HEIGHT - BOTTOM, TOP, log=log and bool(values) and min(values) > 0, percent=shares)
     y_name = f"{y_name}, log scale" if y_axis.log else y_name
     body = [_axes(x_axis, y_axis, x_name, y_name)]

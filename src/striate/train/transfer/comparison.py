@@ -1,0 +1,184 @@
+"""All four plans beside each other as the data grow: learning curves, with intervals over seeds.
+
+A seed draws the training images, the weights of a new head and the noise; every plan is given the same images and the
+same number of updates. What `auto` would have taken is chosen from those images alone, before any plan is tried, and
+its accuracy is that of the plan it chose.
+"""
+
+import dataclasses
+import math
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from typing import final
+
+import numpy as np
+
+from striate.errors import StriateError
+from striate.train.progress import Reporter
+from striate.train.report.curves import Series, line_chart
+from striate.train.transfer.plans import PLANS, Plan, choose
+from striate.train.transfer.project import Project
+
+__all__ = ["AUTO", "Comparison", "Point", "Trial", "compare", "curves_chart", "each_trial", "interval"]
+
+AUTO = "auto"
+KINDS = {"probe": "a", "few": "c", "more": "d", "scratch": "b"}
+
+# Half the width of a 95 % interval of a mean, in standard errors, by the seeds it is over (Student's t; 2.5 % above).
+STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One plan on one draw of the data. `chosen`: the plan that auto takes of these images."""
+
+    per_class: int
+    seed: int
+    plan: Plan
+    accuracy: float
+    seconds: float
+    chosen: Plan
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Point:
+    """One plan, or auto, with so many images of a class: the mean over seeds and the 95 % interval of that mean."""
+
+    per_class: int
+    plan: str
+    seeds: int
+    mean: float
+    low: float
+    high: float
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Every trial, and what it was of."""
+
+    source: str
+    data: str
+    part: str
+    images: int  # of that part
+    steps: int
+    trials: tuple[Trial, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Images of a class, ascending."""
+        return tuple(sorted({trial.per_class for trial in self.trials}))
+
+    def point(self, per_class: int, plan: str) -> Point:
+        """The mean of a plan, or of auto, at one size."""
+        found = [
+            trial.accuracy
+            for trial in self.trials
+            if trial.per_class == per_class and trial.plan == (trial.chosen if plan == AUTO else plan)
+        ]
+        mean, low, high = interval(found)
+        return Point(per_class=per_class, plan=plan, seeds=len(found), mean=mean, low=low, high=high)
+
+    def chosen(self, per_class: int) -> dict[Plan, int]:
+        """How many seeds auto chose each plan with."""
+        picks = {(trial.seed): trial.chosen for trial in self.trials if trial.per_class == per_class}
+        return {plan: list(picks.values()).count(plan) for plan in PLANS if plan in picks.values()}
+
+    def best(self, per_class: int) -> Point:
+        """The plan with the best mean."""
+        return max((self.point(per_class, plan) for plan in PLANS), key=lambda point: point.mean)
+
+
+def interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean, and the ends of its 95 % interval by Student's t; the mean alone of a single value.
+
+    >>> tuple(round(value, 3) for value in interval([0.90, 0.92, 0.91, 0.93, 0.89]))
+    (0.91, 0.89, 0.93)
+    """
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, mean, mean
+    half = STUDENT.get(len(values), 1.96) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return mean, max(0.0, mean - half), min(1.0, mean + half)
+
+
+def compare(
+    project: Project,
+    reporter: Reporter,
+    *,
+    sizes: Sequence[int] = (10, 30, 100),
+    seeds: int = 3,
+    plans: Sequence[Plan] = PLANS,
+    told: Callable[[Trial], None] = lambda trial: None,
+) -> Comparison:
+    """Carry out every plan at every size, for every seed; `told` hears of each as it ends.
+
+    Raises StriateError where no class has as many images as the smallest size.
+    """
+    counts = np.bincount(project.data.train.labels, minlength=len(project.data.classes))
+    if not sizes or min(sizes) < 1 or seeds < 1:
+        raise StriateError(f"sizes {tuple(sizes)} and {seeds} seeds: give 1 or more of each")
+    if min(sizes) > counts.min():
+        fewest = project.data.classes[int(counts.argmin())]
+        raise StriateError(
+            f"{project.data.name} has {counts.min()} training images of {fewest!r}; give --sizes of at most that"
+        )
+    part, exam = project.exam
+    trials = []
+    for trial in each_trial(project, reporter, [size for size in sizes if size <= counts.min()], range(seeds), plans):
+        trials.append(trial)
+        told(trial)
+    return Comparison(
+        source=project.source.name,
+        data=project.data.name,
+        part=part,
+        images=len(exam),
+        steps=project.steps,
+        trials=tuple(trials),
+    )
+
+
+def each_trial(
+    project: Project, reporter: Reporter, sizes: Sequence[int], seeds: Sequence[int], plans: Sequence[Plan]
+) -> Iterator[Trial]:
+    """One after another. Of a run that is done only its config, log and report are kept: nobody asks 60 models."""
+    for per_class in sizes:
+        for seed in seeds:
+            drawn = project.subset(per_class, seed)
+            chosen = choose(project.evidence(drawn)).plan
+            for plan in plans:
+                name = f"{plan}-{per_class}-{seed}"
+                done = project.carry_out(plan, reporter, chosen=drawn, seed=seed, name=name)
+                for weights in done.folder.path.glob("*.safetensors"):
+                    weights.unlink()
+                shutil.rmtree(done.folder.checkpoints, ignore_errors=True)
+                yield Trial(
+                    per_class=per_class,
+                    seed=seed,
+                    plan=plan,
+                    accuracy=done.accuracy,
+                    seconds=done.seconds,
+                    chosen=chosen,
+                )
+
+
+def curves_chart(compared: Comparison, key: str = "curves") -> str:
+    """Accuracy against images of a class, a curve and a band for each plan, as SVG."""
+    series = []
+    for plan, kind in KINDS.items():
+        points = [compared.point(size, plan) for size in compared.sizes]
+        series.append(
+            Series(
+                name=plan,
+                x=compared.sizes,
+                y=[point.mean for point in points],
+                kind=kind,
+                low=[point.low for point in points],
+                high=[point.high for point in points],
+            )
+        )
+    return line_chart(
+        key, "Learning curves", series, x_name="images of a class", y_name="images right", shares=True, x_log=True
+    )

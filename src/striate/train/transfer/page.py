@@ -1,0 +1,166 @@
+"""The page of a transfer: why this plan, which layer knows most, where each plan wins. In the report's own style."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+import striate
+from striate.atomic import write_bytes
+from striate.train.report import wording
+from striate.train.report.svg import clean
+from striate.train.transfer.comparison import AUTO, Comparison, Point, curves_chart
+from striate.train.transfer.evidence import Evidence
+from striate.train.transfer.ladder import Ladder, depth_chart
+from striate.train.transfer.plans import PLANS, Choice
+from striate.train.transfer.project import Done
+
+__all__ = ["chosen_words", "interval_words", "write_page"]
+
+
+def write_page(
+    path: Path,
+    *,
+    source: str,
+    data: str,
+    command: str,
+    evidence: Evidence | None = None,
+    choice: Choice | None = None,
+    done: Done | None = None,
+    ladder: Ladder | None = None,
+    compared: Comparison | None = None,
+) -> None:
+    """Write the page, whole or not at all, with as many sections as there is something to say in.
+
+    Raises StriateError when it cannot be written.
+    """
+    view = {
+        "source": Path(source).name,
+        "data": Path(data).name,
+        "command": command,
+        "version": striate.__version__,
+        "headline": _headline(data, done, compared, ladder),
+        "lede": _lede(done, compared, ladder),
+        "figures": _figures(evidence, done, compared, ladder),
+        "evidence": evidence.places if evidence is not None else (),
+        "reason": choice.reason if choice is not None else "The plan was asked for; this is what the layers see.",
+        "ladder": _ladder(ladder) if ladder is not None else None,
+        "curves": _curves(compared) if compared is not None else None,
+    }
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["percent"] = wording.percent
+    template = environment.from_string(_read("striate.train.transfer", "page.html.j2"))
+    page = template.render(view=view, style=Markup(_read("striate.train.report", "style.css")))
+    write_bytes(Path(path), clean(page).encode())
+
+
+def interval_words(point: Point) -> str:
+    """A mean and the interval around it, in per cent: 91.0 (89.0 … 93.0)."""
+    if point.seeds < 2:
+        return f"{100 * point.mean:.1f}"
+    return f"{100 * point.mean:.1f} ({100 * point.low:.1f} … {100 * point.high:.1f})"
+
+
+def chosen_words(compared: Comparison, per_class: int) -> str:
+    """What auto took at that size: "few", or "probe 3×, few 2×"."""
+    picks = compared.chosen(per_class)
+    if len(picks) == 1:
+        return next(iter(picks))
+    return ", ".join(f"{plan} {count}×" for plan, count in picks.items())
+
+
+def _headline(data: str, done: Done | None, compared: Comparison | None, ladder: Ladder | None) -> str:
+    name = Path(data).name
+    if compared is not None:
+        size = compared.sizes[-1]
+        best = compared.best(size)
+        return f"{best.plan} does best on {name} with {size} images of a class: {wording.percent(best.mean)} right"
+    if done is not None:
+        return f"{wording.percent(done.accuracy, done.samples)} of {name} right by plan {done.plan}"
+    assert ladder is not None
+    return f"{ladder.best.place} knows most of {name}: {wording.percent(ladder.best.mean)} right"
+
+
+def _lede(done: Done | None, compared: Comparison | None, ladder: Ladder | None) -> str:
+    if compared is not None:
+        return (
+            f"Every plan was given the same images and the same {compared.steps:,} updates, and was measured on the "
+            f"same {wording.plural(compared.images, 'image')} of the {compared.part} part."
+        )
+    if done is not None:
+        measured = wording.plural(done.samples, "image")
+        return f"{done.told[:1].upper()}{done.told[1:]}. Measured on {measured} of the {done.part} part."
+    assert ladder is not None
+    return "Linear classifiers and neighbours on the features of every layer; nothing of the net was trained."
+
+
+def _figures(
+    evidence: Evidence | None, done: Done | None, compared: Comparison | None, ladder: Ladder | None
+) -> list[tuple[str, str, str]]:
+    figures: list[tuple[str, str, str]] = []
+    if done is not None:
+        figures.append((f"{done.part} accuracy", wording.percent(done.accuracy, done.samples), done.plan))
+        figures.append(("Time", wording.duration(done.seconds), ""))
+    if compared is not None:
+        for size in compared.sizes:
+            point = compared.point(size, AUTO)
+            figures.append((f"auto, {size} of a class", wording.percent(point.mean), chosen_words(compared, size)))
+    if evidence is not None:
+        amount = evidence.amount
+        figures.append(("Training images", wording.whole(amount.images), f"{amount.least:,} of the smallest class"))
+        figures.append(("κ of the deepest layer", f"{evidence.deepest.kappa:.2f}", "with ten images of a class"))
+    if ladder is not None and done is None and compared is None:
+        figures.append(("Best layer", ladder.best.place, ladder.best.classifier))
+    return figures
+
+
+def _ladder(ladder: Ladder) -> dict[str, Any]:
+    best = ladder.best
+    return {
+        "chart": Markup(depth_chart(ladder)),
+        "splits": ladder.splits,
+        "classifiers": ladder.classifiers,
+        "sentence": (
+            f"{best.classifier} on {best.place} is best, with {wording.percent(best.mean)} right. Where curves rise to "
+            "the end, what is specific of the source helps here, too; where they fall, it is in the way."
+        ),
+        "rows": [
+            [
+                place,
+                *(
+                    f"{100 * cell.mean:.1f} ± {100 * cell.deviation:.1f}"
+                    for cell in (ladder.cell(place, classifier) for classifier in ladder.classifiers)
+                ),
+            ]
+            for place in ladder.places
+        ],
+    }
+
+
+def _curves(compared: Comparison) -> dict[str, Any]:
+    ahead = [(size, compared.best(size), compared.point(size, "scratch")) for size in compared.sizes]
+    said = "; ".join(
+        f"with {size}, {best.plan} is best, {100 * (best.mean - scratch.mean):+.1f} points from scratch"
+        for size, best, scratch in ahead
+    )
+    return {
+        "chart": Markup(curves_chart(compared)),
+        "plans": (*PLANS, AUTO),
+        "sentence": f"By images of a class: {said}.",
+        "rows": [
+            [
+                f"{size}",
+                *(interval_words(compared.point(size, plan)) for plan in (*PLANS, AUTO)),
+                chosen_words(compared, size),
+            ]
+            for size in compared.sizes
+        ],
+    }
+
+
+def _read(package: str, name: str) -> str:
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")

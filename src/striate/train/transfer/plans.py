@@ -1,0 +1,123 @@
+"""The four plans, and which of them to take.
+
+    probe    a linear classifier on the best layer; nothing else learns
+    few      the last stage learns, and the scores, which begin as a probe
+    more     everything learns, the deeper the slower, a stage more at every epoch, drawn to where it began
+    scratch  everything learns, from random weights
+
+Each is a set of settings of the ordinary training loop (`settings_for`), but `probe`, which is `striate.train.transfer.
+probing`. All are given the same budget: so many images shown.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal, final, get_args
+
+from striate.augment import policy_to_dict
+from striate.errors import StriateError, unknown
+from striate.nets import Net
+from striate.train.settings import Settings
+from striate.train.transfer.amount import noise_for
+from striate.train.transfer.depth import depth_of
+from striate.train.transfer.evidence import Evidence
+
+__all__ = ["PLANS", "Choice", "Plan", "choose", "plan_settings"]
+
+Plan = Literal["probe", "few", "more", "scratch"]
+PLANS: tuple[Plan, ...] = get_args(Plan)
+
+NEAR = 0.5  # κ at the deepest place from which data count as similar; see docs/design/transfer.md for how it was set
+MANY_NEAR = 50  # images of a class from which there is enough to fine-tune a few layers, of similar data
+MANY_FAR = 5  # and more layers, of different data: what is there helps less, so less can be lost
+EPOCHS = 10  # that a budget is divided into: a stage more learns at each, and that many points of a curve are logged
+
+# What the plans have in common: a short run with one rise and fall of the rate.
+COMMON: Mapping[str, Any] = MappingProxyType(
+    {
+        "optimizer": "sgd",
+        "momentum": 0.9,
+        "nesterov": True,
+        "schedule": "onecycle",
+        "peak_fraction": 0.3,
+        "label_smoothing": 0.1,
+        "clip_grad": 5.0,  # nets without norms, as SqueezeNet, take a first step too many easily
+        "ema": 0.95,
+        "policy": "own",
+        "epochs": EPOCHS,
+    }
+)
+TUNED: Mapping[Plan, Mapping[str, Any]] = MappingProxyType(
+    {
+        "few": MappingProxyType({"lr": 0.005, "head_probe": True, "l2_sp": 5e-4, "weight_decay": 5e-4}),
+        "more": MappingProxyType(
+            {
+                "lr": 0.01,
+                "head_probe": True,
+                "depth_decay": 0.7,
+                "unfreeze_epochs": 1,
+                "l2_sp": 5e-4,
+                "weight_decay": 5e-4,
+            }
+        ),
+        "scratch": MappingProxyType({"lr": 0.02, "weight_decay": 5e-4}),
+    }
+)
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A plan, and the reason in a sentence or two."""
+
+    plan: Plan
+    reason: str
+
+
+def choose(evidence: Evidence) -> Choice:
+    """The plan of the lectures' table for what was measured."""
+    amount, deepest, best = evidence.amount, evidence.deepest, evidence.best
+    near = deepest.kappa >= NEAR
+    much = amount.least >= (MANY_NEAR if near else MANY_FAR)
+    images = f"{amount.least:,} images of the smallest class are {'many' if much else 'few'}"
+    apart = f"κ {deepest.kappa:.2f} with ten images of each, and {NEAR} is where near begins"
+    kind = f"the deepest layer {'tells' if near else 'does not yet tell'} the classes apart ({apart})"
+    if much:
+        plan: Plan = "few" if near else "more"
+        what = "fine-tune a few layers" if near else "fine-tune more layers"
+    else:
+        plan = "probe"
+        what = (
+            "a linear classifier on top"
+            if near
+            else f"linear classifiers on every stage, of which {best.place} is best"
+        )
+    data = "similar" if near else "different"
+    return Choice(plan=plan, reason=f"{'much' if much else 'little'} and {data} data: {what}. {images}; {kind}.")
+
+
+def plan_settings(
+    plan: Plan, base: Settings, net: Net, *, steps: int, images: int, classes: int, mirror: bool
+) -> Settings:
+    """`base` with what the plan changes, for `steps` updates on `images` training images.
+
+    `net` is the source's: its stages are what is frozen. Raises StriateError for `probe`, which trains no net.
+    """
+    if plan not in TUNED:
+        raise StriateError(unknown("plan that trains", plan, TUNED))
+    per_epoch = max(1, steps // EPOCHS) * base.batch_size
+    changes: dict[str, Any] = {
+        **COMMON,
+        **TUNED[plan],
+        "max_steps": steps,
+        "repeat": max(1, math.ceil(per_epoch / images)),
+        "noise": policy_to_dict(noise_for(images / classes, mirror=mirror)),
+    }
+    changes["epochs"] = max(1, math.ceil(steps / max(1, changes["repeat"] * images // base.batch_size)))
+    if plan == "few":
+        groups = depth_of(net).groups
+        changes["freeze"] = groups[-3][0] if len(groups) > 2 else ""  # all but the last stage and the scores
+    if plan == "scratch":
+        changes["pretrained"] = None
+    return base.replace(**changes)

@@ -1,0 +1,80 @@
+"""The plan that trains no net: a classifier on the features of one layer, as a net of its own that can be deployed."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from striate.data import Preprocess
+from striate.nets import Net
+from striate.nets.cut import CutNet
+from striate.nets.registry import build
+from striate.nets.weights import ModelCard
+from striate.train.transfer.features import Pool
+from striate.train.transfer.probes import Linear, Probe, fit_probe
+
+__all__ = ["Chosen", "best_place", "deployed"]
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The probe of one place, and the place."""
+
+    place: str
+    probe: Probe
+
+
+def best_place(
+    rows: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64], classes: int, classifier: str, *, seed: int = 0
+) -> Chosen:
+    """The place whose probe does best on rows left out; of equal ones, or where none could be left out, the deepest."""
+    found = [
+        Chosen(place=place, probe=fit_probe(classifier, seen, labels, classes, seed=seed))
+        for place, seen in rows.items()
+    ]
+    return max(reversed(found), key=lambda chosen: np.nan_to_num(chosen.probe.expected))
+
+
+def deployed(
+    source: Net,
+    card: ModelCard,
+    place: str,
+    linear: Linear,
+    *,
+    classes: tuple[str, ...],
+    preprocess: Preprocess,
+    data: str,
+    pool: Pool = "mean",
+    unit: bool = False,
+) -> tuple[Net, ModelCard]:
+    """The source cut off at `place` with the classifier on it, in evaluation mode, and its card."""
+    settings = {
+        "net": card.net,
+        "place": place,
+        "pool": pool,
+        "unit": unit,
+        "net_settings": json.loads(json.dumps(dict(card.settings))),
+        "net_classes": len(card.classes),
+    }
+    own = ModelCard(
+        net="cut",
+        settings=settings,
+        classes=classes,
+        in_chans=preprocess.channels,
+        input_size=preprocess.size,
+        preprocess=preprocess.to_dict(),
+        data=data,
+    )
+    net = build(own.net, num_classes=len(classes), in_chans=own.in_chans, input_size=own.input_size, **settings)
+    assert isinstance(net, CutNet)
+    held = {"net." + name: tensor for name, tensor in source.state_dict().items()}
+    net.base.load_state_dict({name: held[name] for name in net.base.state_dict()})
+    with torch.no_grad():
+        net.linear.weight.copy_(torch.from_numpy(linear.weight))
+        net.linear.bias.copy_(torch.from_numpy(linear.bias))
+    return net.eval(), own

@@ -1,0 +1,261 @@
+"""A trained net and a data set, and what can be done with the two: look, choose a plan, carry it out."""
+
+import contextlib
+import dataclasses
+import datetime
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+import striate
+from striate.augment.view import View
+from striate.data import Dataset, Loader, Preprocess, Samples
+from striate.errors import StriateError
+from striate.nets.weights import save_model
+from striate.tasks import Classification, decode_all
+from striate.train.folder import RunFolder
+from striate.train.log import RunLog
+from striate.train.progress import Reporter
+from striate.train.resolve import pick_device
+from striate.train.run import start
+from striate.train.settings import Settings
+from striate.train.transfer.amount import some_of_each
+from striate.train.transfer.cache import FeatureCache
+from striate.train.transfer.depth import depth_of
+from striate.train.transfer.evidence import Evidence, gather
+from striate.train.transfer.features import Pool, Way, unit
+from striate.train.transfer.plans import Plan, plan_settings
+from striate.train.transfer.probes import LINEAR
+from striate.train.transfer.probing import best_place, deployed
+from striate.train.transfer.source import Source
+
+__all__ = ["Done", "Project", "free_name"]
+
+SOURCES = "sources"  # under --output: where weights without a card get one
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Done:
+    """A plan carried out: where its run lies, and how it does on the images that chose nothing."""
+
+    plan: Plan
+    folder: RunFolder
+    part: str
+    accuracy: float
+    samples: int
+    seconds: float
+    told: str  # which layer, or what learnt
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Project:
+    """`settings` are what every plan starts from; `steps` updates are each plan's budget; `way`: how features are seen.
+
+    `unit`: features are divided by their length. `classifier`: of the plan `probe`, a linear one.
+    """
+
+    source: Source
+    data: Dataset
+    settings: Settings
+    cache: FeatureCache
+    way: Way
+    places: tuple[str, ...]
+    steps: int = 300
+    lr: float | None = None  # in place of the plan's
+    unit: bool = False
+    classifier: str = "logistic"
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        data: Dataset,
+        settings: Settings,
+        cache: FeatureCache,
+        *,
+        places: Sequence[str] = (),
+        views: Callable[[Preprocess], tuple[View, ...]] = lambda preprocess: (View(),),
+        pool: Pool = "mean",
+        steps: int = 300,
+        lr: float | None = None,
+        unit: bool = False,
+        classifier: str = "logistic",
+    ) -> "Project":
+        """With what the source says filled in: the net, its weights, the size and the look of its images.
+
+        Raises StriateError for another size than that of a net which takes one only.
+        """
+        card = source.card
+        size = settings.size or min(card.input_size)
+        if source.net.fixed_size and (size, size) != tuple(card.input_size):
+            raise StriateError(
+                f"--size {size}: {card.net} takes {card.input_size[0]}×{card.input_size[1]} px only; leave it out"
+            )
+        if classifier not in LINEAR:
+            raise StriateError(f"a model is made of a linear classifier, {' or '.join(LINEAR)}; got {classifier!r}")
+        known = Preprocess.from_dict(dict(card.preprocess))
+        known = dataclasses.replace(known, size=(size, size), resize=settings.resize, resize_size=None)
+        settings = settings.replace(
+            model=card.net,
+            model_settings=dict(card.settings),
+            pretrained=str(source.as_file(Path(settings.output) / SOURCES)),
+            size=size,
+            channels=known.channels,
+            device=str(pick_device(settings.device)),
+        )
+        return cls(
+            source=source,
+            data=data,
+            settings=settings,
+            cache=cache,
+            way=Way(preprocess=known, views=views(known), pool=pool),
+            places=tuple(places) or depth_of(source.net).places,
+            steps=steps,
+            lr=lr,
+            unit=unit,
+            classifier=classifier,
+        )
+
+    @property
+    def exam(self) -> tuple[str, Samples]:
+        """The part that plans are measured on: test, or else validation. Raises StriateError where there is neither."""
+        for name, part in (("test", self.data.test), ("val", self.data.val)):
+            if part is not None:
+                return name, part
+        raise StriateError(f"{self.data.name} has no test and no validation images to measure on; give --test-fraction")
+
+    def features(self, images: Samples) -> dict[str, NDArray[np.float32]]:
+        """Rows of every place, from the cache where they are there."""
+        rows = self.cache.features(
+            self.places, images, self.way, workers=self.settings.workers, device=self.settings.device
+        )
+        return {place: unit(seen) if self.unit else seen for place, seen in rows.items()}
+
+    def subset(self, per_class: int, seed: int) -> NDArray[np.int64]:
+        """So many training images of each class, by number; measured on the exam, chosen by nothing else."""
+        return some_of_each(self.data.train.labels, per_class, seed)
+
+    def evidence(self, chosen: NDArray[np.int64] | None = None) -> Evidence:
+        """What the training images, or those chosen of them, say about the choice of a plan."""
+        rows, labels = self._training_rows(chosen)
+        return gather(rows, labels, len(self.data.classes))
+
+    def carry_out(
+        self,
+        plan: Plan,
+        reporter: Reporter,
+        *,
+        chosen: NDArray[np.int64] | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> Done:
+        """Do as the plan says, and measure it. With `chosen` training images there is no validation: the last weights
+        count, since the images that could choose among them are those that all are measured on.
+        """
+        seed = self.settings.seed if seed is None else seed
+        settings = self.settings.replace(seed=seed, name=name or self.settings.name)
+        if plan == "probe":
+            return self._probe(settings, chosen, reporter)
+        part, exam = self.exam
+        data = self.data
+        if chosen is not None:
+            data = dataclasses.replace(data, train=data.train.subset(chosen), val=None, test=exam)
+        settings = plan_settings(
+            plan,
+            settings,
+            self.source.net,
+            steps=self.steps,
+            images=len(data.train),
+            classes=len(data.classes),
+            mirror=data.mirror,
+        )
+        if self.lr is not None:
+            settings = settings.replace(lr=self.lr)
+        if settings.name is None:
+            settings = settings.replace(name=free_name(settings, f"{plan}-{Path(data.name).name}"))
+        ended = start(settings, reporter, data=data)
+        if ended.final is None:
+            raise KeyboardInterrupt
+        told = f"nothing moves up to {settings.freeze}" if settings.freeze else "everything learns"
+        return Done(
+            plan=plan,
+            folder=ended.folder,
+            part=part,
+            accuracy=ended.final.accuracy,
+            samples=ended.final.samples,
+            seconds=_seconds(ended.folder),
+            told=told,
+        )
+
+    def _training_rows(
+        self, chosen: NDArray[np.int64] | None
+    ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int64]]:
+        rows, labels = self.features(self.data.train), self.data.train.labels
+        if chosen is None:
+            return rows, labels
+        return {place: seen[chosen] for place, seen in rows.items()}, labels[chosen]
+
+    def _probe(self, settings: Settings, chosen: NDArray[np.int64] | None, reporter: Reporter) -> Done:
+        started, classes = time.perf_counter(), self.data.classes
+        began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        rows, labels = self._training_rows(chosen)
+        best = best_place(rows, labels, len(classes), self.classifier, seed=settings.seed)
+        assert best.probe.linear is not None
+        net, card = deployed(
+            self.source.net,
+            self.source.card,
+            best.place,
+            best.probe.linear,
+            classes=classes,
+            preprocess=self.way.preprocess,
+            data=self.settings.data,
+            pool=self.way.pool,
+            unit=self.unit,
+        )
+        told = f"{self.classifier} on {best.place} ({best.probe.setting})"
+        reporter.note(told)
+        settings = settings.replace(model=card.net, model_settings=dict(card.settings), policy="none", head_probe=True)
+        folder = RunFolder.create(settings, default_name=f"probe-{Path(self.data.name).name}")
+        save_model(folder.last, net, card)
+        part, exam = self.exam
+        loader = Loader(exam, self.way.preprocess, batch_size=settings.batch_size, workers=settings.workers)
+        task = Classification(classes)
+        metrics = task.metrics(*decode_all(net, task, loader.epoch(0), pick_device("cpu")))
+        seconds = time.perf_counter() - started
+        with contextlib.closing(RunLog(folder.path)) as log:
+            log.write("start", started=began, striate=striate.__version__, net=card.net, data=settings.data)
+            log.write(
+                "end", outcome="finished", sentence=told, step=0, part=part, accuracy=metrics.accuracy,
+                loss=metrics.loss, seconds=seconds,
+            )  # fmt: skip
+        return Done(
+            plan="probe",
+            folder=folder,
+            part=part,
+            accuracy=metrics.accuracy,
+            samples=metrics.samples,
+            seconds=seconds,
+            told=told,
+        )
+
+
+def free_name(settings: Settings, name: str) -> str:
+    """`name`, numbered where a run has it already."""
+    folder, number, free = Path(settings.output), 1, name
+    while (folder / free).exists():
+        number += 1
+        free = f"{name}-{number}"
+    return free
+
+
+def _seconds(folder: RunFolder) -> float:
+    """Of training, by the run's log."""
+    from striate.train.story import history
+
+    return sum(row.seconds for row in history(folder.path))

@@ -1,0 +1,182 @@
+"""Plans: which is chosen of what was measured, what each is made of, and that each ends as a model that answers."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from striate.data import Dataset
+from striate.errors import StriateError
+from striate.nets import Net
+from striate.nets.trained import load_trained
+from striate.train import RunFolder, Settings
+from striate.train.progress import Silent
+from striate.train.transfer.amount import Amount, noise_for, some_of_each
+from striate.train.transfer.comparison import AUTO, Comparison, Trial, compare, curves_chart, interval
+from striate.train.transfer.evidence import Evidence, PlaceEvidence, gather
+from striate.train.transfer.ladder import climb, depth_chart, ladder_csv
+from striate.train.transfer.page import write_page
+from striate.train.transfer.plans import EPOCHS, Plan, plan_settings
+from striate.train.transfer.project import Project
+from striate.train.transfer.source import open_source
+
+
+@pytest.mark.parametrize("plan", ["probe", "few", "more", "scratch"])
+def test_every_plan_ends_as_a_model_that_answers(plan: Plan, project: Callable[..., Project]) -> None:
+    made = project()
+    done = made.carry_out(plan, Silent())
+    assert done.part == "test"
+    assert done.samples == 18
+    net, card = load_trained(done.folder.model)
+    assert card.classes == ("dark", "mixed", "light")
+    assert net.spec.name == ("cut" if plan == "probe" else "resnet20")
+    assert RunFolder.open(done.folder.path).settings().data == "greys"
+    if plan == "probe":
+        assert done.accuracy > 0.8
+
+
+def test_plans_are_what_they_say(net: Net) -> None:
+    base = Settings(model="resnet20", pretrained="x.safetensors", batch_size=8)
+
+    def settings(plan: Plan) -> Settings:
+        return plan_settings(plan, base, net, steps=50, images=24, classes=3, mirror=True)
+
+    few, more, scratch = settings("few"), settings("more"), settings("scratch")
+    assert (few.freeze, few.head_probe, few.pretrained) == ("layer2", True, "x.safetensors")
+    assert (more.freeze, more.unfreeze_epochs, more.depth_decay < 1, more.l2_sp > 0) == ("", 1, True, True)
+    assert (scratch.pretrained, scratch.head_probe, scratch.l2_sp) == (None, False, 0)
+    for one in (few, more, scratch):
+        assert one.max_steps == 50
+        per_epoch = one.repeat * 24 // 8
+        assert one.epochs * per_epoch >= 50, "the budget is used up"
+        assert 1 <= one.epochs <= EPOCHS + 2
+    with pytest.raises(StriateError, match="unknown plan that trains 'probe'"):
+        settings("probe")
+
+
+def test_the_fewer_images_the_more_noise() -> None:
+    few, some, many = (noise_for(n, mirror=True).noises for n in (10, 300, 5000))
+    assert few[0].scale[0] < some[0].scale[0] < many[0].scale[0]
+    assert few[-1].magnitude > some[-1].magnitude
+    assert type(many[-1]).__name__ == "HorizontalFlip"
+
+
+def test_a_draw_has_so_many_of_each_and_is_another_with_another_seed(data: Dataset) -> None:
+    labels = data.train.labels
+    one, other = (some_of_each(labels, 4, seed) for seed in (0, 1))
+    assert np.bincount(labels[one]).tolist() == [4, 4, 4]
+    assert one.tolist() == some_of_each(labels, 4, 0).tolist() != other.tolist()
+    assert len(some_of_each(labels, 100, 0)) == len(labels)
+
+
+def test_evidence_on_rows_whose_classes_lie_apart_and_on_noise() -> None:
+    draw = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 20)
+    noise = draw.normal(size=(60, 12)).astype(np.float32)
+    apart = noise + 6 * np.eye(12, dtype=np.float32)[labels]
+    evidence = gather({"early": noise, "late": apart}, labels, 3)
+    early, late = evidence.places
+    assert abs(early.kappa) < 0.3
+    assert late.kappa > 0.9
+    assert late.apart > early.apart
+    assert (evidence.best, evidence.deepest) == (late, late)
+    assert evidence.amount == Amount(images=60, least=20, classes=3)
+
+
+def test_a_comparison_counts_every_trial_and_auto_is_one_of_the_plans(
+    project: Callable[..., Project], tmp_path: Path
+) -> None:
+    made = project()
+    told: list[Trial] = []
+    compared = compare(made, Silent(), sizes=(2, 4), seeds=2, plans=("probe",), told=told.append)
+    assert [(trial.per_class, trial.seed) for trial in told] == [(2, 0), (2, 1), (4, 0), (4, 1)]
+    assert not list(Path(made.settings.output).glob("probe-*/*.safetensors")), "sixty models are not kept"
+    with pytest.raises(StriateError, match=r"greys has 8 training images of 'dark'; give --sizes of at most that"):
+        compare(made, Silent(), sizes=(20,))
+    assert compared.part == "test"
+
+
+def trials(chosen: Plan) -> tuple[Trial, ...]:
+    by_plan: dict[Plan, tuple[float, float]] = {
+        "probe": (0.8, 0.9), "few": (0.85, 0.95), "more": (0.7, 0.8), "scratch": (0.3, 0.4),
+    }  # fmt: skip
+    return tuple(
+        Trial(per_class=size, seed=seed, plan=plan, accuracy=accuracies[seed], seconds=1.0, chosen=chosen)
+        for size in (10, 30)
+        for plan, accuracies in by_plan.items()
+        for seed in (0, 1)
+    )
+
+
+def test_points_intervals_and_what_auto_reaches() -> None:
+    compared = Comparison(source="s", data="d", part="test", images=100, steps=10, trials=trials("probe"))
+    assert compared.best(10).plan == "few"
+    assert compared.point(10, AUTO).mean == pytest.approx(0.85)
+    assert compared.chosen(30) == {"probe": 2}
+    low, high = compared.point(10, "few").low, compared.point(10, "few").high
+    assert high == 1.0  # 12.7 standard errors of two values, and no share is over 1
+    assert low == pytest.approx(0.9 - 12.706 * 0.05)
+    assert interval([0.5]) == (0.5, 0.5, 0.5)
+
+
+def test_the_page_says_why_which_layer_and_where_each_plan_wins(
+    tmp_path: Path, project: Callable[..., Project]
+) -> None:
+    made = project()
+    rows, labels = made.features(made.data.train), made.data.train.labels
+    ladder = climb(rows, labels, rows, labels, 3, classifiers=("ridge", "nearest mean"), splits=2, per_class=4)
+    compared = Comparison(source="s", data="<b>d", part="test", images=100, steps=10, trials=trials("few"))
+    write_page(
+        tmp_path / "page.html", source="a/s.pth", data="<b>d", command="striate transfer", evidence=made.evidence(),
+        ladder=ladder, compared=compared,
+    )  # fmt: skip
+    page = (tmp_path / "page.html").read_text()
+    assert "Why this plan?" in page
+    assert "Which layer knows most?" in page
+    assert "Where does each plan win?" in page
+    assert "few does best on &lt;b&gt;d with 30 images of a class: 90.0" in page
+    assert page.count("<svg role") == 2
+    assert "<b>d" not in page
+    assert ladder_csv(ladder).splitlines()[0] == "layer,features,classifier,per_class,splits,mean,deviation"
+    assert len(ladder_csv(ladder).splitlines()) == 1 + 3 * 2
+    assert depth_chart(ladder).count("polyline") == 2
+    assert curves_chart(compared).count("polyline") == 4
+
+
+def test_a_source_is_found_or_refused(tmp_path: Path, project: Callable[..., Project]) -> None:
+    with pytest.raises(StriateError, match="no run, model file or file of weights, and no published weights"):
+        open_source(str(tmp_path / "nothing"))
+    (tmp_path / "odd.pth").write_bytes(b"PK")
+    with pytest.raises(
+        StriateError, match=r"odd\.pth does not say of which net it holds the weights; give --model NET"
+    ):
+        open_source(str(tmp_path / "odd.pth"))
+    with pytest.raises(StriateError, match="make a model file of the two with `striate convert`"):
+        open_source("lenet.caffemodel")
+    done = project().carry_out("probe", Silent())
+    assert open_source(str(done.folder.path)).net.spec.name == "cut", "what was transferred can be transferred again"
+
+
+def test_a_net_of_one_size_takes_no_other(project: Callable[..., Project]) -> None:
+    made = project()
+    done = made.carry_out("probe", Silent())
+    source = open_source(str(done.folder.path))
+    with pytest.raises(StriateError, match="--size 24: cut takes 16×16 px only"):
+        Project.of(source, made.data, made.settings.replace(size=24), made.cache)
+
+
+def place(name: str, kappa: float, accuracy: float) -> PlaceEvidence:
+    return PlaceEvidence(place=name, kappa=kappa, accuracy=accuracy, apart=1.1)
+
+
+def evidence(least: int, *places: PlaceEvidence) -> Evidence:
+    return Evidence(amount=Amount(images=2 * least, least=least, classes=2), places=places)
+
+
+def test_without_a_part_to_measure_on_nothing_is_promised(project: Callable[..., Project]) -> None:
+    made = project()
+    bare = dataclasses.replace(made, data=dataclasses.replace(made.data, val=None, test=None))
+    with pytest.raises(StriateError, match="greys has no test and no validation images to measure on"):
+        bare.carry_out("probe", Silent())
