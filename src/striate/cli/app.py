@@ -20,7 +20,7 @@ import typer.core
 import typer.main
 
 import striate
-from striate.cli import bench, convert, data, doctor, evaluate, inspect, models, pack, predict, recipes, train
+from striate.cli import bench, check, convert, data, doctor, evaluate, inspect, models, pack, predict, recipes, train
 from striate.cli.failure import UsageError, exit_code, say
 from striate.errors import unknown
 
@@ -49,6 +49,7 @@ class Commands(typer.core.TyperGroup):
 
 app = typer.Typer(name="striate", cls=Commands, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command()(train.train)
+app.command()(check.check)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)
 app.add_typer(data.app, name="data", cls=Commands)

@@ -41,7 +41,7 @@ from striate.train.settings import Settings
 from striate.train.state import Parts, Position, seed_all
 from striate.train.story import run_record, scored
 
-__all__ = ["Ended", "resume", "start"]
+__all__ = ["Ended", "build_net", "choose_preprocess", "resume", "start"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,10 +60,10 @@ def start(settings: Settings, reporter: Reporter) -> Ended:
     settings = resolve(settings, data)
     settings = _choose_noise(settings, data, reporter)
     _prepare(settings)
-    net = _build(settings, data)
+    net = build_net(settings, data)
     for note in net.notes:
         reporter.note(note)
-    preprocess = _choose_preprocess(settings, data, net, reporter)
+    preprocess = choose_preprocess(settings, data, net, reporter)
     settings = _measure(settings, net, data, preprocess, reporter)
     folder = RunFolder.create(settings, default_name=f"{settings.model}-{data.name}")
     settings = settings.replace(name=folder.path.name)
@@ -82,10 +82,10 @@ def resume(path: str | os.PathLike[str], reporter: Reporter, *, workers: int | N
         reporter.note(f"warning: {error}; using the one before it")
     data = _open(settings, reporter)
     _prepare(settings)
-    net = _build(settings, data)
+    net = build_net(settings, data)
     if checkpoint is None:
         reporter.note(f"{folder.path} has no checkpoint yet: starting from its beginning")
-        preprocess = _choose_preprocess(settings, data, net, reporter)
+        preprocess = choose_preprocess(settings, data, net, reporter)
     else:
         _check_same_data(checkpoint, data, folder)
         preprocess = Preprocess.from_dict(checkpoint.state["preprocess"])
@@ -116,7 +116,7 @@ def _prepare(settings: Settings) -> None:
     _native.keep_memory()
 
 
-def _choose_preprocess(settings: Settings, data: Dataset, net: Net, reporter: Reporter) -> Preprocess:
+def choose_preprocess(settings: Settings, data: Dataset, net: Net, reporter: Reporter) -> Preprocess:
     """Mean and deviation are what the pretrained weights are used to, where that is known, else the training part's."""
     assert settings.size is not None
     assert settings.channels is not None
@@ -129,7 +129,7 @@ def _choose_preprocess(settings: Settings, data: Dataset, net: Net, reporter: Re
     return Preprocess.fit(data.train, settings.channels, size, resize=settings.resize, threads=max(1, settings.workers))
 
 
-def _build(settings: Settings, data: Dataset) -> Net:
+def build_net(settings: Settings, data: Dataset) -> Net:
     """The net with its first weights: a function of the settings alone."""
     assert settings.size is not None
     assert settings.channels is not None

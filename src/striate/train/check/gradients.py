@@ -20,14 +20,14 @@ the float64 function, which is what it means for them to be right.
 import contextlib
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from striate.errors import StriateError
+from striate.errors import StriateError, unknown
 from striate.train.check.slope import Line, Step, noise_of
 
 __all__ = ["GradientCheck", "GradientRow", "Wrong", "check_gradients"]
@@ -39,6 +39,8 @@ RELATIVE = 1e-5  # a bound wider than this share of the slope proves nothing; a 
 NEGLIGIBLE = 1e-8  # of the largest slope of any tensor: what is smaller need only be small
 GROWTH = 1e3  # times eps: rounding of a gradient that was summed over up to a million terms of either sign
 NUDGE = 1e-3  # of the size of each tensor: beside the point, where ties are broken
+MOST_WRONG = 2  # values of a tensor that are looked for: where all are wrong, one tells as much
+HALVING = 1e-6  # step, in the size of the tensor: 10 digits of the slope, and few kinks in reach
 TRIES = 4  # coordinates that a direction steps around: those wrong already, and kinks within the shortest step
 LEAST_SIZE = 1e-3  # of what is moved, where values are nearly zero; biases of zero move by 1
 
@@ -135,13 +137,15 @@ def check_gradients(
     seed: int = 0,
     dtype: torch.dtype = torch.float64,
     wrt_inputs: bool = True,
+    only: Collection[str] | None = None,
 ) -> GradientCheck:
     """Hold the gradients of `loss(module(*inputs))` against differences, for every parameter and float input.
 
     `module` is a module or any function of tensors, and is left as it is. `loss` makes a scalar of what it returns;
     without one it is a weighted sum, with random weights, of all that it returns. The module stays in its mode: batch
     norm is differentiated through its batch in training, and dropout draws the same at every evaluation (torch's
-    generators are seeded anew by `seed`). `dtype` is what the gradient is computed in.
+    generators are seeded anew by `seed`). `dtype` is what the gradient is computed in; `only`, names of the parameters to
+    check, in place of all of them.
 
     Raises StriateError where the loss is no finite scalar, is not the same twice, or cannot be computed in float64.
 
@@ -149,7 +153,7 @@ def check_gradients(
     >>> check_gradients(net, torch.randn(5, 4, generator=torch.Generator().manual_seed(0))).ok
     True
     """
-    subject = _Subject(module, inputs, loss, seed, wrt_inputs)
+    subject = _Subject(module, inputs, loss, seed, wrt_inputs, only)
     here = subject.point(dtype)
     beside = subject.beside(dtype)
     some = list(subject.tensors)[:: max(1, len(subject.tensors) // 3)]
@@ -176,7 +180,13 @@ class _Subject:
     """The function under test: a float64 copy, evaluated with the same draws and the same buffers every time."""
 
     def __init__(
-        self, module: Callable[..., Any], inputs: tuple[Any, ...], loss: Loss | None, seed: int, wrt_inputs: bool
+        self,
+        module: Callable[..., Any],
+        inputs: tuple[Any, ...],
+        loss: Loss | None,
+        seed: int,
+        wrt_inputs: bool,
+        only: Collection[str] | None,
     ) -> None:
         self._given = module
         self._inputs = inputs
@@ -184,12 +194,14 @@ class _Subject:
         self._seed = seed
         self._module = _copied(module, torch.float64)
         self._arguments = [_cast(x, torch.float64) for x in inputs]
-        self._buffers = (
-            {b: b.clone() for b in self._module.buffers()} if isinstance(self._module, nn.Module) else {}
-        )
+        self._buffers = {b: b.clone() for b in self._module.buffers()} if isinstance(self._module, nn.Module) else {}
         self.tensors: dict[str, Tensor] = {}
         if isinstance(self._module, nn.Module):
-            self.tensors |= {name: p for name, p in self._module.named_parameters() if p.requires_grad and p.numel()}
+            known = {name: p for name, p in self._module.named_parameters() if p.requires_grad and p.numel()}
+            for name in only or ():
+                if name not in known:
+                    raise StriateError("check_gradients: " + unknown("parameter", name, known))
+            self.tensors |= {name: p for name, p in known.items() if only is None or name in only}
         if wrt_inputs:
             self.tensors |= {f"input {i}": x for i, x in enumerate(self._arguments) if _is_float(x) and x.numel()}
         if not self.tensors:
@@ -290,7 +302,9 @@ class _Subject:
             value = self._loss(module(*arguments))
         if not isinstance(value, Tensor) or value.numel() != 1:
             kind = f"of shape {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
-            raise StriateError(f"check_gradients: the loss is {kind}; give a `loss` that makes one number of the output")
+            raise StriateError(
+                f"check_gradients: the loss is {kind}; give a `loss` that makes one number of the output"
+            )
         return value.reshape(())
 
 
@@ -303,10 +317,6 @@ class _Found:
     numeric: float
     bound: float
     relative: float | None
-
-    @property
-    def excess(self) -> float:
-        return abs(self.analytic - self.numeric)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -372,7 +382,8 @@ class _Tensor:
         for i in broken[:coordinates]:
             self._blame(i, self._along(self.here, *_coordinate(i)))
         for _ in range(0 if broken else directions):
-            self._direction()
+            if len(self.wrong) < MOST_WRONG:
+                self._direction()
         chosen = [] if broken else self._chosen(coordinates)
         for i in chosen:
             if i not in self.wrong:
@@ -411,23 +422,27 @@ class _Tensor:
                 self.kinks += attempt == 0
                 self._note(found)
                 return
-            if found.verdict == "unresolved" or (i := self._locate(places, d)) is None:
+            if found.verdict == "unresolved" or len(self.wrong) >= MOST_WRONG:
                 break
+            i = self._locate(places, d)
             alone = self._along(self.beside, *_coordinate(i))
             if alone.verdict == "wrong":
                 self._blame(i, alone)
             left_out = torch.tensor([i])
         self.unresolved += not self.wrong
 
-    def _locate(self, places: Tensor, d: Tensor) -> int | None:
-        """The coordinate that makes a direction disagree, by halving; None where no half does."""
+    def _locate(self, places: Tensor, d: Tensor) -> int:
+        """The coordinate that makes a direction disagree, by halving: into the half that is further apart."""
         while len(places) > 1:
-            halves = [(half, self._along(self.beside, half, d[half])) for half in places.tensor_split(2)]
-            amiss = [(found, half) for half, found in halves if found.verdict in ("wrong", "kink")]
-            if not amiss:
-                return None  # slopes of halves that do not add up: kinks, within the shortest step
-            _, places = max(amiss, key=lambda pair: (pair[0].verdict == "wrong", pair[0].excess))
+            places = max(places.tensor_split(2), key=lambda half: self._apart(half, d[half]))
         return int(places)
+
+    def _apart(self, places: Tensor, d: Tensor) -> float:
+        """How far the slope along a direction is from the gradient's, by one step that is short and precise enough."""
+        direction, parts = self._direct(self.beside, places, d)
+        self.subject.go(self.beside.tensors)
+        with self.subject.moved(self.name, direction) as f:
+            return abs((f(HALVING) - f(-HALVING)) / (2 * HALVING) - float(parts.sum()))
 
     def _value(self, i: int) -> None:
         """Compare one value; beside the point where at the point itself there is a kink."""
@@ -460,13 +475,17 @@ class _Tensor:
 
     def _along(self, point: _Point, places: Tensor, d: Tensor) -> _Found:
         """Compare along the direction that is `d` at `places` and zero elsewhere."""
+        direction, parts = self._direct(point, places, d)
+        self.subject.go(point.tensors)
+        with self.subject.moved(self.name, direction) as f:
+            return self.judge.compare(Line(f, point.value, self.judge.noise), float(parts.sum()), float(parts.norm()))
+
+    def _direct(self, point: _Point, places: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
+        """The direction, of the tensor's shape, and the terms of the gradient's slope along it."""
         gradient = point.gradients[self.name]
         direction = torch.zeros(gradient.numel(), dtype=torch.float64)
         direction[places] = d * self.subject.sizes[self.name]
-        parts = gradient.flatten()[places] * direction[places]
-        self.subject.go(point.tensors)
-        with self.subject.moved(self.name, direction.view(gradient.shape)) as f:
-            return self.judge.compare(Line(f, point.value, self.judge.noise), float(parts.sum()), float(parts.norm()))
+        return direction.view(gradient.shape), gradient.flatten()[places] * direction[places]
 
 
 def _coordinate(i: int) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,9 @@ Function: TypeAlias = Callable[[float], float]
 STEPS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-3, 1e-2)
 NOISE_POINTS = 7  # sixth differences: what a smooth function leaves in them is (1e-9)⁶
 NOISE_STEP = 1e-9  # in the same units; far above the spacing of doubles, so that each point rounds anew
-SAFETY = 16.0  # of two values that each carry noise: √2 · 6 deviations, and the estimate itself is good to a factor of 2
+SAFETY = (
+    16.0  # of two values that each carry noise: √2 · 6 deviations, and the estimate itself is good to a factor of 2
+)
 BLOW_UP = 4.0  # second differences of a smooth function settle; at a kink they grow as 1 / h, tenfold from step to step
 
 
