@@ -144,8 +144,8 @@ def check_gradients(
     `module` is a module or any function of tensors, and is left as it is. `loss` makes a scalar of what it returns;
     without one it is a weighted sum, with random weights, of all that it returns. The module stays in its mode: batch
     norm is differentiated through its batch in training, and dropout draws the same at every evaluation (torch's
-    generators are seeded anew by `seed`). `dtype` is what the gradient is computed in; `only`, names of the parameters to
-    check, in place of all of them.
+    generators are seeded anew by `seed`). `dtype` is what the gradient is computed in; `only`, the names of parameters,
+    leaves out all others.
 
     Raises StriateError where the loss is no finite scalar, is not the same twice, or cannot be computed in float64.
 

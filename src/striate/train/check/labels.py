@@ -1,4 +1,4 @@
-"""Do the labels belong to the images? A probe with the labels as they are, against the same probe with labels dealt anew.
+"""Do the labels belong to the images? A probe with them as they are, against the same probe with labels dealt anew.
 
 The probe is kernel ridge regression with a Gaussian kernel on small versions of the images, scored on each image by the
 fit to all the others. Leaving one out has a closed form, and so has dealing the labels anew: with G = K + λI,
@@ -21,7 +21,7 @@ __all__ = ["labels_match", "probe"]
 DEALINGS = 99  # the least p is 1/100
 SIDE_PX = 16  # of the small images: a digit can be read, and 1,000 photographs are 3 MB
 LEAST_IMAGES = 40
-RIDGES = (0.03, 0.3)  # λ of the probe; the larger of the two accuracies is compared with the dealings' larger one
+RIDGES = (0.03, 0.3)  # λ; of as they are and of every dealing the better of the two counts
 SURE = 0.01  # p up to which the labels are said to belong
 
 
@@ -31,7 +31,7 @@ def labels_match(subject: Subject) -> Finding:
     if count < LEAST_IMAGES:
         evidence = f"{count} images are too few to tell; {LEAST_IMAGES} would do"
         return Finding(name="labels", verdict="skipped", evidence=evidence)
-    if len(subject.labels.unique()) < 2:
+    if len(set(subject.labels.tolist())) < 2:
         return Finding(name="labels", verdict="failed", evidence="all images have one label", remedy="look at the data")
     right, dealt = probe(subject.images, subject.labels, seed=subject.settings.seed)
     p = (1 + int((dealt >= right).sum())) / (1 + len(dealt))

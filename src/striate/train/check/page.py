@@ -61,28 +61,35 @@ def _table(findings: Sequence[Finding]) -> str:
         + f"</td><td>{found.seconds:.1f} s</td></tr>"
         for found in findings
     )
-    head = '<tr><th>check</th><th class="text">verdict</th><th class="text">evidence, and what to do</th><th>took</th></tr>'
+    head = _head(("check", True), ("verdict", True), ("evidence, and what to do", True), ("took", False))
     return f'<div class="scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
 
 
 def _section(found: Finding) -> str:
     figures = found.figures
     if "layers" in figures:
-        picture = histograms("layers", "What the layers put out", figures["layers"])
         note = (
-            f"Values of each layer for {figures['images']} images before the first step: mean ± deviation, and the range "
-            f"of the histogram. The images themselves have deviation {figures['input deviation']:.2g}."
+            f"Values of each layer for {figures['images']} images before the first step: mean ± deviation, and the "
+            f"range of the histogram. The images themselves have deviation {figures['input deviation']:.2g}."
         )
-        return (
-            f'<section><h2>Activations</h2><p class="note">{note}</p><figure class="wide">{picture}</figure></section>'
-        )
+        return _pictured("Activations", note, histograms("layers", "What the layers put out", figures["layers"]))
     if "rates" in figures:
-        picture = rate_chart("rates", figures)
         note = "One step at each rate, rising while the net trains: dots are losses, the line their running mean."
-        return f'<section><h2>Learning rate</h2><p class="note">{note}</p><figure class="wide">{picture}</figure></section>'
+        return _pictured("Learning rate", note, rate_chart("rates", figures))
     if "rows" in figures:
-        return f"<section><h2>Gradients</h2><details><summary>Every tensor</summary>{_gradients(found)}</details></section>"
+        every = f"<details><summary>Every tensor</summary>{_gradients(found)}</details>"
+        return f"<section><h2>Gradients</h2>{every}</section>"
     return ""
+
+
+def _pictured(title: str, note: str, picture: str) -> str:
+    return f'<section><h2>{title}</h2><p class="note">{note}</p><figure class="wide">{picture}</figure></section>'
+
+
+def _head(*columns: tuple[str, bool]) -> str:
+    """The row of names; those of text columns stand left."""
+    cells = "".join(f'<th class="text">{name}</th>' if text else f"<th>{name}</th>" for name, text in columns)
+    return f"<tr>{cells}</tr>"
 
 
 def _gradients(found: Finding) -> str:
@@ -93,9 +100,8 @@ def _gradients(found: Finding) -> str:
         f'<td class="text">{row["verdict"]}</td></tr>'
         for row in found.figures["rows"]
     )
-    head = (
-        '<tr><th>tensor</th><th>shape</th><th>error</th><th>bound</th><th>kinks</th><th class="text">verdict</th></tr>'
-    )
+    names = ("tensor", "shape", "error", "bound", "kinks")
+    head = _head(*((name, False) for name in names), ("verdict", True))
     return f'<div class="scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
 
 
