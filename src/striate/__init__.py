@@ -13,6 +13,7 @@ __all__ = [
     "Run",
     "StriateError",
     "accelerate",
+    "check_gradients",
     "conv",
     "cost",
     "create_model",
@@ -31,12 +32,14 @@ if TYPE_CHECKING:
     from striate.nets import create_model, list_models
     from striate.nets.inspect import cost, memory
     from striate.nets.weights import load_model
+    from striate.train.check import check_gradients
 
 _HOME = {
     "Run": "striate.face",
     "fit": "striate.face",
     "StriateError": "striate.errors",
     "accelerate": "striate.conv",
+    "check_gradients": "striate.train.check",
     "cost": "striate.nets.inspect",
     "create_model": "striate.nets",
     "list_models": "striate.nets",

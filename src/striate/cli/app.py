@@ -22,6 +22,7 @@ import typer.main
 import striate
 from striate.cli import (
     bench,
+    check,
     convert,
     data,
     doctor,
@@ -66,6 +67,7 @@ app = typer.Typer(name="striate", cls=Commands, rich_markup_mode=None, pretty_ex
 app.command()(train.train)
 app.command()(watch.watch)
 app.command()(transfer.transfer)
+app.command()(check.check)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)
 app.add_typer(data.app, name="data", cls=Commands)

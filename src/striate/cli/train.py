@@ -12,7 +12,7 @@ from striate.errors import StriateError
 if TYPE_CHECKING:
     from striate.train import Ended
 
-__all__ = ["NOT_SETTINGS", "train"]
+__all__ = ["NOT_SETTINGS", "assignment", "train"]
 
 # Parameters of the command that are not fields of striate.train.Settings; all the others are, name for name.
 NOT_SETTINGS = frozenset({"recipe", "config", "set_net", "resume"})
@@ -124,7 +124,7 @@ def train(
         if milestones is not None:
             flags["milestones"] = _whole_numbers(milestones)
         settings = settings_for(recipe=recipe, config=config, flags=flags)
-        settings = settings.replace(model_settings=settings.model_settings | dict(map(_assignment, set_net or ())))
+        settings = settings.replace(model_settings=settings.model_settings | dict(map(assignment, set_net or ())))
     except StriateError as error:
         raise UsageError(str(error)) from error
     return _conclude(start_run(settings, reporter_for()))
@@ -159,10 +159,10 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
         raise UsageError(f"--milestones {text}: expected whole numbers with commas between, e.g. 60,90") from None
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def assignment(text: str) -> tuple[str, Any]:
     """NAME=VALUE, the value as TOML reads it where it can: 0.5, true, [64, 64]; a text otherwise.
 
-    >>> _assignment("dropout=0.5"), _assignment("pool=max")
+    >>> assignment("dropout=0.5"), assignment("pool=max")
     (('dropout', 0.5), ('pool', 'max'))
     """
     name, equals, value = text.partition("=")

@@ -1,0 +1,109 @@
+"""The page that `striate check --html` writes: the list, the histograms, the range test, the gradients; one file."""
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from striate.atomic import write_bytes
+from striate.train.check.drawing import histograms, rate_chart
+from striate.train.check.finding import Finding
+from striate.train.report.svg import clean, escape
+
+__all__ = ["page", "write_page"]
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+MARKS = {"ok": "ok", "warning": "look", "failed": "failed", "skipped": "skipped"}
+
+
+def write_page(path: Path, title: str, findings: Sequence[Finding]) -> None:
+    """Write the page to `path`, whole or not at all. Raises StriateError when it cannot be written."""
+    write_bytes(path, page(title, findings).encode("utf-8"))
+
+
+def page(title: str, findings: Sequence[Finding]) -> str:
+    """The page as HTML."""
+    style = resources.files("striate.train.report").joinpath("style.css").read_text(encoding="utf-8")
+    failed = [found for found in findings if found.verdict == "failed"]
+    looks = [found for found in findings if found.verdict == "warning"]
+    answer = (
+        f"{_counted(len(failed), 'check')} failed: {', '.join(found.name for found in failed)}."
+        if failed
+        else f"Nothing failed; look at {', '.join(found.name for found in looks)}."
+        if looks
+        else "Everything is as it should be."
+    )
+    alarm = " alarm" if failed else ""
+    body = f"<section><h2>The list</h2>{_table(findings)}</section>{''.join(map(_section, findings))}"
+    return clean(
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}: check</title><style>{style} {EXTRA}</style></head>"
+        f'<body><header><p class="kicker">striate check</p><h1>{escape(title)}</h1>'
+        f'<p class="lede outcome{alarm}">{escape(answer)}</p></header><main>{body}</main></body></html>'
+    )
+
+
+EXTRA = """
+rect.a, circle.a, text.a, .line.a { color: var(--a); } rect.b, text.b, .line.b { color: var(--b); }
+text.c, .line.c { color: var(--c); } figure.wide svg { max-width: 100%; height: auto; }
+td.evidence { white-space: normal; text-align: left; } td.evidence small { display: block; color: var(--b); }
+.verdict-failed { color: var(--b); font-weight: 600; } .verdict-warning { color: var(--b); }
+.verdict-skipped { color: var(--muted); } .verdict-ok { color: var(--c); }
+"""
+
+
+def _table(findings: Sequence[Finding]) -> str:
+    rows = "".join(
+        f'<tr><th>{escape(found.name)}</th><td class="text verdict-{found.verdict}">{MARKS[found.verdict]}</td>'
+        f'<td class="evidence">{escape(found.evidence)}'
+        + (f"<small>{escape(found.remedy)}</small>" if found.remedy else "")
+        + f"</td><td>{found.seconds:.1f} s</td></tr>"
+        for found in findings
+    )
+    head = _head(("check", True), ("verdict", True), ("evidence, and what to do", True), ("took", False))
+    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+
+
+def _section(found: Finding) -> str:
+    figures = found.figures
+    if "layers" in figures:
+        note = (
+            f"Values of each layer for {figures['images']} images before the first step: mean ± deviation, and the "
+            f"range of the histogram. The images themselves have deviation {figures['input deviation']:.2g}."
+        )
+        return _pictured("Activations", note, histograms("layers", "What the layers put out", figures["layers"]))
+    if "rates" in figures:
+        note = "One step at each rate, rising while the net trains: dots are losses, the line their running mean."
+        return _pictured("Learning rate", note, rate_chart("rates", figures))
+    if "rows" in figures:
+        every = f"<details><summary>Every tensor</summary>{_gradients(found)}</details>"
+        return f"<section><h2>Gradients</h2>{every}</section>"
+    return ""
+
+
+def _pictured(title: str, note: str, picture: str) -> str:
+    return f'<section><h2>{title}</h2><p class="note">{note}</p><figure class="wide">{picture}</figure></section>'
+
+
+def _head(*columns: tuple[str, bool]) -> str:
+    """The row of names; those of text columns stand left."""
+    cells = "".join(f'<th class="text">{name}</th>' if text else f"<th>{name}</th>" for name, text in columns)
+    return f"<tr>{cells}</tr>"
+
+
+def _gradients(found: Finding) -> str:
+    rows = "".join(
+        f"<tr><th>{escape(row['name'])}</th><td>{'×'.join(map(str, row['shape']))}</td>"
+        f"<td>{'–' if row['error'] is None else format(row['error'], '.1e')}</td>"
+        f"<td>{'–' if row['bound'] is None else format(row['bound'], '.1e')}</td><td>{row['kinks']}</td>"
+        f'<td class="text">{row["verdict"]}</td></tr>'
+        for row in found.figures["rows"]
+    )
+    names = ("tensor", "shape", "error", "bound", "kinks")
+    head = _head(*((name, False) for name in names), ("verdict", True))
+    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
