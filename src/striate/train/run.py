@@ -178,6 +178,8 @@ def _train(
     net.to(memory_format=memory_format(bool(settings.channels_last)))  # type: ignore[call-overload]  # stub omits it
     task = Classification(data.classes, label_smoothing=settings.label_smoothing)
     train = _loader(data.train, preprocess, settings, noisy=True, sampling=sampling_of(settings, data))
+    if device.type == "cuda":
+        reporter.note(f"data on {device}: {train.place}")
     val = _loader(data.val, preprocess, settings, noisy=False) if data.val is not None else None
     steps_per_epoch = -(-len(train) // settings.accumulate)
     total_steps = min(settings.epochs * steps_per_epoch, settings.max_steps or settings.epochs * steps_per_epoch)
