@@ -106,6 +106,41 @@ class Policy:
             noise.draw(scene, _words(noise, seed, epoch, samples))
         return scene.draws()
 
+    def warp(
+        self,
+        images: "torch.Tensor",
+        rows: "torch.Tensor",
+        draws: Draws,
+        scale: "torch.Tensor",
+        shift: "torch.Tensor",
+        fill: "torch.Tensor",
+        out: tuple[int, int],
+    ) -> "torch.Tensor":
+        """float32 [B, C, h, w] from images uint8 [N, H, W, C] that lie on some device: `rows` [B] of them, resampled
+        there, given the draws' steps, times scale plus shift."""
+        import torch  # here and not above, as below
+
+        from striate.augment.torch_warp import warp
+
+        steps = bool(draws.steps)  # they work on bytes
+        factor, offset = (torch.ones_like(scale), torch.zeros_like(shift)) if steps else (scale, shift)
+        values = warp(
+            images,
+            draws,
+            factor,
+            offset,
+            fill,
+            out,
+            filter=self.filter,
+            antialias=self.antialias,
+            border=self.border,
+            rows=rows,
+        )
+        if steps:
+            self.apply_steps(values, draws)
+            values.mul_(scale[:, None, None]).add_(shift[:, None, None])
+        return values
+
     def apply_steps(self, images: "torch.Tensor", draws: Draws) -> None:
         """Change images float32 [B, C, h, w] in bytes by the draws' steps, in place."""
         if draws.steps:

@@ -36,16 +36,18 @@ def warp(
     filter: Filter = "bilinear",
     antialias: bool = True,
     border: Border = "constant",
+    rows: Tensor | None = None,
 ) -> Tensor:
     """float32 [B, C, h, w] on the images' device, as `_native.warp` computes it: within a grey level · scale of it.
 
-    `images` are uint8 [Hi, Wi, C] or one [B, H, W, C]; scale, shift, fill float32 [C]. With steps among the draws, give
-    scale 1 and shift 0 and normalise after `Policy.apply_steps`.
+    `images` are uint8 [Hi, Wi, C], or one [N, H, W, C] of which `rows` int64 [B] are meant (all, when not given);
+    scale, shift, fill float32 [C]. With steps among the draws, give scale 1 and shift 0 and normalise after
+    `Policy.apply_steps`.
 
     Raises StriateError when a map sends part of the output to infinity.
     """
     _check_horizon(draws, out)
-    sources = _Sources.of(images)
+    sources = _Sources.of(images, rows)
     device, count, channels = sources.pixels.device, len(draws.geometry), sources.pixels.shape[1]
     scale, shift, fill = scale.to(device), shift.to(device), fill.to(device)
     geometry = torch.from_numpy(draws.geometry).to(device)
@@ -78,13 +80,18 @@ class _Sources(NamedTuple):
     widths: Tensor
 
     @classmethod
-    def of(cls, images: Sequence[Tensor] | Tensor) -> "_Sources":
+    def of(cls, images: Sequence[Tensor] | Tensor, rows: Tensor | None) -> "_Sources":
+        if isinstance(images, Tensor):
+            count, height, width, channels = images.shape
+            rows = torch.arange(count, device=images.device) if rows is None else rows.to(images.device)
+            heights, widths = (torch.full_like(rows, side) for side in (height, width))
+            return cls(images.reshape(-1, channels), rows * (height * width), heights, widths)
         channels = images[0].shape[2]
-        whole = images if isinstance(images, Tensor) else torch.cat([image.reshape(-1, channels) for image in images])
+        whole = torch.cat([image.reshape(-1, channels) for image in images])
         sizes = torch.tensor([image.shape[:2] for image in images], device=whole.device)
         heights, widths = sizes.T.contiguous()  # rows of their own: a kernel reads them one after another
         areas = heights * widths
-        return cls(whole.reshape(-1, channels), areas.cumsum(0) - areas, heights, widths)
+        return cls(whole, areas.cumsum(0) - areas, heights, widths)
 
 
 def _check_horizon(draws: Draws, out: tuple[int, int]) -> None:

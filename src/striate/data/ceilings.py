@@ -90,7 +90,14 @@ def ceilings(
             part, preprocess, batch_size=batch_size, policy=policy, shuffle=True, workers=workers, cache_nbytes=0,
             device=where,
         )  # fmt: skip
-        return lambda: sum(len(batch.labels) for batch in loader.epoch(0))
+
+        def epoch() -> int:
+            done = sum(len(batch.labels) for batch in loader.epoch(0))
+            if where is not None and where.type == "cuda":
+                torch.cuda.synchronize(where)  # of batches made there
+            return done
+
+        return epoch
 
     found.append(Ceiling("augment", _repeated(loaded(_Decoded(pixels), None), seconds)))
     shape = (batch_size, preprocess.channels, *preprocess.size)

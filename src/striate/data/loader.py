@@ -2,7 +2,7 @@
 
     samples ─ bases (made once, kept) ─ policy draws windows ─ one native pass ─▶ Batch, made ahead in threads
     samples ─ sources ─ policy draws maps ─ one resampling, straight into ──────▶ Batch, where it is more than windows
-    samples ─ bases on the device ─ policy draws windows ─ gathers there ───────▶ Batch, where they fit there
+    samples ─ on the device ─ policy draws either ─ gathers or resamples there ─▶ Batch, where they fit there
 
 Neither the number of threads, nor how far they work ahead, nor the batch an epoch is resumed at changes a bit of any
 batch. How it was designed, and what was measured: docs/design/loader.md.
@@ -23,8 +23,8 @@ from striate.data.buffers import Buffers
 from striate.data.noise import DrawsMaps, DrawsWindows
 from striate.data.prefetch import Ahead, Job
 from striate.data.preprocess import Preprocess, centre_windows
-from striate.data.resident import FromDevice, Resident, fits
-from striate.data.samples import Samples
+from striate.data.resident import FromDevice, Resident, WarpedThere, fits, in_one_array
+from striate.data.samples import ArraySamples, Samples
 from striate.data.sampling import Sampling, check_sampling, drawn, noise_keys
 from striate.data.stages import Stages
 from striate.data.transfer import to_device
@@ -53,8 +53,9 @@ class Loader:
     - `drop_last` leaves out the samples that do not fill a batch; otherwise the last batch is smaller.
     - `channels_last`: the images' memory format; `pin_memory`: in page-locked memory, which a GPU copies from faster.
     - `cache_nbytes`: memory for images that were read once; None is min(2 GiB, a quarter of what is available).
-    - `device`: where the batches are wanted. A set in memory that fits there is kept there and windows are cut there;
-      all else is copied, on a GPU one batch ahead on a stream of its own.
+    - `device`: where the batches are wanted. A set in memory that fits there is kept there, and its batches are made
+      there, by the same draws; all else is copied, on a GPU one batch ahead on a stream of its own. ("cpu" makes maps
+      with torch, too, which is for comparing: without a device they are made many times as fast.)
 
     Raises StriateError when a setting is out of range; while iterating, with the file's name, when a file cannot be
     read.
@@ -125,6 +126,20 @@ class Loader:
         """Bytes of the images that were read once and kept."""
         return self._origin.nbytes if isinstance(self._origin, KeptBases | Sources) else 0
 
+    @property
+    def place(self) -> str:
+        """Where batches for `device` are made, and why there: a line for a person."""
+        device = "cpu" if self._device is None else str(self._device)
+        origin = self._made_origin()
+        if isinstance(origin, Resident):
+            made = "noise is computed" if self._draws_maps else "windows are cut"
+            return f"the images, {origin.images.nbytes / 1e6:,.0f} MB, stay on {device}, and {made} there"
+        if self._device is None or device == "cpu":
+            return "batches are made by the processor"
+        if isinstance(self.samples, ArraySamples):
+            return f"the images take more than a quarter of what {device} has free: batches are made here and copied"
+        return f"the images lie in files: batches are made here, and copied to {device} one ahead"
+
     def images_in(self, batch: int) -> int:
         """Images in a batch of this rank, by its number in the epoch."""
         whole, tail = self._whole_batches()
@@ -192,6 +207,12 @@ class Loader:
             return order[rows(k)].copy()  # a kept batch keeps no whole order
 
         chunk = max(1, self.batch_size // (PARTS * max(1, self._workers)))
+        last = self._channels_last
+        if isinstance(origin, Resident) and self._draws_maps:
+            noise = self._maps(epoch)
+            return lambda k: WarpedThere(
+                origin, self.preprocess, noise, (i := indices(k)), keys[rows(k)], labels[i], channels_last=last
+            )
         if isinstance(origin, Sources):
             form, noise = self._form(), self._maps(epoch)
             if origin.array is not None:  # nothing is read or decoded: a part is worth its call from some size on
@@ -206,11 +227,10 @@ class Loader:
             return lambda k: FromBases(form, origin, (i := indices(k)), keys[rows(k)], labels[i], draw, chunk)
 
         # All images have one size, so the epoch is drawn at once: under 100 ns an image, not 17 µs and more a batch.
-        size = (origin.bases if isinstance(origin, Resident) else origin).shape[1:3]
+        size = (origin.images if isinstance(origin, Resident) else origin).shape[1:3]
         windows = self._windows(epoch, keys, np.broadcast_to(np.array(size, np.int32), (len(order), 2)))
         if isinstance(origin, Resident):
             fill = torch.from_numpy(self._fill()).to(origin.device)
-            last = self._channels_last
             return lambda k: FromDevice(
                 origin, fill, (i := indices(k)), windows[rows(k)], labels[i], channels_last=last
             )
@@ -259,14 +279,25 @@ class Loader:
         return self._origin
 
     def _make_origin(self) -> Origin:
-        if not getattr(self._policy, "only_windows", True):
-            return Sources(self.samples, self.preprocess.channels, self._budget)
+        if self._draws_maps:
+            array = None if self._device is None else in_one_array(self.samples, self.preprocess.channels)
+            there = self._kept_there(array)
+            return Sources(self.samples, self.preprocess.channels, self._budget) if there is None else there
         array = one_array(self.samples, self.preprocess, self._budget, self._workers)
         if array is None:
             return KeptBases(self.samples, self.preprocess, self._budget)
-        if self._device is not None and fits(array.nbytes, self._device, self._budget):
-            return Resident(array, self.preprocess, self._device)
-        return array
+        there = self._kept_there(array)
+        return array if there is None else there
+
+    def _kept_there(self, array: NDArray[np.uint8] | None) -> Resident | None:
+        """The images on the device, where there is one and they fit."""
+        if array is None or self._device is None or not fits(array.nbytes, self._device, self._budget):
+            return None
+        return Resident(array, self.preprocess, self._device)
+
+    @property
+    def _draws_maps(self) -> bool:
+        return not getattr(self._policy, "only_windows", True)
 
     def _fill(self) -> NDArray[np.uint8]:
         """[C]: what stands outside an image."""

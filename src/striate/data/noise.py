@@ -62,3 +62,16 @@ class DrawsMaps(DrawsWindows, Protocol):
 
     def apply_steps(self, images: torch.Tensor, draws: Any) -> None:
         """Change images float32 [B, C, h, w] in bytes by the draws' steps, in place."""
+
+    def warp(
+        self,
+        images: torch.Tensor,
+        rows: torch.Tensor,
+        draws: Any,
+        scale: torch.Tensor,
+        shift: torch.Tensor,
+        fill: torch.Tensor,
+        out: tuple[int, int],
+    ) -> torch.Tensor:
+        """float32 [B, C, h, w] from images uint8 [N, H, W, C] on some device: `rows` [B] of them by the draws, computed
+        there."""

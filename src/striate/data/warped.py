@@ -20,6 +20,7 @@ from striate.data.decode import JpegHead, decode, decode_at, jpeg_head
 from striate.data.kept import Kept
 from striate.data.noise import DrawsMaps, Map
 from striate.data.prefetch import Job
+from striate.data.preprocess import Preprocess
 from striate.data.reduction import reduced_map, reductions
 from striate.data.samples import ArraySamples, EncodedSamples, Samples
 from striate.data.stages import Lap
@@ -110,6 +111,12 @@ class Draw:
     epoch: int
     fill: NDArray[np.float32]  # [C], bytes
 
+    def maps(self, preprocess: Preprocess, keys: NDArray[np.int64], sizes: NDArray[np.int32]) -> Map:
+        """What is drawn for samples by their `keys` [B], of images of `sizes` [B, 2]."""
+        out, frames = preprocess.size, preprocess.frames(sizes)
+        drawn: Map = self.policy.draws(self.seed, self.epoch, keys, sizes, out, frames, channels=preprocess.channels)
+        return drawn
+
 
 @final
 class FromSources(Job[Batch]):
@@ -195,17 +202,7 @@ class FromSources(Job[Batch]):
         return True
 
     def _drawn(self, rows: slice, sizes: NDArray[np.int32]) -> Map:
-        preprocess, draw = self._form.preprocess, self._draw
-        drawn: Map = draw.policy.draws(
-            draw.seed,
-            draw.epoch,
-            self._keys[rows],
-            sizes,
-            preprocess.size,
-            preprocess.frames(sizes),
-            channels=preprocess.channels,
-        )
-        return drawn
+        return self._draw.maps(self._form.preprocess, self._keys[rows], sizes)
 
     def _opened(self, i: int, lap: Lap) -> _Source:
         with naming(self._sources.samples, i):

@@ -208,6 +208,8 @@ def _train(
     task = Classification(data.classes, label_smoothing=settings.label_smoothing)
     drawn_from, law = shown(settings, data)
     train = make_loader(drawn_from, preprocess, settings, noisy=True, sampling=law)
+    if device.type == "cuda":
+        reporter.note(f"data on {device}: {train.place}")
     val = make_loader(data.val, preprocess, settings, noisy=False) if data.val is not None else None
     steps_per_epoch = -(-len(train) // settings.accumulate)
     total_steps = min(settings.epochs * steps_per_epoch, settings.max_steps or settings.epochs * steps_per_epoch)
