@@ -9,7 +9,7 @@ BUILT  := $(VENV)/.built
 NATIVE := $(wildcard CMakeLists.txt) $(shell find native -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check native sanitize mutants dev bench lock clean distclean
+.PHONY: help demo test slow check native sanitize mutants dev bench lock clean distclean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
@@ -17,8 +17,11 @@ help:  ## this list
 demo: $(BUILT)  ## train LeNet-5 on scikit-learn's digits and write a report
 	$(BIN)/striate train digits
 
-test: $(BUILT)  ## every test, the slow ones too
-	$(BIN)/python -m pytest
+test: $(BUILT)  ## the tests, but for those marked slow
+	$(BIN)/python -m pytest -m "not slow"
+
+slow: $(BUILT)  ## the tests marked slow
+	$(BIN)/python -m pytest -m slow tests
 
 check: $(BUILT)  ## style, types, the arrows between the rooms, the book
 	$(BIN)/ruff check .
