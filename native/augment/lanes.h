@@ -94,9 +94,8 @@ inline __m128 quarter(Floats x) {
 inline void store_words(std::uint16_t* to, Wide x) {  // the lower half of each 32 bits
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(x));
 }
-inline void store_bytes(std::uint8_t* to, Wide x) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(x));
-}
+inline Bytes16 bytes_of(Wide x) { return _mm512_cvtepi32_epi8(x); }  // of numbers from 0 to 255
+inline void store_bytes(std::uint8_t* to, Wide x) { _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes_of(x)); }
 
 #else
 
@@ -181,11 +180,12 @@ inline void store_words(std::uint16_t* to, Wide x) {
     const Wide packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, low), 0x08);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
 }
-inline void store_bytes(std::uint8_t* to, Wide x) {  // of numbers from 0 to 255
+inline Bytes16 bytes_of(Wide x) {  // of numbers from 0 to 255; the upper half repeats the lower
     const Wide words = _mm256_permute4x64_epi64(_mm256_packus_epi32(x, x), 0x08);
     const __m128i low = _mm256_castsi256_si128(words);
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(low, low));
+    return _mm_packus_epi16(low, low);
 }
+inline void store_bytes(std::uint8_t* to, Wide x) { _mm_storel_epi64(reinterpret_cast<__m128i*>(to), bytes_of(x)); }
 
 #endif
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "augment/lens.h"
+
 namespace striate {
 
 namespace {
@@ -24,7 +26,7 @@ std::string text(const double* values, int count) {
 
 // The largest |1 + k1 t + k2 t²| for t in [0, 1]: at an end, or at the parabola's vertex.
 double largest_factor(double k1, double k2) {
-    const auto factor = [&](double t) { return std::abs(1.0 + t * (k1 + t * k2)); };
+    const auto factor = [&](double t) { return std::abs(lens_factor(t, k1, k2)); };
     double largest = std::max(1.0, factor(1.0));
     const double vertex = -k1 / (2.0 * k2);
     if (k2 != 0.0 && vertex > 0.0 && vertex < 1.0) largest = std::max(largest, factor(vertex));
@@ -38,10 +40,10 @@ Stretch stretch_at(const Scene& s, double x, double y) {
     double xx = 1.0, xy = 0.0, yy = 1.0;  // the lens's derivative, which is symmetric
     if (s.bends) {
         const auto width = static_cast<double>(s.out_width), height = static_cast<double>(s.out_height);
-        const double per_square = 4.0 / (width * width + height * height);
+        const double per_square = per_square_of(s.out_height, s.out_width);
         const double dx = x - 0.5 * width, dy = y - 0.5 * height, square = (dx * dx + dy * dy) * per_square;
-        const double factor = 1.0 + square * (s.k1 + square * s.k2);
-        const double slope = 2.0 * per_square * (s.k1 + 2.0 * square * s.k2);
+        const double factor = lens_factor(square, s.k1, s.k2);
+        const double slope = lens_slope(square, s.k1, s.k2, per_square);
         xx = factor + slope * dx * dx, xy = slope * dx * dy, yy = factor + slope * dy * dy;
         x = 0.5 * width + dx * factor, y = 0.5 * height + dy * factor;
     }

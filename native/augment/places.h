@@ -6,6 +6,7 @@
 
 #include "augment/kernels.h"
 #include "augment/lanes.h"
+#include "augment/lens.h"
 
 #if defined(STRIATE_VECTORS)
 
@@ -28,10 +29,9 @@ inline Places places_of(const Scene& s, std::int64_t row, std::int64_t column) {
     Doubles v = all_doubles(y);
     if (s.bends) {
         const auto width = static_cast<double>(s.out_width), height = static_cast<double>(s.out_height);
-        const double per_square = 4.0 / (width * width + height * height);
         const Doubles dx = x - 0.5 * width, dy = v - 0.5 * height;
-        const Doubles square = (dx * dx + dy * dy) * all_doubles(per_square);
-        const Doubles factor = 1.0 + square * (s.k1 + s.k2 * square);
+        const Doubles square = (dx * dx + dy * dy) * all_doubles(per_square_of(s.out_height, s.out_width));
+        const Doubles factor = lens_factor(square, s.k1, s.k2);
         x = 0.5 * width + dx * factor;
         v = 0.5 * height + dy * factor;
     }
@@ -58,7 +58,7 @@ struct NearRow {
         const double width = static_cast<double>(s.out_width), height = static_cast<double>(s.out_height);
         const double y = static_cast<double>(row) + 0.5 - 0.5 * height;
         bends = s.bends, divides = s.divides;
-        dy = static_cast<float>(y), per_square = static_cast<float>(4.0 / (width * width + height * height));
+        dy = static_cast<float>(y), per_square = static_cast<float>(per_square_of(s.out_height, s.out_width));
         k1 = static_cast<float>(s.k1), k2 = static_cast<float>(s.k2);
         for (int r = 0; r < 3; ++r) {
             across[r] = static_cast<float>(g[3 * r]), down[r] = static_cast<float>(g[3 * r + 1]);
@@ -77,7 +77,7 @@ inline NearPlaces near_places_of(const NearRow& row, Floats dx) {
         return {x * nearness, y * nearness};
     }
     const Floats square = multiply_add(dx, dx, all(row.dy * row.dy)) * all(row.per_square);
-    const Floats factor = multiply_add(square, multiply_add(square, all(row.k2), all(row.k1)), all(1.0f));
+    const Floats factor = lens_factor(square, row.k1, row.k2);
     const Floats ex = dx * factor, ey = all(row.dy) * factor;
     const auto value = [&](int r) {
         return multiply_add(ex, all(row.across[r]), multiply_add(ey, all(row.down[r]), all(row.depth[r])));
@@ -140,7 +140,7 @@ inline NearFooting near_footing_of(Floats at, const Reach& reach) {
 inline void stretches_of(const Scene& s, std::int64_t row, std::int64_t runs, float* across, float* down) {
     const double* g = s.matrix;
     const auto width = static_cast<double>(s.out_width), height = static_cast<double>(s.out_height);
-    const double per_square = 4.0 / (width * width + height * height);
+    const double per_square = per_square_of(s.out_height, s.out_width);
     const Doubles one = all_doubles(1.0), zero = all_doubles(0.0);
     for (std::int64_t i = 0; i < runs; i += lanes) {
         const HalfDoubles low = iota_half() * all_half(run_pixels) + all_half(static_cast<double>(i * run_pixels));
@@ -151,8 +151,8 @@ inline void stretches_of(const Scene& s, std::int64_t row, std::int64_t runs, fl
         if (s.bends) {
             const Doubles dx = x - 0.5 * width, dy = y - 0.5 * height;
             const Doubles square = (dx * dx + dy * dy) * all_doubles(per_square);
-            const Doubles factor = 1.0 + square * (s.k1 + s.k2 * square);
-            const Doubles slope = 2.0 * per_square * (s.k1 + 2.0 * s.k2 * square);
+            const Doubles factor = lens_factor(square, s.k1, s.k2);
+            const Doubles slope = lens_slope(square, s.k1, s.k2, per_square);
             xx = factor + slope * dx * dx, xy = slope * dx * dy, yy = factor + slope * dy * dy;
             x = 0.5 * width + dx * factor, y = 0.5 * height + dy * factor;
         }

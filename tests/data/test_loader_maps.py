@@ -28,10 +28,11 @@ from striate.augment import (
     RandomErasing,
     RandomResizedCrop,
 )
+from striate.augment.reduction import reductions
 from striate.data import ArraySamples, FileSamples, Loader, Preprocess, warped
 from striate.data.decode import decode, decode_at, jpeg_head
-from striate.data.reduction import reduced_map, reductions
 from striate.data.source import FolderSource
+from striate.data.warped import reduced_map
 
 SIZE = (12, 10)
 PREPROCESS = Preprocess(channels=3, size=SIZE, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))

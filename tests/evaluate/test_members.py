@@ -11,7 +11,7 @@ from torch import nn
 
 import striate
 from striate.errors import StriateError
-from striate.evaluate import Panel, Plan, Predictor, compare, evaluate
+from striate.evaluate import Panel, Plan, Predictor, Sitting, compare, evaluate
 from striate.evaluate.members import averaged_weights, best_checkpoints, reestimate_batch_norms, save_tempered
 from striate.evaluate.score import measure
 from striate.nets.weights import load_model
@@ -174,7 +174,7 @@ def test_a_temperature_is_fitted_on_validation_saved_and_used(runs: list[Path], 
 
 
 def test_the_comparison_has_the_issues_rows(runs: list[Path]) -> None:
-    found = compare(Panel.of(runs), "test", samples=3)
+    found = compare(Panel.of(runs), "test", sitting=Sitting(samples=3))
     assert [row.name for row in found.rows] == [
         "single view", "flips", "10 crops", "50 views", "3 samples",
         "ensemble of 2, single view", "ensemble of 2, 50 views",

@@ -12,6 +12,8 @@ from typing import TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
+from striate.augment.reduction import reductions
+
 __all__ = ["Draws", "Matrices", "Scene", "Step"]
 
 Matrices: TypeAlias = NDArray[np.float64]  # [B, 3, 3], or [3, 3] for all samples alike
@@ -43,6 +45,10 @@ class Draws:
     lens: NDArray[np.float64] | None
     colour: NDArray[np.float32] | None
     steps: tuple[Step, ...]
+
+    def reductions(self, out: tuple[int, int]) -> NDArray[np.int64]:
+        """int64 [B]: 1, 2, 4 or 8: a JPEG may be decoded at that fraction of its size, for an output of `out` px."""
+        return reductions(self.geometry, self.lens, out)
 
 
 @final

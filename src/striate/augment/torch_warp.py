@@ -5,7 +5,6 @@ sizes lies end to end in one buffer, and every tap of the filter is one gather f
 kernel (`triton_warp`).
 """
 
-import math
 import os
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from striate.augment import radial
 from striate.augment.policy import Border, Filter
 from striate.augment.scene import Draws
 from striate.errors import StriateError
@@ -100,9 +100,9 @@ def _check_horizon(draws: Draws, out: tuple[int, int]) -> None:
     along = np.linspace(0, 1, 33)
     x = np.concatenate([along, along, 0 * along, 1 + 0 * along]) * width - width / 2
     y = np.concatenate([0 * along, 1 + 0 * along, along, along]) * height - height / 2
-    u = (x * x + y * y) / (width**2 + height**2) * 4
+    u = (x * x + y * y) * radial.per_square(height, width)
     k1, k2 = np.zeros((2, len(draws.geometry), 1)) if draws.lens is None else draws.lens.T[..., None]
-    f = 1 + k1 * u + k2 * u * u
+    f = radial.factor(u, k1, k2)
     g = draws.geometry[:, 2, :, None]
     third = g[:, 0] * (width / 2 + f * x) + g[:, 1] * (height / 2 + f * y) + g[:, 2]
     wrong = np.flatnonzero(~((third > 0).all(1) | (third < 0).all(1)))
@@ -156,11 +156,11 @@ def _mapped(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Source positions of output positions [h, n], and √(a² + b²), √(c² + d²) of the map's derivative there."""
     height, width = out
-    radius = math.hypot(height, width) / 2
+    per_square = radial.per_square(height, width)
     dx, dy = ox - width / 2, oy - height / 2
-    u = (dx * dx + dy * dy) / radius**2
+    u = (dx * dx + dy * dy) * per_square
     k1, k2 = k[:, 0, None, None], k[:, 1, None, None]
-    f, df = 1 + k1 * u + k2 * u * u, 2 * (k1 + 2 * k2 * u) / radius**2  # bent = centre + f · d; ∂bent = f I + df · d dᵀ
+    f, df = radial.factor(u, k1, k2), radial.slope(u, k1, k2, per_square)
     lx, ly = width / 2 + f * dx, height / 2 + f * dy
     (g00, g01, g02), (g10, g11, g12), (g20, g21, g22) = ([g[:, i, j, None, None] for j in range(3)] for i in range(3))
     w = g20 * lx + g21 * ly + g22

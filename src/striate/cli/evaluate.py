@@ -65,7 +65,7 @@ def evaluate(
         )
     from striate.evaluate import Panel, Plan, compare
     from striate.evaluate.comparison import rows_to
-    from striate.evaluate.score import measure, plan_of
+    from striate.evaluate.score import Sitting, measure, plan_of
     from striate.nets.trained import read_classes
     from striate.train.resolve import pick_device
 
@@ -83,16 +83,19 @@ def evaluate(
         offline=offline,
         workers=workers,
     )
-    machine: Any = {"batch_size": batch_size, "workers": workers, "device": str(pick_device(device))}
+    where = str(pick_device(device))
+    sitting = Sitting(
+        samples=samples, seed=seed, calibrate=calibrate, batch_size=batch_size, workers=workers, device=where
+    )
     if table:
         plans = rows_to(Plan.named(views or "50"))
-        compared = compare(panel, part, plans=plans, samples=samples, seed=seed, calibrate=calibrate, **machine)
+        compared = compare(panel, part, plans=plans, sitting=sitting)
         if as_json:
             print_json(evaluate_print.comparison_as_json(compared))
         else:
             evaluate_print.print_comparison(compared)
         return
-    found = measure(panel, part, plan, samples=samples, seed=seed, calibrate=calibrate, **machine)
+    found = measure(panel, part, plan, sitting)
     if save_temperature is not None:
         _save_tempered(save_temperature, panel, found.temperature)
     if plot is not None:

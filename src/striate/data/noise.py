@@ -33,6 +33,8 @@ class Map(Protocol):
     def colour(self) -> NDArray[np.float32] | None: ...
     @property
     def steps(self) -> tuple[Any, ...]: ...
+    def reductions(self, out: tuple[int, int]) -> NDArray[np.int64]:
+        """[B]: at which fraction of its size, 1, 2, 4 or 8, a JPEG may be decoded."""
 
 
 class DrawsMaps(DrawsWindows, Protocol):

@@ -21,7 +21,6 @@ from striate.data.kept import Kept
 from striate.data.noise import DrawsMaps, Map
 from striate.data.prefetch import Job
 from striate.data.preprocess import Preprocess
-from striate.data.reduction import reduced_map, reductions
 from striate.data.samples import ArraySamples, EncodedSamples, Samples
 from striate.data.stages import Lap
 
@@ -167,7 +166,7 @@ class FromSources(Job[Batch]):
         geometry = np.array(drawn.geometry, np.float64)
         factors = np.ones(len(sources), np.int64)
         if isinstance(self._sources.samples, EncodedSamples) and self._draw.policy.antialias:
-            factors = reductions(geometry, drawn.lens, self._form.preprocess.size)
+            factors = drawn.reductions(self._form.preprocess.size)
         lap("augment")
         images = []
         for b, (source, most) in enumerate(zip(sources, factors.tolist(), strict=True)):
@@ -239,6 +238,11 @@ class FromSources(Job[Batch]):
         self._draw.policy.apply_steps(out, drawn)
         out.mul_(torch.from_numpy(preprocess.scale)[:, None, None])
         out.add_(torch.from_numpy(preprocess.shift)[:, None, None])
+
+
+def reduced_map(geometry: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
+    """`geometry` [3, 3] into a source of which each pixel covers factor × factor of the old one's."""
+    return np.diag([1 / factor, 1 / factor, 1.0]) @ geometry
 
 
 def whole_windows(geometry: NDArray[np.float64], width: int) -> NDArray[np.int32] | None:

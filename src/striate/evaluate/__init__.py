@@ -12,7 +12,7 @@ from striate.evaluate.exam import model_path
 from striate.evaluate.marginal import Answers, Marginal, Member
 from striate.evaluate.panel import Panel
 from striate.evaluate.predict import Prediction, Predictor, find_images
-from striate.evaluate.score import Evaluation, evaluate
+from striate.evaluate.score import Evaluation, Sitting, evaluate
 from striate.evaluate.uncertainty import Uncertainty
 from striate.evaluate.views import Plan, views
 
@@ -27,6 +27,7 @@ __all__ = [
     "Plan",
     "Prediction",
     "Predictor",
+    "Sitting",
     "Uncertainty",
     "View",
     "compare",

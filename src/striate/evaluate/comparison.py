@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from striate.evaluate.bootstrap import Interval, paired_interval
 from striate.evaluate.panel import Panel
-from striate.evaluate.score import Evaluation, measure
+from striate.evaluate.score import AT_HOME, Evaluation, Sitting, measure
 from striate.evaluate.views import NAMED, Plan
 
 __all__ = ["Comparison", "Row", "compare", "rows_to"]
@@ -54,39 +54,24 @@ def compare(
     part: str | None = None,
     *,
     plans: Sequence[Plan] = ROWS,
-    samples: int = 0,
-    seed: int = 0,
-    calibrate: bool = False,
-    batch_size: int = 64,
-    workers: int = 2,
-    device: str = "cpu",
+    sitting: Sitting = AT_HOME,
 ) -> Comparison:
-    """The first member under each plan; with `samples`, that many draws of it; then all members together, under the
-    first plan and the last.
+    """The first member under each plan; where the sitting has samples, so many draws of it; then all members together,
+    under the first plan and the last.
     """
     first = dataclasses.replace(panel, members=panel.members[:1])
     asked = [(str(plan), first, plan, 0) for plan in plans]
-    if samples:
-        asked.append((f"{samples} samples", first, plans[0], samples))
+    if sitting.samples:
+        asked.append((f"{sitting.samples} samples", first, plans[0], sitting.samples))
     if len(panel.members) > 1:
         together = f"ensemble of {len(panel.members)}"
         asked += [(f"{together}, {plan}", panel, plan, 0) for plan in dict.fromkeys((plans[0], plans[-1]))]
     rows: list[Row] = []
     wrong = None
     for name, members, plan, draws in asked:
-        found = measure(
-            members,
-            part,
-            plan,
-            samples=draws,
-            seed=seed,
-            calibrate=calibrate,
-            batch_size=batch_size,
-            workers=workers,
-            device=device,
-        )
+        found = measure(members, part, plan, dataclasses.replace(sitting, samples=draws))
         missed = found.probabilities.argmax(1) != found.labels
         wrong = missed if wrong is None else wrong
-        against = paired_interval(missed, wrong, seed=seed) if rows else None
+        against = paired_interval(missed, wrong, seed=sitting.seed) if rows else None
         rows.append(Row(name=name, evaluation=found, against=against))
     return Comparison(part=rows[0].evaluation.part, rows=tuple(rows))

@@ -19,7 +19,24 @@ from striate.evaluate.uncertainty import Uncertainty
 from striate.evaluate.views import Plan, Scales
 from striate.tasks import Classification, ClassificationMetrics
 
-__all__ = ["Evaluation", "evaluate", "measure", "plan_of"]
+__all__ = ["AT_HOME", "Evaluation", "Sitting", "evaluate", "measure", "plan_of"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sitting:
+    """How models answer an exam, whatever they look at: `samples` draws of each net, with a `seed`, tempered where they
+    `calibrate`; and on what machine.
+    """
+
+    samples: int = 0
+    seed: int = 0
+    calibrate: bool = False
+    batch_size: int = 64
+    workers: int = 2
+    device: str = "cpu"
+
+
+AT_HOME = Sitting()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,36 +115,25 @@ def evaluate(
         offline=offline,
         workers=workers,
     )
-    return measure(
-        panel,
-        part,
-        plan_of(views, crops, scales),
-        samples=samples,
-        seed=seed,
-        calibrate=calibrate,
-        batch_size=batch_size,
-        workers=workers,
-        device=device,
+    sitting = Sitting(
+        samples=samples, seed=seed, calibrate=calibrate, batch_size=batch_size, workers=workers, device=device
     )
+    return measure(panel, part, plan_of(views, crops, scales), sitting)
 
 
-def measure(
-    panel: Panel,
-    part: str | None,
-    plan: Plan,
-    *,
-    samples: int = 0,
-    seed: int = 0,
-    calibrate: bool = False,
-    batch_size: int = 64,
-    workers: int = 2,
-    device: str = "cpu",
-) -> Evaluation:
+def measure(panel: Panel, part: str | None, plan: Plan, sitting: Sitting = AT_HOME) -> Evaluation:
     """What `evaluate` says of models that are loaded and data that are open."""
     name, images = panel.exam.part(part)
-    marginal = Marginal(panel.members, plan, samples=samples, seed=seed, batch_size=batch_size, device=device)
-    temperature = _temperature(panel.exam, name, marginal, workers) if calibrate else None
-    answers = marginal.over(images, workers=workers)
+    marginal = Marginal(
+        panel.members,
+        plan,
+        samples=sitting.samples,
+        seed=sitting.seed,
+        batch_size=sitting.batch_size,
+        device=sitting.device,
+    )
+    temperature = _temperature(panel.exam, name, marginal, sitting.workers) if sitting.calibrate else None
+    answers = marginal.over(images, workers=sitting.workers)
     probabilities, labels = answers.probabilities, images.labels
     before = Calibration.of(probabilities, labels)
     if temperature is not None:
@@ -142,7 +148,7 @@ def measure(
         seconds=answers.seconds,
         plan=plan,
         views=marginal.views,
-        samples=samples,
+        samples=sitting.samples,
         passes=answers.passes,
         probabilities=probabilities,
         labels=labels,

@@ -8,7 +8,9 @@ last of the work. A function of the map alone: whoever draws the same numbers de
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["reduced_map", "reductions"]
+from striate.augment import radial
+
+__all__ = ["reductions"]
 
 GAP = 2.0  # Pillow's own default (`reducing_gap` of Image.thumbnail): nearly the look of resampling in one go
 STEP = 0.5  # px of the output, of the finite differences that the local scale is measured by
@@ -38,11 +40,6 @@ def reductions(
     return factors
 
 
-def reduced_map(geometry: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
-    """`geometry` [3, 3] into a source of which each pixel covers factor × factor of the old one's."""
-    return np.diag([1 / factor, 1 / factor, 1.0]) @ geometry
-
-
 def _mapped(
     geometry: NDArray[np.float64],
     lens: NDArray[np.float64] | None,
@@ -56,8 +53,8 @@ def _mapped(
     bent = np.broadcast_to(points, (len(geometry), *points.shape))
     if lens is not None:
         dx, dy = x - width / 2, y - height / 2
-        r2 = (dx * dx + dy * dy) / (np.hypot(height, width) / 2) ** 2
-        f = 1 + lens[:, :1] * r2 + lens[:, 1:] * r2 * r2  # [B, n]
+        u = (dx * dx + dy * dy) * radial.per_square(height, width)
+        f = radial.factor(u, lens[:, :1], lens[:, 1:])  # [B, n]
         bent = np.stack([width / 2 + f * dx, height / 2 + f * dy, np.ones_like(f)], axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         source = geometry @ bent
