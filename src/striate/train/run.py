@@ -35,7 +35,7 @@ from striate.train.optim import build_optimizer
 from striate.train.precision import grad_scaler, memory_format
 from striate.train.progress import Reporter
 from striate.train.report import Scored, write_report
-from striate.train.resolve import open_data, resolve
+from striate.train.resolve import WARMUP_STEPS, open_data, resolve
 from striate.train.schedule import Rate
 from striate.train.settings import Settings
 from striate.train.state import Parts, Position, seed_all
@@ -58,7 +58,9 @@ def start(settings: Settings, reporter: Reporter) -> Ended:
     """Begin a run and train it to its end. Raises StriateError before anything is written when it cannot begin."""
     RunFolder.check_free(settings)
     data = _open(settings, reporter)
-    settings = resolve(settings, data)
+    asked, settings = settings, resolve(settings, data)
+    if settings.warmup_epochs and asked.warmup_epochs is None:
+        reporter.note(f"warm-up over {WARMUP_STEPS} steps, since an epoch has fewer; --warmup-epochs sets it")
     settings = _choose_noise(settings, data, reporter)
     _prepare(settings)
     net = _build(settings, data)
