@@ -144,7 +144,9 @@ def _watched(records: list[dict[str, Any]]) -> Watched:
         gradient=tuple(look.gradient for look in looks),
         ratios=tuple(tuple(layer["ratio"] for layer in look.weights if layer["ratio"]) for look in looks),
         unfit=tuple(worst),
-        shifts=tuple(statistics.median(n["shift"] or 0.0 for n in look.norms) for look in looks if look.norms),
+        shifts=tuple(statistics.median(n["shift"] or 0.0 for n in look.norms) for look in looks)
+        if looks and all(look.norms for look in looks)
+        else (),
         moments=tuple(look.step for look in drawn),
         weights=_histograms([look.weights for look in drawn]),
         outputs=_histograms([look.activations for look in drawn]),

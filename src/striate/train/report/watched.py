@@ -117,13 +117,13 @@ def _charts(
         (
             "unfit",
             "Dead or saturated",
-            "the worst layer's share of units that never fire, or of flat values",
+            "the worst layer's share",
             seen.unfit,
         ),
         (
             "shift",
             "Batch norm drift",
-            "running mean from the batches', in running deviations; middle layer",
+            "from running means to the batches' in the middle layer",
             seen.shifts,
         ),
     ):
