@@ -268,7 +268,17 @@ SICK = (
     Case(
         name="a rate that never falls",
         right=("plateau",),
-        settings=MLP | FLAT | {"model_settings": {"hidden": [8]}, "lr": 0.2, "epochs": 30, "batch_size": 8},
+        settings=MLP
+        | FLAT
+        | {"model_settings": {"hidden": [8], "batch_norm": True}, "lr": 0.2, "epochs": 24, "batch_size": 16},
+        fast=True,
+    ),
+    Case(
+        name="a rate that never falls, shifted images",
+        right=("plateau",),
+        settings=MLP
+        | FLAT
+        | {"size": 16, "model_settings": {"hidden": [24]}, "pad": 3, "lr": 0.15, "epochs": 24, "batch_size": 32},
     ),
     Case(
         name="batch norms that hardly move",
@@ -342,7 +352,7 @@ HEALTHY = (
         data=few(4000, 1000),
     ),
     Case(
-        name="ResNet-20 on 2,000 of MNIST, one cycle",
+        name="ResNet-20 on 800 of MNIST, one cycle",
         settings=MNIST | RESNET | {"epochs": 6, "batch_size": 32},
         data=few(800, 300),
     ),
@@ -351,7 +361,7 @@ HEALTHY = (
         settings=SIGNS | {"model": "lenet5", "epochs": 30},
     ),
     Case(
-        name="ResNet-20 on hand signs, strong noise",
+        name="ResNet-20 on 800 hand signs, scale and crop noise",
         settings=SIGNS | RESNET | {"policy": "resnet", "epochs": 8, "batch_size": 32},
         data=few(800, 200),
     ),
@@ -361,7 +371,7 @@ HEALTHY = (
         data=few(5000, 500),
     ),
     Case(
-        name="fine-tuning: CIFAR-10's ResNet-20 on hand signs",
+        name="fine-tuning: CIFAR-10's ResNet-20 on 600 hand signs",
         settings=SIGNS | {"model": "resnet20", "pretrained": "cifar", "lr": 0.01, "epochs": 4, "batch_size": 32},
         data=few(600, 200),
     ),

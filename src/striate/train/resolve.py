@@ -9,7 +9,9 @@ from striate.nets import model_info
 from striate.train.noise import PADDED
 from striate.train.settings import Settings
 
-__all__ = ["open_data", "pick_device", "resolve"]
+__all__ = ["WARMUP_STEPS", "open_data", "pick_device", "resolve"]
+
+WARMUP_STEPS = 10  # 1/(1 − 0.9): by then the default momentum weighs its gradients as it will from there on
 
 
 def open_data(settings: Settings) -> Dataset:
@@ -48,7 +50,24 @@ def resolve(settings: Settings, data: Dataset) -> Settings:
         flip=data.mirror if settings.flip is None else settings.flip,
         device=str(pick_device(settings.device)),
         batch_size=min(settings.batch_size, settings.repeat * len(data.train) // ranks),
+        warmup_epochs=_warmup_epochs(settings, settings.repeat * len(data.train) // ranks),
     )
+
+
+def _warmup_epochs(settings: Settings, images: int) -> float:
+    """The warm-up that a run on so few images needs, where none is given.
+
+    The first gradients are the largest (the net's first guesses are confidently wrong), and momentum gathers them; a
+    rate that is right from the tenth step on throws such a net away at its second. Sets with longer epochs, and
+    `onecycle`, which climbs by itself, begin as they always did.
+    """
+    if settings.warmup_epochs is not None:
+        return settings.warmup_epochs
+    batches = max(1, images // min(settings.batch_size, images))
+    steps = -(-batches // settings.accumulate)
+    if settings.schedule == "onecycle" or steps >= WARMUP_STEPS:
+        return 0.0
+    return WARMUP_STEPS / steps
 
 
 def _channels(samples: Samples) -> int:

@@ -37,7 +37,7 @@ from striate.train.optim import build_optimizer
 from striate.train.precision import grad_scaler, memory_format
 from striate.train.progress import Reporter
 from striate.train.report import Scored, write_report
-from striate.train.resolve import open_data, resolve
+from striate.train.resolve import WARMUP_STEPS, open_data, resolve
 from striate.train.sampling import describe_sampling, ranked, shown, with_ranks, with_weights
 from striate.train.schedule import Rate
 from striate.train.settings import Settings
@@ -79,7 +79,9 @@ def start(settings: Settings, reporter: Reporter, *, data: Dataset | None = None
     settings = with_ranks(settings)
     RunFolder.check_free(settings)
     data = _open(settings, reporter) if data is None else data
-    settings = with_weights(resolve(settings, data), data)
+    asked, settings = settings, with_weights(resolve(settings, data), data)
+    if settings.warmup_epochs and asked.warmup_epochs is None:
+        reporter.note(f"warm-up over {WARMUP_STEPS} steps, since an epoch has fewer; --warmup-epochs sets it")
     colours = Colours(settings, data)
     settings = _choose_noise(settings, data, colours, reporter)
     if settings.sampling != "all":

@@ -25,7 +25,7 @@ class Rate:
     def at(self, step: int) -> float:
         """The rate for the update that follows `step` finished updates."""
         settings = self._settings
-        warmup_steps = round(settings.warmup_epochs * self._steps_per_epoch)
+        warmup_steps = round((settings.warmup_epochs or 0.0) * self._steps_per_epoch)
         warmup = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
         return settings.lr * warmup * self._factor(step, warmup_steps)
 

@@ -80,7 +80,7 @@ class Settings:
     clip_grad: float | None = None  # largest allowed L2 norm of the whole gradient
     label_smoothing: float = 0.1
     schedule: Schedule = "cosine"
-    warmup_epochs: float = 0.0
+    warmup_epochs: float | None = None  # None: none, or ten steps' worth where an epoch has fewer
     milestones: tuple[int, ...] = ()  # epochs after which `step` multiplies the rate by gamma
     gamma: float = 0.1  # the factor of `step` and `plateau`
     plateau_epochs: int = 5  # epochs without a better validation error before `plateau` acts

@@ -1,10 +1,14 @@
 """A finished run as the record its report is made from."""
 
+import math
 import platform
 import resource
 import shlex
+import statistics
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +22,9 @@ from striate.data.preprocess import centre_windows
 from striate.nets import layer_table
 from striate.tasks import ClassificationMetrics
 from striate.train.log import read_log
-from striate.train.report import DataSummary, EpochRow, Example, LayerLine, Mistake, RunRecord, Scored
+from striate.train.report import Bins, DataSummary, EpochRow, Example, LayerLine, Mistake, RunRecord, Scored, Watched
 from striate.train.settings import Settings
+from striate.train.watch import Series, diagnose
 
 __all__ = ["history", "peak_memory_nbytes", "repeat_command", "run_record", "scored"]
 
@@ -77,6 +82,7 @@ def run_record(
         ),
         seconds=seconds,
         peak_memory_nbytes=peak_memory_nbytes(),
+        watched=_watched(records) if settings.watch else None,
         machine=_machine(settings),
         versions={"striate": striate.__version__, "torch": torch.__version__, "python": platform.python_version()},
         started=started,
@@ -124,6 +130,41 @@ def peak_memory_nbytes() -> int:
     """The largest resident size of this process so far (getrusage counts KiB on Linux, bytes on macOS)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _watched(records: list[dict[str, Any]]) -> Watched:
+    """What the watch wrote, as the report draws it."""
+    series = Series().add(records)
+    looks = [look for look in series.looks if math.isfinite(look.gradient)]
+    drawn = [look for look in looks if look.weights and "histogram" in look.weights[0]]
+    worst = [max((a["dead"] or a["saturated"] or 0.0 for a in look.activations), default=0.0) for look in looks]
+    return Watched(
+        ailments=tuple((one.illness, one.evidence, one.remedy) for one in diagnose(series)),
+        steps=tuple(look.step for look in looks),
+        gradient=tuple(look.gradient for look in looks),
+        ratios=tuple(tuple(layer["ratio"] for layer in look.weights if layer["ratio"]) for look in looks),
+        unfit=tuple(worst),
+        shifts=tuple(statistics.median(n["shift"] or 0.0 for n in look.norms) for look in looks)
+        if looks and all(look.norms for look in looks)
+        else (),
+        moments=tuple(look.step for look in drawn),
+        weights=_histograms([look.weights for look in drawn]),
+        outputs=_histograms([look.activations for look in drawn]),
+    )
+
+
+def _histograms(looks: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, tuple[Bins, ...]]:
+    """By layer, in the order of the first look."""
+    names = [layer["name"] for layer in looks[0]] if looks else []
+    found = [{layer["name"]: layer["histogram"] for layer in look} for look in looks]
+    return {
+        name: tuple(
+            Bins(low=h["low"], high=h["high"], counts=tuple(h["counts"]))
+            for h in (look.get(name) for look in found)
+            if h is not None and h["low"] is not None and h["high"] is not None
+        )
+        for name in names
+    }
 
 
 def _summary(data: Dataset, preprocess: Preprocess, spec: str) -> DataSummary:

@@ -7,8 +7,10 @@ svg. pictures: thumbnails and filters as PNG inside the page.
 
 from striate.train.report.page import render, write_report
 from striate.train.report.record import DataSummary, EpochRow, Example, LayerLine, Mistake, RunRecord, Scored
+from striate.train.report.watched import Bins, Watched
 
 __all__ = [
+    "Bins",
     "DataSummary",
     "EpochRow",
     "Example",
@@ -16,6 +18,7 @@ __all__ = [
     "Mistake",
     "RunRecord",
     "Scored",
+    "Watched",
     "render",
     "write_report",
 ]

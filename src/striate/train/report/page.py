@@ -33,6 +33,7 @@ def render(record: RunRecord) -> str:
         answer=sections.answer(record),
         shown=sections.shown(record.data),
         learned=sections.learned(record),
+        watched=sections.health(record),
         wrong=sections.wrong(record.final, record.data.classes) if record.final and record.final.samples else None,
         inside=sections.inside(record),
         cost=sections.cost(record),

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from striate.errors import unknown
+from striate.train.report.watched import Watched
 
 __all__ = [
     "OUTCOMES",
@@ -163,7 +164,7 @@ class RunRecord:
     steps: (step, loss) as logged. best_epoch: the `epoch` of the row whose weights were chosen. outcome: one of
     `OUTCOMES`; outcome_note: a sentence on it (why it stopped, at which step). filters: the first convolution's
     weights, float [O, I, h, w], None when the net has none. seconds: of the whole run; started: ISO 8601.
-    machine, versions: what to show, in order, as name and value.
+    watched: what the watch saw, None when it was off. machine, versions: what to show, in order, as name and value.
     """
 
     name: str
@@ -181,6 +182,7 @@ class RunRecord:
     layers: tuple[LayerLine, ...] = ()
     seconds: float
     peak_memory_nbytes: int | None = None
+    watched: Watched | None = None
     machine: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     started: str

@@ -18,9 +18,10 @@ from striate.train.report.matrix import MOST_CLASSES, NUMBERED, confusion_chart
 from striate.train.report.pictures import filter_rows, thumbnail
 from striate.train.report.record import STAGE_NAMES, DataSummary, EpochRow, Example, RunRecord, Scored
 from striate.train.report.scores import class_scores, mean_of_known, most_confused, wilson
+from striate.train.report.watched import watched
 from striate.train.report.wording import compact, decimal, duration, isolate, memory, percent, plural, whole
 
-__all__ = ["answer", "cost", "inside", "learned", "repeat", "shown", "wrong"]
+__all__ = ["answer", "cost", "health", "inside", "learned", "repeat", "shown", "wrong"]
 
 PARTS = {"train": "training", "val": "validation", "test": "test"}
 FEW_CLASSES = 4  # up to here there is room for twelve large examples of each class
@@ -86,6 +87,12 @@ def learned(record: RunRecord) -> View:
         "thinned": len(table) < len(record.epochs),
         "best": record.best_epoch,
     }
+
+
+def health(record: RunRecord) -> View:
+    """What the watch saw and said."""
+    gaps = [(r.epoch, r.train_accuracy - r.val_accuracy) for r in record.epochs if r.val_accuracy is not None]
+    return watched(record.watched, record.steps, gaps)
 
 
 def wrong(final: Scored, classes: Sequence[str]) -> View:

@@ -16,6 +16,7 @@ GAP = 0.15  # accuracy between training and validation: beyond what 3 standard e
 RISEN = 0.10  # of the lowest validation loss: what it rises by between epochs without meaning anything
 BETTER = 0.15  # accuracy by which validation may beat training under dropout and noise, as it usually does
 HIGH = 0.5  # of the highest rate: a rate that has not come down
+NOTHING = 0.95  # of the loss of a guess: nothing to speak of has been learnt
 LEARNT = 0.95  # of the training images right: nothing left to stand still before
 DEVIATIONS = 3.0  # of a share of val images around what a constant answer reaches
 
@@ -28,10 +29,12 @@ def labels_do_not_fit(series: Series) -> Diagnosis | None:
     commonest, val = series.facts.get("commonest", 0.0), series.facts.get("val", 0)
     train, held = _mean([e.train_accuracy for e in last]), _mean([e.val_accuracy for e in last])
     reach = commonest + DEVIATIONS * math.sqrt(commonest * (1 - commonest) / max(1, val))
-    if held is None or train is None or held > reach:
-        return None
+    if held is None or train is None or held > reach or reach > (1 + commonest) / 2:
+        return None  # the last: so few validation images could not tell a good net from a guess
     end = last[-1]
-    learnt = train > max(0.3, 3 * commonest)
+    learnt = train > (1 + commonest) / 2  # half of the way from a constant answer to all
+    if not learnt and end.train_loss < NOTHING * chance:
+        return None  # on its way
     evidence = (
         f"training gets {train:.0%} right and validation {held:.0%}, what one constant answer reaches ({commonest:.0%})"
         if learnt

@@ -105,8 +105,8 @@ def vanishing_gradients(series: Series) -> Diagnosis | None:
     if len(deep) < 2:
         return None
     left = statistics.median(_share_of_first_layers(look) for look in deep)
-    if left > VANISHED:
-        return None
+    if left > VANISHED or _share_of_first_layers(deep[0]) > VANISHED:
+        return None  # the last: what was there and went, training has killed
     first = deep[-1].weights[0]["name"]
     return Diagnosis(
         illness="vanishing gradients",

@@ -3,7 +3,7 @@
 import math
 
 from striate.train.watch.diagnosis import Diagnosis
-from striate.train.watch.series import Series
+from striate.train.watch.series import Look, Series
 
 __all__ = ["loss_explodes", "not_a_number", "rate_too_low", "updates_too_large"]
 
@@ -11,6 +11,7 @@ TOO_HIGH = "learning rate too high"  # said by two rules
 RISE = 3.0  # times its first value: the lectures' sign of an explosion (LECTURES F2), with which a run ends, too
 BROKEN_RATIO = 0.1  # of update to weight: a layer that forgets itself in ten steps, a hundred times the rule of thumb
 GUESS = 0.97  # of the loss of a guess: above it nothing has been learnt
+BEGUN = 20  # steps: an output layer, which begins with small weights, may change by a tenth in each of the first
 SMALL_RATIO = 1e-4  # a tenth of the rule of thumb of 1e-3, at the rate's highest: weights move by 1 % in 100 steps
 LEARNT = 0.9  # of the training images right: whoever gets there was not too slow
 
@@ -56,7 +57,10 @@ def loss_explodes(series: Series) -> Diagnosis | None:
 def updates_too_large(series: Series) -> Diagnosis | None:
     """Nothing is learnt, and updates are a good part of the weights: the rate is too high."""
     chance, epochs = series.facts.get("chance_loss"), series.epochs
-    ratio = _largest_ratio(series)
+    looks = [look for look in series.looks if look.step >= BEGUN]
+    if not looks or _shrunk(series.looks[0], looks[-1]):
+        return None  # large beside the weights because decay takes these: another illness
+    ratio = max(look.ratio or 0.0 for look in looks)
     if not chance or len(epochs) < 2 or ratio <= BROKEN_RATIO or epochs[-1].train_loss <= GUESS * chance:
         return None
     evidence = (
@@ -82,6 +86,14 @@ def rate_too_low(series: Series) -> Diagnosis | None:
         f"{last.epoch - first.epoch} epochs the loss fell by {fell:.0%} only, to {last.train_loss:.3g}",
         remedy=f"try --lr {rate * 1e-3 / max(ratios):.2g}" if rate and max(ratios) else "try a hundred times the rate",
     )
+
+
+def _shrunk(first: Look, last: Look) -> bool:
+    """Whether most layers' weights have lost half of their size."""
+    began = {layer["name"]: layer["rms"] for layer in first.weights}
+    pairs = [(layer["rms"], began.get(layer["name"])) for layer in last.weights]
+    shares = [now / then for now, then in pairs if now is not None and then]
+    return bool(shares) and sorted(shares)[len(shares) // 2] < 0.5
 
 
 def _largest_ratio(series: Series) -> float:
