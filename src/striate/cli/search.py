@@ -28,7 +28,8 @@ ROWS = 10  # of the table at the end
 def search(
     ctx: typer.Context,
     space: Annotated[
-        list[Path] | None, typer.Option("--space", metavar="FILE", help="A space file; flags win over it.")
+        list[str] | None,
+        typer.Option("--space", metavar="FILE", help="A space file, or 'lectures'; flags win over it."),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="Start from a recipe's settings, by name or file.")] = None,
     sampler: Annotated[
