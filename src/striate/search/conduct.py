@@ -24,7 +24,7 @@ from striate.search.space import Space
 
 __all__ = ["View", "conduct", "share_of_threads"]
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0
 GRACE_SECONDS = 120.0  # a dozen pulses: a machine that swaps is slow, not dead
 STOP_SECONDS = 60.0  # for a worker to finish its step and save
 DEATHS = 3  # workers that may die one after another without a trial coming to an end in between
@@ -38,7 +38,7 @@ class View(Protocol):
         """A stage is open."""
 
     def look(self, stage: int, records: list[Record]) -> None:
-        """Where its trials stand; called about twice a second."""
+        """Where its trials stand; called about once a second."""
 
     def note(self, line: str) -> None:
         """One line that stays."""
