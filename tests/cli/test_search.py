@@ -28,7 +28,9 @@ def test_every_spelling_of_train_is_understood() -> None:
         "max_steps": "9",
         "model_settings.hidden": "[64, 32]",
     }
-    assert not read_settings([])
+    assert read_settings([]) == Given()
+    assert read_settings(["--lr", "1:2", "a=b/", "-b", "8"]).data == "a=b/"
+    assert read_settings(["--nesterov", "photos"]).data == "photos"
     assert read_settings(["--lr", "0.1", "--lr", "0.1:1"]) == Given(spaced={"lr": "0.1:1"})
 
 
@@ -37,7 +39,7 @@ def test_every_spelling_of_train_is_understood() -> None:
     [
         (["--wieght-decay", "1:2"], r"unknown option '--wieght-decay'; did you mean '--weight-decay'\?"),
         (["--lr"], "--lr needs a value, a range LOW:HIGH or choices a,b,c"),
-        (["extra"], "unexpected 'extra'; a setting is given as --name VALUE"),
+        (["photos", "extra"], "unexpected 'extra' after 'photos'; a setting is given as --name VALUE"),
         (["--set", "0.5"], r"--set 0\.5: expected NAME=VALUE, NAME=LOW:HIGH or NAME=a,b"),
     ],
 )
@@ -51,7 +53,7 @@ def test_what_is_no_setting(args: list[str], message: str) -> None:
     [
         ([], "nothing to search: give a range, e.g. --lr 1e-4:1e-1:log, or --space FILE"),
         (["--lr", "1e-1:1e-4"], "the smaller first"),
-        (["--seed", "1:9"], "--seed cannot be searched: the luckiest draw is no setting"),
+        (["digits", "--seed", "1:9"], "--seed cannot be searched: the luckiest draw is no setting"),
         (["--lr", "1:2", "--stages", "many"], "--stages many: expected TRIALSxEPOCHS with commas between"),
         (["--resume", "--lr", "1:2"], "a search that goes on keeps its plan; only --jobs may change"),
         (["--resume"], "--resume needs the search's folder"),

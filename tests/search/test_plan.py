@@ -99,6 +99,11 @@ def test_the_file_of_a_bad_setting_is_named(tmp_path: Path) -> None:
         read_space_file(tmp_path / "space.toml")
 
 
+def test_an_unknown_space_is_named_with_those_there_are() -> None:
+    with pytest.raises(StriateError, match=r"unknown space 'lecture'; did you mean 'lectures'\?"):
+        read_space_file("lecture")
+
+
 @pytest.mark.parametrize("text", ["40", "40x", "x5", "40x5;", "0x5", "-1x5"])
 def test_stages_that_are_none(text: str) -> None:
     with pytest.raises(StriateError, match="expected TRIALSxEPOCHS"):
@@ -106,8 +111,7 @@ def test_stages_that_are_none(text: str) -> None:
 
 
 def test_the_lectures_space_is_theirs_in_our_units() -> None:
-    path = Path(__file__).resolve().parents[2] / "recipes" / "spaces" / "lectures.toml"
-    plan = plan_from([read_space_file(path)], {}, {})
+    plan = plan_from([read_space_file("lectures")], {}, {})
     scale = 64  # grey levels: the mean deviation of CIFAR-10's channels
     coarse, fine = plan.space, plan.stages[1].space
     for space, reg, lr in ((coarse, (-5, 5), (-6, -3)), (fine, (-4, 0), (-4, -3))):

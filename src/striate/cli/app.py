@@ -76,7 +76,9 @@ app.command()(models.models)
 app.command()(inspect.inspect)
 app.command()(convert.convert)
 app.command()(recipes.recipes)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(search.search)
+app.command(context_settings=search.TAKES_SETTINGS, options_metavar="[DATA] [OPTIONS] [SETTINGS OF TRAIN]")(
+    search.search
+)
 app.add_typer(bench.app, name="bench", cls=Commands)
 app.add_typer(doctor.app, name="doctor")
 

@@ -18,18 +18,18 @@ from striate.errors import StriateError, unknown
 if TYPE_CHECKING:
     from striate.search import Found
 
-__all__ = ["Given", "read_settings", "search"]
+__all__ = ["TAKES_SETTINGS", "Given", "read_settings", "search"]
+
+TAKES_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}  # train's flags, and DATA among them
 
 ROWS = 10  # of the table at the end
 
 
 def search(
     ctx: typer.Context,
-    data: Annotated[
-        str | None, typer.Argument(metavar="DATA", help="As `striate train` takes it.  [default: digits]")
-    ] = None,
     space: Annotated[
-        list[Path] | None, typer.Option("--space", metavar="FILE", help="A space file; flags win over it.")
+        list[str] | None,
+        typer.Option("--space", metavar="FILE", help="A space file, or 'lectures'; flags win over it."),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="Start from a recipe's settings, by name or file.")] = None,
     sampler: Annotated[
@@ -60,15 +60,18 @@ def search(
 ) -> int:
     """Search settings: give any setting of `striate train` as LOW:HIGH, LOW:HIGH:log, or a,b,c; one value fixes it.
 
+    DATA is what `striate train` takes: a name (digits, mnist, …), a folder, a zip or a CSV; digits when not given.
+
     For example: striate search photos/ --lr 1e-4:1e-1:log --weight-decay 1e-6:1e-2:log --optimizer sgd,adamw
     """
     given = read_settings(ctx.args)
+    data = given.data
     from striate.search import SearchFolder, conclude_plan, go_on, prepared, start_folder, view_for
     from striate.train import reporter_for
 
     if resume:
         told = [space, recipe, sampler, stages, trials, epochs, pruner, keep, storage, draw, name]
-        if given or any(one for one in told):
+        if given.values or given.spaced or any(one for one in told):
             raise UsageError("a search that goes on keeps its plan; only --jobs may change")
         if data is None:
             raise UsageError("--resume needs the search's folder: striate search --resume searches/NAME")
@@ -109,17 +112,15 @@ def search(
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """Settings among the flags: `values` have one value, `spaced` (as text) are to be searched."""
+    """DATA, and settings among the flags: `values` have one value, `spaced` (as text) are to be searched."""
 
+    data: str | None = None
     values: dict[str, Any] = field(default_factory=dict)
     spaced: dict[str, str] = field(default_factory=dict)
 
-    def __bool__(self) -> bool:
-        return bool(self.values or self.spaced)
-
 
 def read_settings(args: Sequence[str]) -> Given:
-    """The flags of `striate train` among `args`, with ranges and choices where it has values.
+    """DATA and the flags of `striate train` in `args`, with ranges and choices where it has values.
 
     >>> given = read_settings(["--lr", "1e-4:0.1:log", "-b", "32", "--no-flip", "--set", "hidden=64,128"])
     >>> given.values, given.spaced
@@ -128,12 +129,15 @@ def read_settings(args: Sequence[str]) -> Given:
     options = _train_options()
     values: dict[str, Any] = {}
     spaced: dict[str, str] = {}
-    rest = list(args)
+    rest, data = list(args), None
     while rest:
         word, equals, text = rest.pop(0).partition("=")
         if word not in options:
+            if not word.startswith("-") and data is None:
+                data = f"{word}{equals}{text}"
+                continue
             if not word.startswith("-"):
-                raise UsageError(f"unexpected {word!r}; a setting is given as --name VALUE")
+                raise UsageError(f"unexpected {word!r} after {data!r}; a setting is given as --name VALUE")
             known = [one for one in options if one.startswith("--")]
             raise UsageError(unknown("option", word, known))
         option, on = options[word]
@@ -153,7 +157,7 @@ def read_settings(args: Sequence[str]) -> Given:
         searched = _is_spaced(name, text)
         (spaced if searched else values)[name] = text
         (values if searched else spaced).pop(name, None)
-    return Given(values=values, spaced=spaced)
+    return Given(data=data, values=values, spaced=spaced)
 
 
 def _train_options() -> dict[str, tuple[click.Option, bool]]:

@@ -39,7 +39,7 @@ def conclude_plan(
     values: Mapping[str, Any],
     spaced: Mapping[str, str],
     *,
-    files: Sequence[Path] = (),
+    files: Sequence[str | Path] = (),
     recipe: str | None = None,
     **search: Any,
 ) -> Plan:

@@ -24,7 +24,7 @@ from striate.search.space import Space
 
 __all__ = ["View", "conduct", "share_of_threads"]
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0
 GRACE_SECONDS = 120.0  # a dozen pulses: a machine that swaps is slow, not dead
 STOP_SECONDS = 60.0  # for a worker to finish its step and save
 DEATHS = 3  # workers that may die one after another without a trial coming to an end in between
@@ -38,7 +38,7 @@ class View(Protocol):
         """A stage is open."""
 
     def look(self, stage: int, records: list[Record]) -> None:
-        """Where its trials stand; called about twice a second."""
+        """Where its trials stand; called about once a second."""
 
     def note(self, line: str) -> None:
         """One line that stays."""
@@ -52,7 +52,9 @@ def conduct(folder: SearchFolder, ledger: Ledger, plan: Plan, jobs: int, view: V
 
     Interrupted (KeyboardInterrupt, SystemExit), it lets the workers save their trials before it goes on unwinding.
     """
-    with contextlib.closing(view), _team(folder, plan, jobs) as team:
+    with contextlib.closing(view), contextlib.ExitStack() as after:
+        after.callback(_recover_all, ledger, plan)  # once the workers have gone
+        team = after.enter_context(_team(folder, plan, jobs))
         for number in range(len(plan.stages)):
             open_next(ledger, plan, number)
             view.stage(number, ledger)
@@ -75,6 +77,13 @@ def open_next(ledger: Ledger, plan: Plan, number: int) -> None:
     space = {**space, **stage.space}
     points = stage_points(space, stage.trials, plan.sampler, plan.seed, number)
     ledger.open_stage(number, space, points, said, to_toml(plan))
+
+
+def _recover_all(ledger: Ledger, plan: Plan) -> None:
+    """Put back what a worker that would not stop has left."""
+    for number in range(len(plan.stages)):
+        if ledger.is_open(number):
+            ledger.recover(number, GRACE_SECONDS)
 
 
 def share_of_threads(jobs: int) -> int:

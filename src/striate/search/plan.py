@@ -25,6 +25,7 @@ import tomli_w
 from striate.errors import StriateError, unknown
 from striate.search.space import Dimension, apply, flag, space_from, written
 from striate.train import Settings, read_toml, settings_from
+from striate.train.recipes import recipes_folder
 
 __all__ = ["Plan", "Pruner", "Sampler", "Stage", "plan_from", "read_space_file", "stages_from", "to_toml"]
 
@@ -84,8 +85,17 @@ class Plan:
         return sum(stage.trials for stage in self.stages)
 
 
-def read_space_file(path: Path) -> dict[str, Any]:
-    """A space file as a layer for `plan_from`. A StriateError about what stands in it names the file."""
+def read_space_file(given: str | Path) -> dict[str, Any]:
+    """A space file, or one that comes with striate by its name, as a layer for `plan_from`.
+
+    A StriateError about what stands in it names the file.
+    """
+    path = Path(given)
+    if path.suffix != ".toml" and not path.is_file():
+        known = {one.stem: one for one in sorted((recipes_folder() / "spaces").glob("*.toml"))}
+        if str(given) not in known:
+            raise StriateError(unknown("space", str(given), [*known, "a TOML file"]))
+        path = known[str(given)]
     table = read_toml(path)
     try:
         settings_from({name: value for name, value in table.items() if name not in EXTRA})

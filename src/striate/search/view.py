@@ -152,7 +152,8 @@ class LiveTable:
         done, count = len(ended), len(self._records)
         passed = time.monotonic() - self._began
         head = Text(f"stage {self._stage + 1}/{len(self._plan.stages)}  {done}/{count} trials  {duration(passed)}")
-        return Group(head, ProgressBar(total=max(1, count), completed=done, width=60), table)
+        bar = ProgressBar(total=max(1, count), completed=done, width=60)
+        return Group(head, bar, Text(), table)  # a bar does not end its line
 
     def _cells(self, one: Record, names: Sequence[str]) -> list[str]:
         values = [shown(one.values[name]) if name in one.values else "" for name in names]

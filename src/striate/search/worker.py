@@ -85,7 +85,10 @@ def _run(folder: SearchFolder, ledger: Ledger, plan: Plan, taken: Taken, materia
             settings = apply(settings, taken.values)
             keep_model = plan.keep > 0
             result = run_trial(settings, materials, folder.trials / taken.key, judge, keep_model=keep_model)
-        except (Exception, MemoryError) as error:
+        except SystemExit:  # asked to stop before the loop could take the signal
+            ledger.put_back(taken)
+            raise
+        except Exception as error:
             cause = " ".join(f"{type(error).__name__}: {error}".split())
             result = Result(
                 outcome="failed",

@@ -11,7 +11,7 @@ from typing import Any
 from striate.errors import StriateError, unknown
 from striate.train.settings import read_toml, settings_from
 
-__all__ = ["Recipe", "list_recipes", "load_recipe"]
+__all__ = ["Recipe", "list_recipes", "load_recipe", "recipes_folder"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Recipe:
 
 def list_recipes() -> list[Recipe]:
     """Every recipe that comes with striate, by name."""
-    return [_read(path) for path in sorted(_folder().glob("*.toml"))]
+    return [_read(path) for path in sorted(recipes_folder().glob("*.toml"))]
 
 
 def load_recipe(name: str) -> Recipe:
@@ -37,9 +37,9 @@ def load_recipe(name: str) -> Recipe:
     """
     if name.endswith(".toml"):
         return _read(Path(name))
-    path = _folder() / f"{name}.toml"
+    path = recipes_folder() / f"{name}.toml"
     if not path.is_file():
-        raise StriateError(unknown("recipe", name, [recipe.stem for recipe in sorted(_folder().glob("*.toml"))]))
+        raise StriateError(unknown("recipe", name, [recipe.stem for recipe in sorted(recipes_folder().glob("*.toml"))]))
     return _read(path)
 
 
@@ -54,7 +54,7 @@ def _read(path: Path) -> Recipe:
     return Recipe(name=path.stem, description=description, settings=table, reached=reached, path=path)
 
 
-def _folder() -> Path:
+def recipes_folder() -> Path:
     """Where the recipes lie: at the root of a source checkout, or inside the installed package."""
     package = Path(__file__).resolve().parents[1]
     checkout = package.parents[1]

@@ -38,9 +38,8 @@ def importances(spaces: Mapping[str, Sequence[Dimension]], known: Sequence[Recor
         for one in known
         if set(scales) <= set(one.values)
     )
-    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-    found = optuna.importance.get_param_importances(study, evaluator=evaluator, normalize=False)
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+    found = optuna.importance.FanovaImportanceEvaluator(seed=0).evaluate(study)  # shares of the variance, not of 1
+    return {name: float(share) for name, share in sorted(found.items(), key=lambda item: -item[1])}
 
 
 def importance_chart(found: Mapping[str, float], spaces: Mapping[str, Sequence[Dimension]]) -> str:
