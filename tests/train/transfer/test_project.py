@@ -45,8 +45,8 @@ def test_plans_are_what_they_say(net: Net) -> None:
 
     few, more, scratch = settings("few"), settings("more"), settings("scratch")
     assert (few.freeze, few.head_probe, few.pretrained) == ("layer2", True, "x.safetensors")
-    assert (more.freeze, more.unfreeze_epochs, more.depth_decay < 1, more.l2_sp > 0) == ("", 1, True, True)
-    assert (scratch.pretrained, scratch.head_probe, scratch.l2_sp) == (None, False, 0)
+    assert (more.freeze, more.unfreeze_epochs, more.depth_decay < 1, more.anchor > 0) == ("", 1, True, True)
+    assert (scratch.pretrained, scratch.head_probe, scratch.anchor) == (None, False, 0)
     for one in (few, more, scratch):
         assert one.max_steps == 50
         per_epoch = one.repeat * 24 // 8

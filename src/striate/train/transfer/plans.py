@@ -50,14 +50,14 @@ COMMON: Mapping[str, Any] = MappingProxyType(
 )
 TUNED: Mapping[Plan, Mapping[str, Any]] = MappingProxyType(
     {
-        "few": MappingProxyType({"lr": 0.005, "head_probe": True, "l2_sp": 5e-4, "weight_decay": 5e-4}),
+        "few": MappingProxyType({"lr": 0.005, "head_probe": True, "anchor": 5e-4, "weight_decay": 5e-4}),
         "more": MappingProxyType(
             {
                 "lr": 0.01,
                 "head_probe": True,
                 "depth_decay": 0.7,
                 "unfreeze_epochs": 1,
-                "l2_sp": 5e-4,
+                "anchor": 5e-4,
                 "weight_decay": 5e-4,
             }
         ),
