@@ -82,10 +82,10 @@ def test_torchvision_and_timm_are_never_imported() -> None:
 
 @pytest.mark.parametrize(
     "args",
-    [["--help"], ["--version"], *([name, "--help"] for name in ("train", "transfer", "evaluate", "predict", "models", "recipes")),
+    [["--help"], ["--version"], *([name, "--help"] for name in ("train", "evaluate", "predict", "models", "recipes")),
      ["data", "--help"], ["data", "info", "--help"], ["data", "check", "--help"], ["doctor", "--help"],
      ["doctor", "data", "--help"], ["pack", "--help"],
-     ["convert", "--help"], *(["bench", name, "--help"] for name in ("conv", "nets", "fft"))],
+     ["transfer", "--help"], ["convert", "--help"], *(["bench", name, "--help"] for name in ("conv", "nets", "fft"))],
     ids=" ".join,
 )  # fmt: skip
 def test_help_does_not_wait_for_torch(args: list[str]) -> None:
