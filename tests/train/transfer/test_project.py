@@ -52,6 +52,8 @@ def test_plans_are_what_they_say(net: Net) -> None:
         per_epoch = one.repeat * 24 // 8
         assert one.epochs * per_epoch >= 50, "the budget is used up"
         assert 1 <= one.epochs <= EPOCHS + 2
+    long = plan_settings("more", base, net, steps=50, images=10_000, classes=3, mirror=True)
+    assert (long.epochs, long.unfreeze_epochs) == (1, 0), "in one epoch every stage has its turn at once"
     with pytest.raises(StriateError, match="unknown plan that trains 'probe'"):
         settings("probe")
 

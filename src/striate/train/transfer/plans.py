@@ -123,8 +123,10 @@ def plan_settings(
         "noise": policy_to_dict(noise_for(images / classes, mirror=mirror)),
     }
     changes["epochs"] = max(1, math.ceil(steps / max(1, changes["repeat"] * images // base.batch_size)))
+    groups = depth_of(net).groups
+    if changes["epochs"] <= len(groups):  # many images, few epochs: the first stages would never have their turn
+        changes["unfreeze_epochs"] = 0
     if plan == "few":
-        groups = depth_of(net).groups
         changes["freeze"] = groups[-3][0] if len(groups) > 2 else ""  # all but the last stage and the scores
     if plan == "scratch":
         changes["pretrained"] = None

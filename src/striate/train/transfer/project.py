@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
+import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -187,7 +188,9 @@ class Project:
             settings = settings.replace(name=free_name(settings, f"{plan}-{Path(data.name).name}"))
         ended = start(settings, reporter, data=data)
         if ended.final is None:
-            raise KeyboardInterrupt
+            if chosen is None:
+                reporter.note(f"{ended.outcome.sentence}; go on with: striate train --resume {ended.folder.path}")
+            raise KeyboardInterrupt if ended.outcome.signal == signal.SIGINT else SystemExit(128 + signal.SIGTERM)
         told = f"nothing moves up to {settings.freeze}" if settings.freeze else "everything learns"
         return Done(
             plan=plan,
