@@ -44,7 +44,7 @@ SOURCES = {
     "resnet20": "resnet-cifar10-th/pretrained_models/resnet20-12fca82f.th",
 }
 SIZES, SEEDS = (10, 30, 100), 5
-STEPS, BATCH = 100, 32
+STEPS, BATCH = 80, 32
 
 
 def main() -> None:
@@ -140,7 +140,8 @@ def summarise(asked: argparse.Namespace) -> None:
     print(f"# Transfer: four plans, as the data grow, {facts.date[:10]}\n\n{facts}\n")
     print(
         f"Each plan: {STEPS} updates of {BATCH} images, {asked.precision}; mean over the seeds in per cent, and the "
-        "95 %\ninterval of the mean (Student's t). `auto` is the plan chosen from the training images of each draw alone.\n"
+        "95 %\ninterval of the mean (Student's t). `auto` is the plan chosen from the training images of each draw\n"
+        "alone.\n"
     )
     for source in SOURCES:
         for name, (_, px) in SETS.items():
@@ -188,7 +189,8 @@ def evidence_of(these: list[dict[str, Any]], row: dict[str, Any]) -> Evidence:
     """What was measured on the draw of a row: of any plan of it, since all see the same images."""
     key = (row["per_class"], row["seed"])
     told = next(r["evidence"] for r in these if (r["per_class"], r["seed"]) == key and "evidence" in r)
-    return Evidence(amount=Amount(**told["amount"]), places=tuple(PlaceEvidence(**place) for place in told["places"]))
+    places = tuple(PlaceEvidence(**place) for place in told["places"])
+    return Evidence(amount=Amount(**told["amount"]), places=places, answers=told["answers"])
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def test_torchvision_and_timm_are_never_imported() -> None:
      ["search", "--help"],
      ["data", "--help"], ["data", "info", "--help"], ["data", "check", "--help"], ["doctor", "--help"],
      ["doctor", "data", "--help"], ["pack", "--help"],
-     ["convert", "--help"], *(["bench", name, "--help"] for name in ("conv", "nets", "fft"))],
+     ["transfer", "--help"], ["convert", "--help"], *(["bench", name, "--help"] for name in ("conv", "nets", "fft"))],
     ids=" ".join,
 )  # fmt: skip
 def test_help_does_not_wait_for_torch(args: list[str]) -> None:

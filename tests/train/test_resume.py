@@ -56,6 +56,11 @@ CASES = {
         | {"sampling": "own", "sample_weights": {"class": {"3": 2.5, "7": 0.5}}},
         FEW,
     ),
+    "1 thread: mlp with batch norm, frozen in part, unfreezing, pulled to its beginning, its head a probe": (
+        {"model": "mlp", "model_settings": {"hidden": [16, 12, 8], "batch_norm": True}, "size": 8, "threads": 1}
+        | {"freeze": "features.affine1", "unfreeze_epochs": 1, "depth_decay": 0.5, "anchor": 0.01, "head_probe": True},
+        FEW,
+    ),
     "4 threads: lenet5, bf16, channels-last": (
         {"model": "lenet5", "size": 28, "precision": "bf16", "channels_last": True, "threads": 4},
         FEW,

@@ -51,7 +51,7 @@ def transfer(
     ] = None,
     views: Annotated[str, typer.Option(metavar="NAME", help="Average features over: none, flip, 5, 10, 50.")] = "none",
     pool: Annotated[Literal["mean", "max", "flatten"], typer.Option(help="How maps become features.")] = "mean",
-    unit: Annotated[bool, typer.Option("--l2", help="Divide features by their length.")] = False,
+    unit: Annotated[bool, typer.Option("--unit", help="Divide features by their length.")] = False,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Of --table: write it as CSV, too.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     steps: Annotated[int, typer.Option(min=1, help="Updates that a plan which trains is given.")] = 300,

@@ -32,6 +32,7 @@ def print_evidence(evidence: "Evidence", choice: "Choice | None") -> None:
         [place.place, f"{place.kappa:.2f}", f"{place.accuracy:.1%}", f"{place.apart:.2f}"] for place in evidence.places
     ]
     print_table(columns, rows, right=columns[1:])
+    print(f"the source's own answers: κ {evidence.answers:.2f}")
     if choice is not None:
         print(f"plan {choice.plan}: {choice.reason}")
 
@@ -109,5 +110,6 @@ def done_as_json(done: "Done", evidence: "Evidence", choice: "Choice | None") ->
         "what": done.told,
         "training_images": evidence.amount.images,
         "smallest_class": evidence.amount.least,
+        "answers": evidence.answers,
         "places": [dataclasses.asdict(place) for place in evidence.places],
     }

@@ -197,7 +197,7 @@ class Trainer:
         for group in parts.optimizer.param_groups:
             group["lr"] = rate * group.get(RATE_SHARE, 1.0)
         self.watch.before_step(parts.scaler.get_scale())
-        if settings.clip_grad is not None or settings.l2_sp:
+        if settings.clip_grad is not None or settings.anchor:
             parts.scaler.unscale_(parts.optimizer)
         if settings.clip_grad is not None:
             nn.utils.clip_grad_norm_(parts.net.parameters(), settings.clip_grad)

@@ -38,7 +38,7 @@ class Settings:
     freeze: str = ""  # the stage up to which nothing moves; "all": everything but the layer that gives the scores
     unfreeze_epochs: int = 0  # only that layer learns at first, and every so many epochs a stage more; 0: all at once
     depth_decay: float = 1.0  # each stage learns at this share of the rate of the one behind it
-    l2_sp: float = 0.0  # pull of the weights to where they began, in place of their decay
+    anchor: float = 0.0  # pull of the weights to where they began (L2-SP), in place of their decay
     head_probe: bool = False  # the layer that gives the scores begins as a classifier fitted to what it is given
 
     # how data are read
@@ -133,7 +133,7 @@ class Settings:
 _AT_LEAST = {
     "size": 1,
     "unfreeze_epochs": 0,
-    "l2_sp": 0,
+    "anchor": 0,
     "epochs": 1,
     "repeat": 1,
     "max_steps": 1,

@@ -45,13 +45,15 @@ def test_plans_are_what_they_say(net: Net) -> None:
 
     few, more, scratch = settings("few"), settings("more"), settings("scratch")
     assert (few.freeze, few.head_probe, few.pretrained) == ("layer2", True, "x.safetensors")
-    assert (more.freeze, more.unfreeze_epochs, more.depth_decay < 1, more.l2_sp > 0) == ("", 1, True, True)
-    assert (scratch.pretrained, scratch.head_probe, scratch.l2_sp) == (None, False, 0)
+    assert (more.freeze, more.unfreeze_epochs, more.depth_decay < 1, more.anchor > 0) == ("", 1, True, True)
+    assert (scratch.pretrained, scratch.head_probe, scratch.anchor) == (None, False, 0)
     for one in (few, more, scratch):
         assert one.max_steps == 50
         per_epoch = one.repeat * 24 // 8
         assert one.epochs * per_epoch >= 50, "the budget is used up"
         assert 1 <= one.epochs <= EPOCHS + 2
+    long = plan_settings("more", base, net, steps=50, images=10_000, classes=3, mirror=True)
+    assert (long.epochs, long.unfreeze_epochs) == (1, 0), "in one epoch every stage has its turn at once"
     with pytest.raises(StriateError, match="unknown plan that trains 'probe'"):
         settings("probe")
 
@@ -76,11 +78,13 @@ def test_evidence_on_rows_whose_classes_lie_apart_and_on_noise() -> None:
     labels = np.repeat([0, 1, 2], 20)
     noise = draw.normal(size=(60, 12)).astype(np.float32)
     apart = noise + 6 * np.eye(12, dtype=np.float32)[labels]
-    evidence = gather({"early": noise, "late": apart}, labels, 3)
+    evidence = gather({"early": noise, "late": apart}, apart, labels, 3)
     early, late = evidence.places
     assert abs(early.kappa) < 0.3
     assert late.kappa > 0.9
     assert late.apart > early.apart
+    assert evidence.answers > 0.9
+    assert abs(gather({"late": apart}, noise, labels, 3).answers) < 0.35
     assert (evidence.best, evidence.deepest) == (late, late)
     assert evidence.amount == Amount(images=60, least=20, classes=3)
 
@@ -171,8 +175,8 @@ def place(name: str, kappa: float, accuracy: float) -> PlaceEvidence:
     return PlaceEvidence(place=name, kappa=kappa, accuracy=accuracy, apart=1.1)
 
 
-def evidence(least: int, *places: PlaceEvidence) -> Evidence:
-    return Evidence(amount=Amount(images=2 * least, least=least, classes=2), places=places)
+def evidence(least: int, answers: float, *places: PlaceEvidence) -> Evidence:
+    return Evidence(amount=Amount(images=2 * least, least=least, classes=2), places=places, answers=answers)
 
 
 def test_without_a_part_to_measure_on_nothing_is_promised(project: Callable[..., Project]) -> None:

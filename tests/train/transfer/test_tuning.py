@@ -105,8 +105,8 @@ def test_rates_of_a_run_follow_the_schedule_times_the_share(source: Source, data
             torch.testing.assert_close(value, weights[name], atol=1e-25, rtol=0)
 
 
-def test_l2_sp_pulls_to_the_beginning_and_not_to_zero(net: Net) -> None:
-    given = Settings(l2_sp=0.25, weight_decay=0.1)
+def test_anchor_pulls_to_the_beginning_and_not_to_zero(net: Net) -> None:
+    given = Settings(anchor=0.25, weight_decay=0.1)
     tuning = Tuning(net, given)
     began = copy.deepcopy(net)
     with torch.no_grad():
@@ -123,8 +123,8 @@ def test_l2_sp_pulls_to_the_beginning_and_not_to_zero(net: Net) -> None:
 
 
 def test_a_strong_pull_keeps_the_weights_near(source: Source, data: Dataset, tmp_path: Path) -> None:
-    def distance(l2_sp: float, name: str) -> float:
-        given = settings(tmp_path, source, l2_sp=l2_sp, weight_decay=0.0, ema=0.0, name=name)
+    def distance(anchor: float, name: str) -> float:
+        given = settings(tmp_path, source, anchor=anchor, weight_decay=0.0, ema=0.0, name=name)
         trained, _ = load_model(start(given, Silent(), data=data).folder.last)
         pairs = zip(trained.layer1.parameters(), source.net.layer1.parameters(), strict=True)
         return sum(float((a - b).square().sum().detach()) for a, b in pairs)

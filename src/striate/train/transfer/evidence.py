@@ -4,13 +4,18 @@
     few images      a linear classifier on top        linear classifiers on several stages: the best of them
     many images     fine-tune a few layers            fine-tune more of them
 
-Near means: classes lie apart in what the deepest layer sees already. It is asked with the same few images of every
-class however many there are (more images would make any source look nearer), by a ridge classifier on every place, each
-row left out in turn; the chance level is taken off, so that two classes and ten compare (κ = (a − c) / (1 − c), Cohen
-1960).
+Near means: the source's own answers already say much about the new classes. They are read as Nguyen et al. 2020 do
+("LEEP"): p(class | image) = Σ over the source's classes z of p(class | z) · p(z | image), the first factor counted on
+the other images. An ant is an ant to ImageNet; a hand sign is now a band-aid, now a hair slide. And the layers must not
+say the contrary: where an early layer knows more than the deepest, what is specific of the source is in the way.
+
+All is asked with the same few images of every class, however many there are (more would make any source look nearer), a
+row left out in turn, by a ridge classifier on every place. The chance level is taken off, so that two classes and ten
+compare: κ = (a − c) / (1 − c), Cohen 1960.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import final
 
@@ -21,7 +26,7 @@ from striate.train.transfer.amount import Amount, some_of_each
 from striate.train.transfer.features import unit
 from striate.train.transfer.probes import fit_probe
 
-__all__ = ["Evidence", "PlaceEvidence", "gather"]
+__all__ = ["Evidence", "PlaceEvidence", "answered", "gather"]
 
 SHOTS = 10  # images of a class that nearness is asked with
 DRAWS = 5  # times that they are drawn, where there are more
@@ -43,10 +48,11 @@ class PlaceEvidence:
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the choice of a plan goes by; places from the image on."""
+    """What the choice of a plan goes by; places from the image on. `answers`: κ of the source's own answers."""
 
     amount: Amount
     places: tuple[PlaceEvidence, ...]
+    answers: float
 
     @property
     def deepest(self) -> PlaceEvidence:
@@ -58,9 +64,20 @@ class Evidence:
         """The place with the best accuracy, the deeper of equal ones."""
         return max(reversed(self.places), key=lambda place: place.accuracy)
 
+    @property
+    def error(self) -> float:
+        """Standard error of an accuracy with all images."""
+        accuracy = self.best.accuracy
+        return math.sqrt(accuracy * (1 - accuracy) / self.amount.images)
 
-def gather(rows: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64], classes: int) -> Evidence:
-    """From the features [N, D] of the training images at every place, in the order of depth."""
+
+def gather(
+    rows: Mapping[str, NDArray[np.float32]],
+    scores: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    classes: int,
+) -> Evidence:
+    """From the training images: features [N, D] at every place, in the order of depth, and the source's scores."""
     counts = np.bincount(labels, minlength=classes)
     amount = Amount(images=len(labels), least=int(counts.min()), classes=classes)
     draws = [some_of_each(labels, SHOTS, seed) for seed in range(DRAWS if counts.max() > SHOTS else 1)]
@@ -73,7 +90,23 @@ def gather(rows: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64], c
                 place=place, kappa=float(np.mean(kappas)), accuracy=accuracy, apart=_apart(seen, labels, classes)
             )
         )
-    return Evidence(amount=amount, places=tuple(places))
+    told = _probabilities(scores)
+    answers = [_kappa(answered(told[drawn], labels[drawn], classes), classes) for drawn in draws]
+    return Evidence(amount=amount, places=tuple(places), answers=float(np.mean(answers)))
+
+
+def answered(told: NDArray[np.float64], labels: NDArray[np.int64], classes: int) -> float:
+    """Accuracy of what the source's probabilities [N, Z] say about the labels, each image left out in turn."""
+    joint = np.stack([told[labels == label].sum(0) for label in range(classes)])  # K × Z
+    share = told / np.maximum(joint.sum(0) - told, np.finfo(np.float64).eps)  # p(z | image) / Σ of the others' p(z)
+    guess = share @ joint.T
+    guess[np.arange(len(told)), labels] -= (share * told).sum(1)  # its own part of the joint
+    return float((guess.argmax(1) == labels).mean())
+
+
+def _probabilities(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    raised = np.exp(scores.astype(np.float64) - scores.max(1, keepdims=True))
+    return np.asarray(raised / raised.sum(1, keepdims=True))
 
 
 def _accuracy(rows: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> float:

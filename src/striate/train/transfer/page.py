@@ -112,7 +112,8 @@ def _figures(
     if evidence is not None:
         amount = evidence.amount
         figures.append(("Training images", wording.whole(amount.images), f"{amount.least:,} of the smallest class"))
-        figures.append(("κ of the deepest layer", f"{evidence.deepest.kappa:.2f}", "with ten images of a class"))
+        told = f"of {evidence.deepest.kappa:.2f} of the deepest layer"
+        figures.append(("κ of the source's answers", f"{evidence.answers:.2f}", told))
     if ladder is not None and done is None and compared is None:
         figures.append(("Best layer", ladder.best.place, ladder.best.classifier))
     return figures

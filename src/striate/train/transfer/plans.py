@@ -28,10 +28,10 @@ __all__ = ["PLANS", "Choice", "Plan", "choose", "plan_settings"]
 Plan = Literal["probe", "few", "more", "scratch"]
 PLANS: tuple[Plan, ...] = get_args(Plan)
 
-NEAR = 0.5  # κ at the deepest place from which data count as similar; see docs/design/transfer.md for how it was set
+NEAR = 0.5  # of what the deepest layer knows (κ), what the source's own answers tell, where data are similar
 MANY_NEAR = 50  # images of a class from which there is enough to fine-tune a few layers, of similar data
 MANY_FAR = 5  # and more layers, of different data: what is there helps less, so less can be lost
-EPOCHS = 10  # that a budget is divided into: a stage more learns at each, and that many points of a curve are logged
+EPOCHS = 8  # that a budget is divided into: a stage more learns at each, and that many points of a curve are logged
 
 # What the plans have in common: a short run with one rise and fall of the rate.
 COMMON: Mapping[str, Any] = MappingProxyType(
@@ -50,14 +50,14 @@ COMMON: Mapping[str, Any] = MappingProxyType(
 )
 TUNED: Mapping[Plan, Mapping[str, Any]] = MappingProxyType(
     {
-        "few": MappingProxyType({"lr": 0.005, "head_probe": True, "l2_sp": 5e-4, "weight_decay": 5e-4}),
+        "few": MappingProxyType({"lr": 0.005, "head_probe": True, "anchor": 5e-4, "weight_decay": 5e-4}),
         "more": MappingProxyType(
             {
                 "lr": 0.01,
                 "head_probe": True,
                 "depth_decay": 0.7,
                 "unfreeze_epochs": 1,
-                "l2_sp": 5e-4,
+                "anchor": 5e-4,
                 "weight_decay": 5e-4,
             }
         ),
@@ -78,23 +78,31 @@ class Choice:
 def choose(evidence: Evidence) -> Choice:
     """The plan of the lectures' table for what was measured."""
     amount, deepest, best = evidence.amount, evidence.deepest, evidence.best
-    near = deepest.kappa >= NEAR
-    much = amount.least >= (MANY_NEAR if near else MANY_FAR)
-    images = f"{amount.least:,} images of the smallest class are {'many' if much else 'few'}"
-    apart = f"κ {deepest.kappa:.2f} with ten images of each, and {NEAR} is where near begins"
-    kind = f"the deepest layer {'tells' if near else 'does not yet tell'} the classes apart ({apart})"
+    share = evidence.answers / deepest.kappa if deepest.kappa > 0 else 0.0
+    behind = best.accuracy - deepest.accuracy
+    near = share >= NEAR and behind <= evidence.error
+    enough = MANY_NEAR if near else MANY_FAR
+    much = amount.least >= enough
     if much:
         plan: Plan = "few" if near else "more"
         what = "fine-tune a few layers" if near else "fine-tune more layers"
     else:
         plan = "probe"
-        what = (
-            "a linear classifier on top"
-            if near
-            else f"linear classifiers on every stage, of which {best.place} is best"
-        )
-    data = "similar" if near else "different"
-    return Choice(plan=plan, reason=f"{'much' if much else 'little'} and {data} data: {what}. {images}; {kind}.")
+        what = "a linear classifier on top" if near else "linear classifiers on every stage, and the best of them"
+    told = (
+        f"the source's own answers tell {max(0.0, share):.0%} of what its deepest layer knows (κ "
+        f"{evidence.answers:.2f} of {deepest.kappa:.2f}; from {NEAR:.0%} on data are similar)"
+    )
+    depth = (
+        f"no earlier layer knows more than {deepest.place}"
+        if behind <= evidence.error
+        else f"{best.place} knows more than the deepest layer ({best.accuracy:.1%} against {deepest.accuracy:.1%})"
+    )
+    counted = (
+        f"{amount.least:,} images of the smallest class are {'many' if much else 'few'} for that (from {enough} on)"
+    )
+    kind = f"{'much' if much else 'little'} data, {'similar' if near else 'different'}"
+    return Choice(plan=plan, reason=f"{kind}: {what}. {told[:1].upper()}{told[1:]}; {depth}; {counted}.")
 
 
 def plan_settings(
@@ -115,8 +123,10 @@ def plan_settings(
         "noise": policy_to_dict(noise_for(images / classes, mirror=mirror)),
     }
     changes["epochs"] = max(1, math.ceil(steps / max(1, changes["repeat"] * images // base.batch_size)))
+    groups = depth_of(net).groups
+    if changes["epochs"] <= len(groups):  # many images, few epochs: the first stages would never have their turn
+        changes["unfreeze_epochs"] = 0
     if plan == "few":
-        groups = depth_of(net).groups
         changes["freeze"] = groups[-3][0] if len(groups) > 2 else ""  # all but the last stage and the scores
     if plan == "scratch":
         changes["pretrained"] = None

@@ -3,10 +3,11 @@
 import contextlib
 import dataclasses
 import datetime
+import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,11 +131,13 @@ class Project:
                 return name, part
         raise StriateError(f"{self.data.name} has no test and no validation images to measure on; give --test-fraction")
 
+    @property
+    def _machine(self) -> dict[str, Any]:
+        return {"workers": self.settings.workers, "device": self.settings.device}
+
     def features(self, images: Samples) -> dict[str, NDArray[np.float32]]:
         """Rows of every place, from the cache where they are there."""
-        rows = self.cache.features(
-            self.places, images, self.way, workers=self.settings.workers, device=self.settings.device
-        )
+        rows = self.cache.features(self.places, images, self.way, **self._machine)
         return {place: unit(seen) if self.unit else seen for place, seen in rows.items()}
 
     def subset(self, per_class: int, seed: int) -> NDArray[np.int64]:
@@ -144,7 +147,11 @@ class Project:
     def evidence(self, chosen: NDArray[np.int64] | None = None) -> Evidence:
         """What the training images, or those chosen of them, say about the choice of a plan."""
         rows, labels = self._training_rows(chosen)
-        return gather(rows, labels, len(self.data.classes))
+        scoring = depth_of(self.source.net).scoring
+        way = Way(preprocess=self.way.preprocess)
+        scores = self.cache.features([scoring], self.data.train, way, **self._machine)[scoring]
+        scores = scores if chosen is None else scores[chosen]
+        return gather(rows, scores, labels, len(self.data.classes))
 
     def carry_out(
         self,
@@ -181,7 +188,9 @@ class Project:
             settings = settings.replace(name=free_name(settings, f"{plan}-{Path(data.name).name}"))
         ended = start(settings, reporter, data=data)
         if ended.final is None:
-            raise KeyboardInterrupt
+            if chosen is None:
+                reporter.note(f"{ended.outcome.sentence}; go on with: striate train --resume {ended.folder.path}")
+            raise KeyboardInterrupt if ended.outcome.signal == signal.SIGINT else SystemExit(128 + signal.SIGTERM)
         told = f"nothing moves up to {settings.freeze}" if settings.freeze else "everything learns"
         return Done(
             plan=plan,

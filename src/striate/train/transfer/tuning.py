@@ -3,7 +3,7 @@
     freeze           up to a stage nothing moves: no weight, and no batch norm's statistics
     unfreeze_epochs  the frozen border starts at the scores and moves back a stage at a time (Howard & Ruder 2018, §3.3)
     depth_decay      each stage learns slower than the one behind it (§3.2 there)
-    l2_sp            weights are pulled back to where they began (Li et al. 2018, "L2-SP", eq. 2), not to zero
+    anchor            weights are pulled back to where they began (Li et al. 2018, "L2-SP", eq. 2), not to zero
 
 All is a function of the settings and the epoch, so a resumed run goes on as if it had never stopped.
 """
@@ -25,15 +25,15 @@ __all__ = ["Tuning"]
 class Tuning:
     """Asked by the loop: `begin_epoch` before training one, `pull` before each step of the optimiser.
 
-    Made before a checkpoint is restored: the weights that `net` has now are those that `l2_sp` pulls back to. Raises
+    Made before a checkpoint is restored: the weights that `net` has now are those that `anchor` pulls back to. Raises
     StriateError for a stage to freeze that the net has not.
     """
 
     def __init__(self, net: Net, settings: Settings) -> None:
         self._net = net
         self._unfreeze_epochs = settings.unfreeze_epochs
-        self._l2_sp = settings.l2_sp
-        self._plain = not (settings.freeze or settings.unfreeze_epochs or settings.l2_sp or settings.depth_decay != 1)
+        self._anchor = settings.anchor
+        self._plain = not (settings.freeze or settings.unfreeze_epochs or settings.anchor or settings.depth_decay != 1)
         if self._plain:
             return
         depth = depth_of(net)
@@ -46,7 +46,7 @@ class Tuning:
         for parameter, group in self._owner.items():
             parameter.requires_grad_(group >= self._frozen)
         self._scales = {p: settings.depth_decay ** (last - group) for p, group in self._owner.items()}
-        moving = [p for p, group in self._owner.items() if self._frozen <= group < last and settings.l2_sp]
+        moving = [p for p, group in self._owner.items() if self._frozen <= group < last and settings.anchor]
         self._anchors = {parameter: parameter.detach().clone() for parameter in moving}
 
     def begin_epoch(self, epoch: int) -> None:
@@ -66,17 +66,17 @@ class Tuning:
         return 1.0 if self._plain else self._scales[parameter]
 
     def decays(self, parameter: nn.Parameter) -> bool:
-        """Whether weight decay shall draw it to zero: not where `l2_sp` draws it to where it began."""
+        """Whether weight decay shall draw it to zero: not where `anchor` draws it to where it began."""
         return self._plain or parameter not in self._anchors
 
     @torch.no_grad()
     def pull(self) -> None:
-        """Add l2_sp · (weight − its beginning) to the gradients that are there."""
-        if self._plain or not self._l2_sp:
+        """Add anchor · (weight − its beginning) to the gradients that are there."""
+        if self._plain or not self._anchor:
             return
         for parameter, anchor in self._anchors.items():
             if parameter.grad is not None:
-                parameter.grad.add_(parameter - anchor, alpha=self._l2_sp)
+                parameter.grad.add_(parameter - anchor, alpha=self._anchor)
 
     def _border(self, epoch: int) -> int:
         """The first group that learns in `epoch` (from 0)."""

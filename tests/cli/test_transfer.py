@@ -1,0 +1,108 @@
+"""`striate transfer`: from a model file to a page, by every way it can be asked."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from striate.cli import main
+from striate.nets import create_model
+from striate.nets.weights import ModelCard, save_model
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> list[str]:
+    """A folder of images in three greys, and a net that has never been trained: DATA --from MODEL, and all it needs."""
+    draw = np.random.default_rng(0)
+    for part, count in (("train", 6), ("test", 4)):
+        for level, name in enumerate(("dark", "mixed", "light")):
+            folder = tmp_path / "greys" / part / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = np.clip(draw.normal(60 + 65 * level, 20, (16, 16, 3)), 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+    torch.manual_seed(0)
+    preprocess = {"channels": 3, "size": [16, 16], "resize": "crop", "resize_size": None, "filter": "bilinear",
+                  "mean": [0.5] * 3, "std": [0.25] * 3}  # fmt: skip
+    card = ModelCard(
+        net="resnet20", classes=("a", "b", "c", "d"), in_chans=3, input_size=(16, 16), preprocess=preprocess
+    )
+    save_model(tmp_path / "source.safetensors", create_model("resnet20", num_classes=4, input_size=(16, 16)), card)
+    return [
+        "transfer", str(tmp_path / "greys"), "--from", str(tmp_path / "source.safetensors"), "--cache",
+        str(tmp_path / "features"), "--output", str(tmp_path / "runs"), "--precision", "fp32", "--threads", "1",
+        "-j", "0", "--device", "cpu", "-b", "6",
+    ]  # fmt: skip
+
+
+def test_auto_measures_says_why_and_does_it(
+    asked: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main([*asked, "--steps", "6"]) == 0
+    out = capsys.readouterr().out
+    assert "training images of 3 classes" in out
+    assert "\nplan " in out
+    assert "the source's own answers" in out.lower() or "The source's own answers" in out
+    assert "test accuracy" in out
+    (page,) = (tmp_path / "runs").glob("*/transfer.html")
+    assert "Why this plan?" in page.read_text()
+    (model,) = (line.split()[-1] for line in out.splitlines() if line.startswith("model"))
+    assert Path(model).is_file()
+
+
+def test_a_plan_that_is_asked_for_is_taken(asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*asked, "--plan", "few", "--steps", "4", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["plan"], told["reason"], told["images"]) == ("few", None, 12)
+    assert told["what"] == "nothing moves up to layer2"
+    assert [place["place"] for place in told["places"]] == ["layer1", "layer2", "layer3"]
+
+
+def test_the_table_of_layers_and_classifiers(
+    asked: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    more = ["--table", "--splits", "2", "--per-class", "3", "--classifiers", "ridge,nearest mean", "--csv", str(table)]
+    assert main([*asked, *more, "--views", "flip", "--unit"]) == 0
+    out = capsys.readouterr().out
+    assert "12 images; 2 splits of 3 images of each class" in out
+    assert "ridge" in out
+    assert "±" in out
+    assert len(table.read_text().splitlines()) == 1 + 3 * 2
+    assert (tmp_path / "runs" / "probes-greys" / "report.html").is_file()
+
+
+def test_all_plans_beside_each_other(asked: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main([*asked, "--compare", "--sizes", "2,4", "--seeds", "1", "--steps", "3", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [(t["per_class"], t["plan"]) for t in told["trials"]] == [
+        (size, plan) for size in (2, 4) for plan in ("probe", "few", "more", "scratch")
+    ]
+    assert len(told["points"]) == 2 * 5
+    folder = tmp_path / "runs" / "transfer-greys"
+    assert "Where does each plan win?" in (folder / "report.html").read_text()
+    assert (folder / "few-2-0" / "log.jsonl").is_file()
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "line"),
+    [
+        (["--plan", "fwe"], 2, "fwe"),
+        (["--compare", "--plan", "few"], 2, "--compare tries all plans; leave out --plan and --table"),
+        (["--sizes", "ten"], 2, "--sizes ten: expected whole numbers with commas between, e.g. 10,30,100"),
+        (["--layers", "layer9"], 1, "unknown layer of resnet20 'layer9'; did you mean"),
+        (["--table", "--classifiers", "swm"], 1, "unknown classifier 'swm'; did you mean 'svm'?"),
+        (["--compare", "--sizes", "50"], 1, "give --sizes of at most that"),
+        (["--views", "11"], 1, "unknown views '11'"),
+    ],
+)
+def test_bad_input_is_one_line(
+    more: list[str], code: int, line: str, asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*asked, *more]) == code
+    err = capsys.readouterr().err.strip().splitlines()[-1]
+    assert err.startswith("striate transfer: error: ")
+    assert line in err
