@@ -18,6 +18,7 @@ import striate
 from striate import _native
 from striate.augment import policy_to_dict
 from striate.data import Dataset, Loader, Preprocess, Samples
+from striate.data.whitening import Whitening
 from striate.errors import StriateError
 from striate.nets import Net, create_model
 from striate.nets.weights import ModelCard, save_model
@@ -28,6 +29,7 @@ from striate.train.ema import WeightAverage
 from striate.train.fastest import choose
 from striate.train.folder import RunFolder
 from striate.train.health import Diverged
+from striate.train.initial import begin_weights
 from striate.train.log import RunLog
 from striate.train.loop import Outcome, Trainer
 from striate.train.noise import choose_policy, describe, mixings, policy_of, with_policy
@@ -64,6 +66,7 @@ def start(settings: Settings, reporter: Reporter) -> Ended:
     for note in net.notes:
         reporter.note(note)
     preprocess = choose_preprocess(settings, data, net, reporter)
+    begin_weights(settings, net, data, preprocess, reporter)
     settings = _measure(settings, net, data, preprocess, reporter)
     folder = RunFolder.create(settings, default_name=f"{settings.model}-{data.name}")
     settings = settings.replace(name=folder.path.name)
@@ -86,6 +89,7 @@ def resume(path: str | os.PathLike[str], reporter: Reporter, *, workers: int | N
     if checkpoint is None:
         reporter.note(f"{folder.path} has no checkpoint yet: starting from its beginning")
         preprocess = choose_preprocess(settings, data, net, reporter)
+        begin_weights(settings, net, data, preprocess, reporter)
     else:
         _check_same_data(checkpoint, data, folder)
         preprocess = Preprocess.from_dict(checkpoint.state["preprocess"])
@@ -121,12 +125,19 @@ def choose_preprocess(settings: Settings, data: Dataset, net: Net, reporter: Rep
     assert settings.size is not None
     assert settings.channels is not None
     size = (settings.size, settings.size)
-    if net.preprocess is not None:
+    if net.preprocess is not None and settings.preprocess == "channel":
         known = Preprocess.from_dict(dict(net.preprocess))
         if known.channels == settings.channels:
             reporter.note("images are normalised as those that the pretrained weights were trained on")
             return dataclasses.replace(known, size=size, resize=settings.resize, resize_size=None)
-    return Preprocess.fit(data.train, settings.channels, size, resize=settings.resize, threads=max(1, settings.workers))
+    fitted = Preprocess.fit(
+        data.train, settings.channels, size, resize=settings.resize, threads=max(1, settings.workers)
+    )
+    if settings.preprocess == "channel":
+        return fitted
+    whitening = Whitening.fit(settings.preprocess, data.train, fitted, workers=settings.workers)
+    reporter.note(f"images are seen through {settings.preprocess}, fitted to the training part")
+    return dataclasses.replace(fitted, whitening=whitening)
 
 
 def build_net(settings: Settings, data: Dataset) -> Net:

@@ -8,6 +8,7 @@ from striate.nets import list_models
 from striate.nets.weights import load_model
 from striate.train.check.subject import Subject
 from striate.train.folder import RunFolder
+from striate.train.initial import begin_weights
 from striate.train.progress import Silent
 from striate.train.resolve import open_data, resolve
 from striate.train.run import build_net, choose_preprocess
@@ -27,6 +28,7 @@ def subject_of(settings: Settings) -> Subject:
     settings = resolve(settings, data)
     net = build_net(settings, data)
     preprocess = choose_preprocess(settings, data, net, Silent())
+    begin_weights(settings, net, data, preprocess, Silent())
     return Subject.of(settings, net.cpu(), data, preprocess, trained=settings.pretrained is not None)
 
 
