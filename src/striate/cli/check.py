@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
-NOT_SETTINGS = frozenset({"recipe", "config", "set_net", "activation", "only", "skip", "seconds", "html", "svg", "as_json"})
+NOT_SETTINGS = frozenset(
+    {"recipe", "config", "set_net", "activation", "only", "skip", "seconds", "html", "svg", "as_json"}
+)
 
 
 def check(

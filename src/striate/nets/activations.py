@@ -1,18 +1,18 @@
 """Activation functions by name, for the nets whose `activation` is a setting.
 
-    name         f(x)                          gain 1 / √E f(z)², z ~ N(0, 1): see `striate.nets.initialise`
-    relu         max(0, x)                     √2
-    leaky_relu   x, 0.01 x below 0             1.4141
-    prelu        x, a x below 0, a learnt      1.3720 at the first a, 0.25 (He 2015)
-    elu          x, eˣ − 1 below 0             1.2452 (Clevert 2016)
-    selu         λ elu with α                  1 (Klambauer 2017)
-    gelu         x Φ(x)                        1.5335 (Hendrycks 2016)
-    silu         x σ(x)                        1.6765 ("swish")
-    softplus     log(1 + eˣ)                   1.0419
-    tanh         tanh x                        1.5925
-    lecun_tanh   1.7159 tanh(2x/3)             1.1544 (LeCun 1998, "Efficient backprop")
-    sigmoid      1 / (1 + e⁻ˣ)                 1.8462
-    maxout       the larger of two pieces      1 (Goodfellow 2013)
+name         f(x)                          gain 1 / √E f(z)², z ~ N(0, 1): see `striate.nets.initialise`
+relu         max(0, x)                     √2
+leaky_relu   x, 0.01 x below 0             1.4141
+prelu        x, a x below 0, a learnt      1.3720 at the first a, 0.25 (He 2015)
+elu          x, eˣ − 1 below 0             1.2452 (Clevert 2016)
+selu         λ elu with α                  1 (Klambauer 2017)
+gelu         x Φ(x)                        1.5335 (Hendrycks 2016)
+silu         x σ(x)                        1.6765 ("swish")
+softplus     log(1 + eˣ)                   1.0419
+tanh         tanh x                        1.5925
+lecun_tanh   1.7159 tanh(2x/3)             1.1544 (LeCun 1998, "Efficient backprop")
+sigmoid      1 / (1 + e⁻ˣ)                 1.8462
+maxout       the larger of two pieces      1 (Goodfellow 2013)
 """
 
 import math
