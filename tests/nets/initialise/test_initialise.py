@@ -85,7 +85,7 @@ def test_he_by_the_gain_keeps_the_mean_square_through_twelve_layers(activation: 
     initialise(net, "he", _rows())
     with torch.no_grad():
         out = net[:-1](_rows())
-    assert 0.25 < float(out.square().mean()) < 4  # of 256 units: each layer adds a few per cent of chance
+    assert 0.2 < float(out.square().mean()) < 5  # of 256 units: each layer adds a few per cent of chance
 
 
 def test_lsuv_gives_every_layer_unit_variance_and_changes_nothing_else() -> None:
@@ -137,7 +137,7 @@ def test_every_scheme_starts_a_net_of_the_zoo_near_a_guess(name: str, scheme: st
     images = torch.randn(32, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     initialise(net, scheme, images)
     loss = nn.functional.cross_entropy(net(images), torch.arange(32) % 10)
-    assert float(loss) == pytest.approx(math.log(10), abs=1.0)
+    assert loss.item() == pytest.approx(math.log(10), abs=1.0)
 
 
 def test_draws_depend_on_the_seed_alone() -> None:

@@ -2,8 +2,8 @@
 
     gain(f) = 1 / √E f(z)²,          z ~ N(0, 1)
 
-With weights of variance gain² / n (n the fan in) before f, unit inputs come out of f with a mean square of one again:
 With weights of variance gain² / n (n the fan in) before f, unit inputs come out of f with a mean square of 1 again:
+He 2015, eq. 10, whose ReLU halves the square (gain √2), for any f. The integral is a sum over 40,001 points of ±10
 against the normal density, to ten digits for smooth f and seven for kinked ones.
 """
 

@@ -31,7 +31,8 @@ class Maxout(nn.Module):
         channels = x.shape[1]
         if channels % self.pieces:
             raise StriateError(f"maxout of {self.pieces} pieces cannot share out {channels} channels")
-        return x.unflatten(1, (channels // self.pieces, self.pieces)).amax(2)
+        pieces = x.reshape(len(x), channels // self.pieces, self.pieces, *x.shape[2:])  # N × C × k × …
+        return pieces.amax(2)
 
     def extra_repr(self) -> str:
         return f"pieces={self.pieces}"
