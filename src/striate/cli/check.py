@@ -7,7 +7,7 @@ import typer
 
 from striate.cli.failure import UsageError
 from striate.cli.table import print_json
-from striate.cli.train import assignment
+from striate.cli.train import with_net_settings
 from striate.errors import StriateError
 
 if TYPE_CHECKING:
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
-NOT_SETTINGS = frozenset({"recipe", "config", "set_net", "only", "skip", "seconds", "html", "svg", "as_json"})
+NOT_SETTINGS = frozenset(
+    {"recipe", "config", "set_net", "activation", "only", "skip", "seconds", "html", "svg", "as_json"}
+)
 
 
 def check(
@@ -36,6 +38,12 @@ def check(
     set_net: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting of the net, e.g. dropout=0.5; may be repeated."),
+    ] = None,
+    activation: Annotated[str | None, typer.Option(help="For nets that take one: relu, tanh, elu, maxout, …")] = None,
+    init: Annotated[str | None, typer.Option(help="How weights begin: he, xavier, orthogonal, lsuv, …")] = None,
+    preprocess: Annotated[
+        Literal["channel", "mean-image", "pca", "zca"] | None,
+        typer.Option(help="Normalise channels alone, or take the mean image away, or whiten."),
     ] = None,
     pretrained: Annotated[str | None, typer.Option(help="Start from a file's weights, or 'published' ones.")] = None,
     size: Annotated[int | None, typer.Option(help="Pixels, height and width, that the net sees.")] = None,
@@ -61,7 +69,7 @@ def check(
         names = chosen(_names(only), _names(skip))
         flags = {key: value for key, value in ctx.params.items() if key not in NOT_SETTINGS and value is not None}
         settings = settings_for(recipe=recipe, config=config, flags={**flags, "device": "cpu"})
-        settings = settings.replace(model_settings=settings.model_settings | dict(map(assignment, set_net or ())))
+        settings = with_net_settings(settings, set_net, activation)
     except StriateError as error:
         raise UsageError(str(error)) from error
     if svg is not None and "activations" not in names:

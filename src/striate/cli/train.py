@@ -10,12 +10,12 @@ from striate.cli.failure import UsageError
 from striate.errors import StriateError
 
 if TYPE_CHECKING:
-    from striate.train import Ended
+    from striate.train import Ended, Settings
 
-__all__ = ["NOT_SETTINGS", "assignment", "train"]
+__all__ = ["NOT_SETTINGS", "assignment", "train", "with_net_settings"]
 
 # Parameters of the command that are not fields of striate.train.Settings; all the others are, name for name.
-NOT_SETTINGS = frozenset({"recipe", "config", "set_net", "resume"})
+NOT_SETTINGS = frozenset({"recipe", "config", "set_net", "activation", "resume"})
 
 
 def train(
@@ -30,6 +30,12 @@ def train(
     set_net: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting of the net, e.g. dropout=0.5; may be repeated."),
+    ] = None,
+    activation: Annotated[
+        str | None, typer.Option(help="For nets that take one: relu, leaky_relu, prelu, elu, tanh, maxout, …")
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option(help="How weights begin: he, xavier, orthogonal, lsuv, …; not given: the net's own.")
     ] = None,
     pretrained: Annotated[str | None, typer.Option(help="Start from a file's weights, or 'published' ones.")] = None,
     freeze: Annotated[
@@ -70,6 +76,10 @@ def train(
     size: Annotated[int | None, typer.Option(help="Pixels, height and width, that the net sees.")] = None,
     channels: Annotated[int | None, typer.Option(help="1 (grey) or 3 (RGB).")] = None,
     resize: Annotated[Literal["crop", "squash"] | None, typer.Option(help="Keep proportions, or the borders.")] = None,
+    preprocess: Annotated[
+        Literal["channel", "mean-image", "pca", "zca"] | None,
+        typer.Option(help="Normalise channels alone, or take the mean image away, or whiten."),
+    ] = None,
     policy: Annotated[
         str | None, typer.Option(help="The noise: none, light, alexnet, resnet, strong, auto, or a TOML file.")
     ] = None,
@@ -118,16 +128,24 @@ def train(
 
     flags = {key: value for key, value in ctx.params.items() if key not in NOT_SETTINGS and value is not None}
     if resume:
-        _only(flags, recipe=recipe, config=config, set_net=set_net or None)
+        _only(flags, recipe=recipe, config=config, set_net=set_net or None, activation=activation)
         return _conclude(resume_run(_run_to_resume(data, output, name), reporter_for(), workers=workers))
     try:
         if milestones is not None:
             flags["milestones"] = _whole_numbers(milestones)
         settings = settings_for(recipe=recipe, config=config, flags=flags)
-        settings = settings.replace(model_settings=settings.model_settings | dict(map(assignment, set_net or ())))
+        settings = with_net_settings(settings, set_net, activation)
     except StriateError as error:
         raise UsageError(str(error)) from error
     return _conclude(start_run(settings, reporter_for()))
+
+
+def with_net_settings(settings: "Settings", assignments: list[str] | None, activation: str | None) -> "Settings":
+    """The settings with those of the net itself, as `--set` and `--activation` give them."""
+    given = dict(map(assignment, assignments or ()))
+    if activation is not None:
+        given["activation"] = activation
+    return settings.replace(model_settings=settings.model_settings | given)
 
 
 def _only(flags: dict[str, Any], **others: Any) -> None:

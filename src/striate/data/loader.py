@@ -174,6 +174,8 @@ class Loader:
                 made = stack.enter_context(contextlib.closing(to_device(made, self._device, self.stages)))
             for _ in range(count):
                 batch = next(made)
+                if self.preprocess.whitening is not None:
+                    batch = batch._replace(images=self.preprocess.finished(batch.images))
                 self.waited_seconds += perf_counter() - begun
                 yield batch
                 del batch  # or it would live until the next one is there

@@ -8,7 +8,7 @@ disagree. `base` depends on the image alone; the window is the centre unless a p
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final, get_args
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from striate import _native
 from striate.data.samples import Samples
 from striate.data.sums import Sum, summed
+from striate.data.whitening import Whitening
 from striate.errors import StriateError, unknown
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Preprocess:
     scales each side on its own); `filter` is Pillow's antialiased filter of that name. Nets whose weights were
     published for the middle of a larger image say so with `resize_size`, which is then what is covered: (256, 256)
     with a `size` of (224, 224) for most of ImageNet's. `mean` and `std` are per channel in units of 0..1, where a byte
-    of 255 is 1.
+    of 255 is 1. `whitening` is what follows: the mean image, or decorrelated pixels (`striate.data.whitening`).
 
     Raises StriateError when a field is not one of these.
     """
@@ -52,6 +53,7 @@ class Preprocess:
     filter: Filter = "bilinear"
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    whitening: Whitening | None = None
 
     def __post_init__(self) -> None:
         for name in ("size", "mean", "std"):
@@ -162,7 +164,11 @@ class Preprocess:
         windows = centre_windows(np.array([base.shape[:2]], np.int32), self.size)
         fill = np.zeros(self.channels, np.uint8)  # never seen: a base covers its window
         _native.batch_from_list([base], windows, fill, self.scale, self.shift, out.numpy(), 1)
-        return out[0]
+        return self.finished(out)[0]
+
+    def finished(self, images: "torch.Tensor") -> "torch.Tensor":
+        """Normalised images float32 [B, C, h, w] as the net reads them: themselves, or whitened where that is asked."""
+        return images if self.whitening is None else self.whitening.apply(images)
 
     @classmethod
     def fit(
@@ -207,7 +213,10 @@ class Preprocess:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings and lists, as JSON and TOML know them."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        whitening = values.pop("whitening")
+        told = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return told if whitening is None else {**told, "whitening": whitening.to_dict()}
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> "Preprocess":
@@ -216,7 +225,9 @@ class Preprocess:
         for name in settings:
             if name not in names:
                 raise StriateError("preprocess: " + unknown("setting", str(name), names))
-        settings = {"resize_size": None, **settings}
+        settings = {"resize_size": None, "whitening": None, **settings}
+        if settings["whitening"] is not None:
+            settings["whitening"] = Whitening.from_dict(settings["whitening"])
         missing = [name for name in names if name not in settings]
         if missing:
             raise StriateError(

@@ -36,7 +36,7 @@ from striate.train.precision import grad_scaler, memory_format
 from striate.train.progress import Silent
 from striate.train.report.record import EpochRow
 from striate.train.resolve import resolve
-from striate.train.run import begin_tuned, build_net, make_loader
+from striate.train.run import begin_net, build_net, make_loader
 from striate.train.sampling import shown, with_weights
 from striate.train.schedule import Rate
 from striate.train.settings import to_toml
@@ -90,7 +90,7 @@ def run_trial(settings: Settings, materials: Materials, path: Path, judge: Judge
     val = make_loader(materials.data.val, preprocess, settings, noisy=False)
     steps_per_epoch = -(-len(train) // settings.accumulate)
     if checkpoint is None:
-        begin_tuned(settings, net, materials.data, preprocess, Silent())
+        begin_net(settings, net, materials.data, preprocess, Silent())
     tuning = Tuning(net, settings)
     parts = Parts(
         net=net,

@@ -95,7 +95,7 @@ class Looks:
             1,  # other batches are made on the other threads
         )
         return Rows(
-            images=out,
+            images=preprocess.finished(out),
             owners=np.array([owner for owner, *_ in chosen], np.int64),
             weights=np.array([weight for *_, weight in chosen], np.float64),
         )

@@ -30,6 +30,7 @@ from striate.train.ema import WeightAverage
 from striate.train.fastest import choose
 from striate.train.folder import RunFolder
 from striate.train.health import Diverged
+from striate.train.initial import begin_weights
 from striate.train.log import RunLog
 from striate.train.loop import Outcome, Trainer
 from striate.train.noise import choose_policy, describe, mixings, policy_of, with_policy
@@ -50,7 +51,7 @@ from striate.train.watch.facts import facts_of
 
 __all__ = [
     "Ended",
-    "begin_tuned",
+    "begin_net",
     "build_net",
     "choose_preprocess",
     "fingerprint",
@@ -93,8 +94,8 @@ def start(settings: Settings, reporter: Reporter, *, data: Dataset | None = None
     for note in net.notes:
         reporter.note(note)
     preprocess = choose_preprocess(settings, colours, net, reporter)
+    begin_net(settings, net, data, preprocess, reporter)
     settings = measure(settings, net, data, preprocess, reporter)
-    begin_tuned(settings, net, data, preprocess, reporter)
     folder = RunFolder.create(settings, default_name=ranked(f"{settings.model}-{data.name}", settings))
     settings = settings.replace(name=folder.path.name)
     reporter.note(f"run {folder.path}")
@@ -116,7 +117,7 @@ def resume(path: str | os.PathLike[str], reporter: Reporter, *, workers: int | N
     if checkpoint is None:
         reporter.note(f"{folder.path} has no checkpoint yet: starting from its beginning")
         preprocess = choose_preprocess(settings, Colours(settings, data), net, reporter)
-        begin_tuned(settings, net, data, preprocess, reporter)
+        begin_net(settings, net, data, preprocess, reporter)
     else:
         _check_same_data(checkpoint, data, folder)
         preprocess = Preprocess.from_dict(checkpoint.state["preprocess"])
@@ -152,11 +153,13 @@ def choose_preprocess(settings: Settings, colours: Colours, net: Net, reporter: 
     assert settings.size is not None
     assert settings.channels is not None
     size = (settings.size, settings.size)
-    if net.preprocess is not None:
+    if net.preprocess is not None and settings.preprocess == "channel":
         known = Preprocess.from_dict(dict(net.preprocess))
         if known.channels == settings.channels:
             reporter.note("images are normalised as those that the pretrained weights were trained on")
             return dataclasses.replace(known, size=size, resize=settings.resize, resize_size=None)
+    if settings.preprocess != "channel":
+        reporter.note(f"images are seen through {settings.preprocess}, fitted to the training part")
     return colours.preprocess()
 
 
@@ -175,8 +178,9 @@ def build_net(settings: Settings, data: Dataset) -> Net:
     ).to(settings.device)
 
 
-def begin_tuned(settings: Settings, net: Net, data: Dataset, preprocess: Preprocess, reporter: Reporter) -> None:
-    """The new head as a probe of what the net sees, where that is asked for; refuses a stage that the net has not."""
+def begin_net(settings: Settings, net: Net, data: Dataset, preprocess: Preprocess, reporter: Reporter) -> None:
+    """What of the first weights needs the data, or is asked for by name; refuses a stage to freeze that is none."""
+    begin_weights(settings, net, data, preprocess, reporter)
     if settings.freeze:
         depth_of(net).frozen(settings.freeze)
     if settings.head_probe:

@@ -32,6 +32,7 @@ class Settings:
     data: str = "digits"
     model: str = "lenet5"
     model_settings: dict[str, Any] = dataclasses.field(default_factory=dict)  # the net's own, e.g. dropout
+    init: str | None = None  # how weights begin (striate.nets.initialise.SCHEMES); None: as the net's paper says
     pretrained: str | None = None  # a file whose weights the net starts from, "published", …
 
     # what of the net learns (striate.train.transfer.tuning)
@@ -46,6 +47,7 @@ class Settings:
     size: int | None = None  # pixels, square; None: the net's native size
     channels: int | None = None  # 1 or 3; None: what the images have
     resize: Literal["crop", "squash"] = "crop"
+    preprocess: Literal["channel", "mean-image", "pca", "zca"] = "channel"  # what is taken from the training images
     val_fraction: float = 0.1
     test_fraction: float = 0.2
     split_seed: int = 0

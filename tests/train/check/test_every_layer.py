@@ -19,6 +19,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "response norm across": lambda: layers.LocalResponseNorm(3, alpha=0.5),
     "response norm within": lambda: layers.LocalResponseNorm(3, alpha=0.5, region="within"),
     "response norm, Krizhevsky's": lambda: layers.krizhevsky_norm(),
+    "maxout": lambda: layers.Maxout(3),
     "dropout": lambda: layers.Dropout(0.4),
     "drop path, batch": lambda: layers.DropPath(0.3),
     "drop path, sample": lambda: layers.DropPath(0.3, per="sample", scale="train"),

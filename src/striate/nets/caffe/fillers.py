@@ -12,6 +12,8 @@ from torch import Tensor
 
 from striate.errors import StriateError, unknown
 from striate.nets.caffe.messages import choice
+from striate.nets.initialise.draws import gaussian, uniform
+from striate.nets.initialise.fans import fans
 
 __all__ = ["fill"]
 
@@ -31,10 +33,9 @@ def fill(tensor: Tensor, filler: Any) -> None:
                 if filler.sparse >= 0:  # so many inputs of each output, on average, are not zero
                     tensor.mul_(torch.rand_like(tensor) < filler.sparse / len(tensor))
             case "xavier":
-                side = math.sqrt(3 / _fan(tensor, choice(filler, "variance_norm")))
-                tensor.uniform_(-side, side)
+                uniform(tensor, 1 / _fan(tensor, choice(filler, "variance_norm")))
             case "msra":
-                tensor.normal_(0, math.sqrt(2 / _fan(tensor, choice(filler, "variance_norm"))))
+                gaussian(tensor, 2 / _fan(tensor, choice(filler, "variance_norm")))
             case "positive_unitball":
                 tensor.uniform_(0, 1)
                 tensor.div_(tensor.flatten(1).sum(1).view(-1, *[1] * (tensor.ndim - 1)))
@@ -45,8 +46,7 @@ def fill(tensor: Tensor, filler: Any) -> None:
 
 
 def _fan(tensor: Tensor, norm: str) -> float:
-    fan_in = tensor.numel() / tensor.shape[0]
-    fan_out = tensor.numel() / (tensor.shape[1] if tensor.ndim > 1 else 1)
+    fan_in, fan_out = fans(tensor)
     return {"FAN_IN": fan_in, "FAN_OUT": fan_out, "AVERAGE": (fan_in + fan_out) / 2}[norm]
 
 

@@ -11,6 +11,7 @@ from striate.nets.layers.drop_path import DropPath, linear_decay
 from striate.nets.layers.dropout import Dropout
 from striate.nets.layers.local_response_norm import LocalResponseNorm, krizhevsky_norm
 from striate.nets.layers.locally_connected import LocallyConnected2d
+from striate.nets.layers.maxout import Maxout
 from striate.nets.layers.swapout import Swapout
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Dropout",
     "LocalResponseNorm",
     "LocallyConnected2d",
+    "Maxout",
     "Swapout",
     "grid_coordinates",
     "krizhevsky_norm",

@@ -14,6 +14,7 @@ from math import prod
 
 from torch import Tensor, nn
 
+from striate.nets.activations import GAINS, activation_of, pieces_of
 from striate.nets.fit import feature_shape
 from striate.nets.flatten import FlattenExactly
 from striate.nets.net import Net, NetSpec, Stage
@@ -23,7 +24,6 @@ from striate.nets.zoo.settings import choose
 
 __all__ = ["NETS", "LeNet5"]
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 POOLS: dict[str, type[nn.MaxPool2d] | type[nn.AvgPool2d]] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
 
@@ -39,14 +39,14 @@ class LeNet5(Net):
 
     def __init__(self, spec: NetSpec, *, activation: str = "relu", pool: str = "max") -> None:
         super().__init__(spec)
-        squash = choose("activation", activation, ACTIVATIONS)
+        squash, pieces = activation_of(activation), pieces_of(activation)
         subsample = choose("pool", pool, POOLS)
         self.features = nn.Sequential(
             OrderedDict(
-                c1=nn.Conv2d(spec.in_chans, 6, 5),
+                c1=nn.Conv2d(spec.in_chans, 6 * pieces, 5),
                 act1=squash(),
                 s2=subsample(2),
-                c3=nn.Conv2d(6, 16, 5),
+                c3=nn.Conv2d(6, 16 * pieces, 5),
                 act3=squash(),
                 s4=subsample(2),
             )
@@ -56,15 +56,14 @@ class LeNet5(Net):
         self.classifier = nn.Sequential(
             OrderedDict(
                 flatten=FlattenExactly(seen),
-                c5=nn.Linear(prod(seen), 120),
+                c5=nn.Linear(prod(seen), 120 * pieces),
                 act5=squash(),
-                f6=nn.Linear(120, 84),
+                f6=nn.Linear(120, 84 * pieces),
                 act6=squash(),
                 output=output,
             )
         )
-        if activation == "relu":
-            he(self, convolutions="fan_in", output=output)
+        he(self, convolutions="fan_in", output=output, gain=GAINS[activation])
 
     def head(self, f: Tensor) -> Tensor:
         scores: Tensor = self.classifier(f)

@@ -15,6 +15,7 @@ from math import prod
 from torch import Tensor, nn
 
 from striate.errors import StriateError
+from striate.nets.activations import GAINS, activation_of, pieces_of
 from striate.nets.flatten import FlattenExactly
 from striate.nets.net import Net, NetSpec
 from striate.nets.zoo.entry import Entry
@@ -32,33 +33,40 @@ class MLP(Net):
     fixed_size = True
 
     def __init__(
-        self, spec: NetSpec, *, hidden: int | Sequence[int] = (512, 512), batch_norm: bool = False, dropout: float = 0.0
+        self,
+        spec: NetSpec,
+        *,
+        hidden: int | Sequence[int] = (512, 512),
+        batch_norm: bool = False,
+        dropout: float = 0.0,
+        activation: str = "relu",
     ) -> None:
         super().__init__(spec)
         widths = _widths(hidden)
         p = probability("dropout", dropout)
+        squash, pieces = activation_of(activation), pieces_of(activation)
         image = (spec.in_chans, *spec.input_size)
         layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=FlattenExactly(image))
         seen = prod(image)
         for i, width in enumerate(widths, start=1):
-            layers[f"affine{i}"] = nn.Linear(seen, width)
+            layers[f"affine{i}"] = nn.Linear(seen, pieces * width)
             if batch_norm:
-                layers[f"norm{i}"] = nn.BatchNorm1d(width)
-            layers[f"relu{i}"] = nn.ReLU()
+                layers[f"norm{i}"] = nn.BatchNorm1d(pieces * width)
+            layers[f"{'relu' if activation == 'relu' else 'act'}{i}"] = squash()
             if p:
                 layers[f"dropout{i}"] = nn.Dropout(p)
             seen = width
         self.features = nn.Sequential(layers)
         self.classifier = nn.Linear(seen, spec.num_classes)
-        he(self, convolutions="fan_in", output=self.classifier)
+        he(self, convolutions="fan_in", output=self.classifier, gain=GAINS[activation])
 
     def head(self, f: Tensor) -> Tensor:
         scores: Tensor = self.classifier(f)
         return scores
 
 
-def _two_layer(spec: NetSpec, *, hidden: int = 50) -> MLP:
-    return MLP(spec, hidden=hidden)
+def _two_layer(spec: NetSpec, *, hidden: int = 50, activation: str = "relu") -> MLP:
+    return MLP(spec, hidden=hidden, activation=activation)
 
 
 def _widths(hidden: int | Sequence[int]) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """The pictures of the list, as SVG: what layers put out, a histogram each, and the loss over the learning rate."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from striate.train.report.wording import decimal, elide
 
 __all__ = ["histograms", "rate_chart", "standalone"]
 
-TILE, GAP, BARS = 150, 14, 64  # px: width of a histogram, between two, height of its bars
+TILE, GAP, BARS = 172, 16, 64  # px: width of a histogram, between two, height of its bars
 ROW = BARS + 66  # px: with two lines above and the range below
 PER_ROW = 4
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 300, 56, 44
@@ -35,6 +36,8 @@ def histograms(key: str, title: str, layers: Sequence[Mapping[str, Any]], *, per
 
 def _histogram(layer: Mapping[str, Any], left: float, top: float) -> str:
     counts, sick = layer["counts"], layer["health"] != "fine"
+    mean, deviation = layer["mean"], layer["deviation"]
+    mean = 0.0 if abs(mean) < 0.01 * deviation else mean  # nothing that could be seen
     tallest = max(max(counts), 1)
     width = TILE / len(counts)
     base = top + 38 + BARS
@@ -47,7 +50,7 @@ def _histogram(layer: Mapping[str, Any], left: float, top: float) -> str:
     )
     return (
         label(left, top + 14, elide(layer["name"], 20))
-        + label(left, top + 31, f"{_short(layer['mean'])} ± {_short(layer['deviation'])}", kind="axis")
+        + label(left, top + 31, f"{_short(mean)} ± {_short(deviation)}", kind="axis")
         + (label(left + TILE, top + 31, layer["health"], anchor="end", kind="b") if sick else "")
         + bars
         + f'<line class="tick" x1="{number(left)}" x2="{number(left + TILE)}" y1="{number(base)}" y2="{number(base)}"/>'
@@ -97,7 +100,8 @@ def rate_chart(key: str, figures: Mapping[str, Any]) -> str:
                 f'<line class="line {kind}" stroke="currentColor" x1="{number(x)}" x2="{number(x)}" y1="{y - 8}" '
                 f'y2="{HEIGHT - BOTTOM}"/>'
             )
-            body.append(label(x + 5, y, f"{name} {rate:g}", kind=kind))
+            side = 5 if name == "suggested" else -5  # on either side of its line: the two may be near each other
+            body.append(label(x + side, y, f"{name} {rate:g}", anchor="start" if side > 0 else "end", kind=kind))
     suggested = figures["suggested"]
     told = f"{suggested:g} is suggested" if suggested is not None else "It does not fall anywhere"
     described = (
@@ -112,8 +116,16 @@ text { font-family: sans-serif; } .axis { fill: #5a616b; font-size: 12.5px; } .t
 </style>"""
 
 
+MARGIN = 16  # px around a picture in a file of its own
+
+
 def standalone(svg: str) -> str:
-    """A picture with its colours, on white, for a file of its own."""
+    """A picture with its colours, on white and with a margin, for a file of its own."""
     opened, rest = svg.split(">", 1)
-    opened = opened.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')
-    return f'{opened}>{STYLE}<rect width="100%" height="100%" fill="#ffffff"/>{rest}\n'
+    width, height = (float(px) for px in re.findall(r' (?:width|height)="([\d.]+)"', opened))
+    whole = f'width="{number(width + 2 * MARGIN)}" height="{number(height + 2 * MARGIN)}"'
+    box = f'viewBox="{-MARGIN} {-MARGIN} {number(width + 2 * MARGIN)} {number(height + 2 * MARGIN)}"'
+    opened = re.sub(r' (?:width|height|viewBox)="[^"]*"', "", opened)
+    opened = opened.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"')
+    paper = f'<rect x="{-MARGIN}" y="{-MARGIN}" {whole} fill="#ffffff"/>'
+    return f"{opened} {box} {whole}>{STYLE}{paper}{rest}\n"

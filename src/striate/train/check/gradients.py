@@ -158,7 +158,8 @@ def check_gradients(
     beside = subject.beside(dtype)
     some = list(subject.tensors)[:: max(1, len(subject.tensors) // 3)]
     scale = max(subject.sizes[name] * float(gradient.norm()) for name, gradient in here.gradients.items())
-    judge = _Judge(noise=max(map(subject.noise, some)), scale=scale, rounding=GROWTH * torch.finfo(dtype).eps)
+    noise = max(subject.noise(name, beside) for name in some)
+    judge = _Judge(noise=noise, scale=scale, rounding=GROWTH * torch.finfo(dtype).eps)
     generator = torch.Generator().manual_seed(seed)
     rows = tuple(
         _Tensor(subject, judge, name, here, beside, generator).check(directions, coordinates)
@@ -274,8 +275,9 @@ class _Subject:
             for name, value in tensors.items():
                 self.tensors[name].copy_(value)
 
-    def noise(self, name: str) -> float:
-        """The noise of the loss while a tensor moves by a hair."""
+    def noise(self, name: str, point: _Point) -> float:
+        """The noise of the loss while a tensor moves by a hair around `point`, which no kink should be in."""
+        self.go(point.tensors)
         with self.moved(name, torch.full_like(self.tensors[name], self.sizes[name])) as f:
             return noise_of(f)
 

@@ -21,12 +21,12 @@ __all__ = ["labels_match", "probe"]
 DEALINGS = 99  # the least p is 1/100
 SIDE_PX = 16  # of the small images: a digit can be read, and 1,000 photographs are 3 MB
 LEAST_IMAGES = 40
-RIDGES = (0.03, 0.3)  # λ; of as they are and of every dealing the better of the two counts
+RIDGES = (0.03, 0.3)  # λ; of the labels as they are, and of every dealing, the better of the two counts
 SURE = 0.01  # p up to which the labels are said to belong
 
 
 def labels_match(subject: Subject) -> Finding:
-    """Whether images foretell their labels better than chance (accuracy, the dealings' interval, p)."""
+    """Whether images foretell their labels better than chance: by the accuracy, the dealings' interval, and p."""
     count = len(subject.labels)
     if count < LEAST_IMAGES:
         evidence = f"{count} images are too few to tell; {LEAST_IMAGES} would do"

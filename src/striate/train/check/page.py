@@ -46,7 +46,7 @@ def page(title: str, findings: Sequence[Finding]) -> str:
 
 EXTRA = """
 rect.a, circle.a, text.a, .line.a { color: var(--a); } rect.b, text.b, .line.b { color: var(--b); }
-text.c, .line.c { color: var(--c); } figure.wide svg { max-width: 100%; height: auto; }
+text.c, .line.c { color: var(--c); } figure.wide svg { max-width: 44rem; height: auto; }
 td.evidence { white-space: normal; text-align: left; } td.evidence small { display: block; color: var(--b); }
 .verdict-failed { color: var(--b); font-weight: 600; } .verdict-warning { color: var(--b); }
 .verdict-skipped { color: var(--muted); } .verdict-ok { color: var(--c); }

@@ -2,8 +2,8 @@
 
 Smith 2017, "Cyclical learning rates for training neural networks", §3.3, with a geometric series as everybody since.
 The rates climb while the net trains, from far too small to too large; the smoothed loss is flat, falls, and explodes.
-The rate suggested is a third of the way back, in decades, from the lowest loss: a rate at which it still falls fast,
-at a distance from the one at which it turns.
+The rate suggested is a third of the way back, in decades, from where it turns to where it began to fall. It turns at
+the last rate at which it is within a tenth of its fall from the bottom: an easy task is at the bottom long before.
 """
 
 import math
@@ -28,8 +28,10 @@ FALLEN = 0.97  # of the first loss, at its lowest: a net that learns anything is
 
 @dataclass(frozen=True, kw_only=True)
 class RangeTest:
-    """The rates, the loss at each, smoothed; the rate at which it is lowest, and the one suggested (None: it never
-    fell)."""
+    """The rates, the loss at each, smoothed; the last rate at which it is nearly lowest, and the one suggested.
+
+    Both are None where the loss never fell.
+    """
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
@@ -86,6 +88,7 @@ def read(rates: list[float], losses: list[float], first: float) -> RangeTest:
         smooth.append(mean / (1 - SMOOTHING**i))
     exploded = rates[-1] if not math.isfinite(losses[-1]) or losses[-1] > EXPLODED * first else None
     bottom = min(range(len(smooth)), key=smooth.__getitem__)
+    near = smooth[bottom] + 0.1 * (smooth[0] - smooth[bottom])
     if smooth[bottom] >= FALLEN * smooth[0]:
         return RangeTest(
             rates=tuple(rates),
@@ -98,14 +101,15 @@ def read(rates: list[float], losses: list[float], first: float) -> RangeTest:
     # where the fall began: the last rate before the bottom at which less than a tenth of the way was behind
     depth = smooth[0] - smooth[bottom]
     begins = max((i for i in range(bottom) if smooth[0] - smooth[i] < 0.1 * depth), default=0)
-    low, high = math.log(rates[begins]), math.log(rates[bottom])
+    turn = next((i for i in range(bottom, len(smooth)) if smooth[i] > near), len(smooth)) - 1
+    low, high = math.log(rates[begins]), math.log(rates[turn])
     suggested = math.exp(high - (high - low) / 3)
     return RangeTest(
         rates=tuple(rates),
         losses=tuple(losses),
         smooth=tuple(smooth),
-        lowest=rates[bottom],
-        suggested=_two_digits(suggested),
+        lowest=rates[turn],
+        suggested=float(f"{suggested:.1e}"),
         exploded=exploded,
     )
 
@@ -128,7 +132,7 @@ def rates(subject: Subject, seconds: float = 8.0) -> Finding:
         remedy = "look at the gradients and at the activations: this net does not learn"
         return Finding(name="rates", verdict="failed", evidence=evidence, remedy=remedy, figures=figures)
     turn = f", explodes at {found.exploded:.2g}" if found.exploded else ""
-    evidence = f"try {found.suggested:g} ({settings.optimizer}): the loss is lowest at {found.lowest:.2g}{turn}"
+    evidence = f"try {found.suggested:g} ({settings.optimizer}): the loss falls up to {found.lowest:.2g}{turn}"
     limit = found.exploded or found.lowest * 10
     if settings.lr >= limit:
         remedy = f"--lr {settings.lr:g} is where it explodes: --lr {found.suggested:g}"
@@ -137,7 +141,3 @@ def rates(subject: Subject, seconds: float = 8.0) -> Finding:
         remedy = f"--lr {settings.lr:g} would take long: --lr {found.suggested:g}"
         return Finding(name="rates", verdict="warning", evidence=evidence, remedy=remedy, figures=figures)
     return Finding(name="rates", verdict="ok", evidence=evidence, figures=figures)
-
-
-def _two_digits(rate: float) -> float:
-    return float(f"{rate:.1e}")
