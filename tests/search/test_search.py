@@ -97,7 +97,7 @@ class Killer:
 def test_killing_a_worker_loses_at_most_its_running_trial(tmp_path: Path, kind: str) -> None:
     storage = f"journal:{tmp_path}/shared.journal" if kind == "journal" else None
     name = "mine" if storage else None
-    plan = conclude_plan("digits", {**FIXED, "checkpoint_steps": "5"}, SPACE, stages="6x30", pruner="none")
+    plan = conclude_plan("digits", {**FIXED, "checkpoint_steps": "5"}, SPACE, stages="6x20", pruner="none")
     folder = folder_of(plan, tmp_path, storage, name)
     killer = Killer(1)
     go_on(folder, 2, killer)
@@ -107,7 +107,7 @@ def test_killing_a_worker_loses_at_most_its_running_trial(tmp_path: Path, kind: 
     assert len(records) == 6
     assert all(record.ended and record.outcome != "failed" for record in records)
     assert {number: records[number].value for number in killer.ended_before} == killer.ended_before
-    assert {len(record.curve) for record in records if record.outcome == "finished"} == {30}
+    assert {len(record.curve) for record in records if record.outcome == "finished"} == {20}
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def ended(folder: SearchFolder) -> list[Record]:
 
 FLAGS = [
     *["digits", "-m", "two_layer", "--size", "8", "--policy", "none", "--precision", "fp32", "--name", "mine"],
-    *["--lr", "1e-3:1e-1:log", "--stages", "4x60", "--pruner", "none", "-j", "0"],
+    *["--lr", "1e-3:1e-1:log", "--stages", "4x30", "--pruner", "none", "-j", "0"],
 ]
 
 

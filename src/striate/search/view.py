@@ -16,7 +16,7 @@ from striate.search.conduct import View
 from striate.search.ledger import Ledger, Record
 from striate.search.plan import Plan
 from striate.search.ranking import ranked
-from striate.train.report.wording import duration
+from striate.train.report.wording import duration, plural
 
 __all__ = ["shown", "view_for"]
 
@@ -168,7 +168,7 @@ def stage_lines(plan: Plan, stage: int, ledger: Ledger) -> list[str]:
     records = ledger.records(stage)
     epochs = plan.stages[stage].epochs
     lines = [
-        f"stage {stage + 1} of {len(plan.stages)}: {len(records)} trials of {epochs} epoch{'s' if epochs > 1 else ''}, "
+        f"stage {stage + 1} of {len(plan.stages)}: {plural(len(records), 'trial')} of {plural(epochs, 'epoch')}, "
         f"{plan.sampler}, pruner {plan.pruner}"
     ]
     said = ledger.said(stage)
