@@ -32,7 +32,7 @@ from striate.train.folder import RunFolder
 from striate.train.health import Diverged
 from striate.train.log import RunLog
 from striate.train.loop import Outcome, Trainer
-from striate.train.noise import choose_policy, describe, mixings, policy_of, with_policy
+from striate.train.noise import choose_policy, describe, matched_to, mixings, policy_of, with_policy
 from striate.train.optim import build_optimizer
 from striate.train.precision import grad_scaler, memory_format
 from striate.train.progress import Reporter
@@ -134,8 +134,10 @@ def _choose_preprocess(settings: Settings, colours: Colours, net: Net, reporter:
         known = Preprocess.from_dict(dict(net.preprocess))
         if known.channels == settings.channels:
             reporter.note("images are normalised as those that the pretrained weights were trained on")
-            return dataclasses.replace(known, size=size, resize=settings.resize, resize_size=None)
-    return colours.preprocess()
+            known = dataclasses.replace(known, size=size, resize=settings.resize, resize_size=None)
+            return matched_to(policy_of(settings, known), known)
+    fitted = colours.preprocess()
+    return matched_to(policy_of(settings, fitted), fitted)
 
 
 def _build(settings: Settings, data: Dataset) -> Net:
