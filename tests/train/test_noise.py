@@ -6,13 +6,21 @@ from typing import Any
 import pytest
 import torch
 
-from striate.augment import HorizontalFlip, PadCrop, PCAColor, Policy, RandomResizedCrop, policy_from_dict
+from striate.augment import (
+    HorizontalFlip,
+    PadCrop,
+    PCAColor,
+    Policy,
+    RandomResizedCrop,
+    RandomScaleCrop,
+    policy_from_dict,
+)
 from striate.data import Preprocess, fit_pca
 from striate.errors import StriateError
 from striate.nets.weights import read_card
 from striate.tasks import Classification
 from striate.train import RunFolder, reporter_for, settings_from, start
-from striate.train.noise import describe, policy_of
+from striate.train.noise import describe, matched_to, policy_of
 from striate.train.resolve import open_data
 from striate.train.target import Target
 
@@ -48,6 +56,26 @@ def test_the_colours_of_the_training_part_are_stored_with_the_model(quick):
     values, vectors = fit_pca(open_data(settings_from(quick)).train, 1)
     assert pca.values == tuple(values.tolist())
     assert pca.vectors == tuple(map(tuple, vectors.tolist()))
+
+
+@pytest.mark.parametrize(
+    ("policy", "tested"), [("none", None), ("light", None), ("resnet", (9, 9)), ("alexnet", (9, 9))]
+)
+def test_nets_are_tested_at_the_scale_they_were_trained_at(quick, policy, tested):
+    """256 of 224 is 9 of 8: the middle of it is what validation, test, and all who ask the model later, see."""
+    preprocess = Preprocess.from_dict(
+        dict(read_card(train({**quick, "policy": policy, "max_steps": 2}).model).preprocess)
+    )
+    assert preprocess.resize_size == tested
+    assert preprocess.size == (8, 8)
+
+
+def test_a_frame_that_is_known_already_or_squashed_stays():
+    own = Preprocess(channels=1, size=(8, 8), resize_size=(10, 10), mean=(0.5,), std=(0.2,))
+    policy = Policy((RandomScaleCrop((9, 17)),))
+    assert matched_to(policy, own) == own
+    squashed = Preprocess(channels=1, size=(8, 8), resize="squash", mean=(0.5,), std=(0.2,))
+    assert matched_to(policy, squashed) == squashed
 
 
 def test_a_policy_of_ones_own_from_a_file_and_from_a_table(quick, tmp_path):

@@ -123,11 +123,11 @@ def test_each_class_is_told_before_and_after():
     labels = data.train.labels
     rare, common = (data.classes[k] for k in (np.bincount(labels).argmin(), np.bincount(labels).argmax()))
     said = describe_sampling(Settings(sampling="balanced"), data)
-    assert said.startswith(f"sampling balanced: {rare} 9.")
-    assert f"{common} 10." in said
-    assert said.count("10.0% of an epoch") == 2
+    assert said.startswith(f"sampling balanced: {rare!r} from 9.")
+    assert f"{common!r} from 10." in said
+    assert said.count("to 10.0% of an epoch") == 2
     weighted = with_weights(Settings(sampling="own", sample_weights={"class": {common: 0}}), data)
-    assert f"{common} 10.1% of the images and 0.0% of an epoch" in describe_sampling(weighted, data)
+    assert f"{common!r} from 10.1% of the images to 0.0% of an epoch" in describe_sampling(weighted, data)
     assert isinstance(sampling_of(weighted, data), np.ndarray)
 
 

@@ -62,7 +62,7 @@ def _subject(
     from striate.nets.weights import read_card
     from striate.train import RunFolder, Settings
     from striate.train.colours import Colours
-    from striate.train.noise import choose_policy, describe, policy_of, with_policy
+    from striate.train.noise import choose_policy, describe, matched_to, policy_of, with_policy
     from striate.train.resolve import open_data, resolve
 
     if (Path(data) / "config.toml").is_file():
@@ -86,7 +86,7 @@ def _subject(
         settings = resolve(settings, opened)
         colours = Colours(settings, opened)
         chosen = choose_policy(settings, opened, colours)
-        preprocess = colours.preprocess()
+        preprocess = matched_to(chosen.policy, colours.preprocess())
         settings = with_policy(settings, chosen.policy)
         reason = f"policy {settings.policy} ({chosen.reason})"
     drawn = policy_of(settings, preprocess)

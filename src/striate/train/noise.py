@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from striate.augment import CutMix, Mixup, Policy, policy_from_dict, policy_to_dict
+from striate.augment import CutMix, Mixup, Policy, RandomScaleCrop, policy_from_dict, policy_to_dict
 from striate.augment.mix import Mixing
 from striate.augment.presets import PRESETS, Chosen, light, preset
 from striate.data import Dataset, Preprocess
@@ -11,7 +11,7 @@ from striate.errors import StriateError, unknown
 from striate.train.colours import Colours
 from striate.train.settings import Settings, read_toml
 
-__all__ = ["choose_policy", "describe", "mixings", "policy_of", "with_policy"]
+__all__ = ["choose_policy", "describe", "matched_to", "mixings", "policy_of", "with_policy"]
 
 PADDED = ("light", "auto")  # the policies whose crops `pad` is a setting of
 
@@ -58,6 +58,19 @@ def policy_of(settings: Settings, preprocess: Preprocess) -> Policy:
         else light(preprocess.size[0], mirror=bool(settings.flip), pad=settings.pad)
     )
     return dataclasses.replace(policy, mean=preprocess.mean)
+
+
+def matched_to(policy: Policy, preprocess: Preprocess) -> Preprocess:
+    """How a net that is trained under `policy` is tested: where its crops are cut from larger images, on the middle of
+    the smallest of these, so that things look as large as in training. The papers' 256 px for a window of 224
+    (Krizhevsky 2012, §4.1; He 2015, §3.4); what it is worth: benchmarks/results/noise-accuracy-cifar-2026-11-28.md.
+    """
+    for noise in policy.noises:
+        if isinstance(noise, RandomScaleCrop) and preprocess.resize == "crop" and preprocess.resize_size is None:
+            side = noise.short_side[0]
+            if side > max(preprocess.size):
+                return dataclasses.replace(preprocess, resize_size=(side, side))
+    return preprocess
 
 
 def mixings(settings: Settings) -> tuple[Mixing, ...]:

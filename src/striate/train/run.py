@@ -33,7 +33,7 @@ from striate.train.health import Diverged
 from striate.train.initial import begin_weights
 from striate.train.log import RunLog
 from striate.train.loop import Outcome, Trainer
-from striate.train.noise import choose_policy, describe, mixings, policy_of, with_policy
+from striate.train.noise import choose_policy, describe, matched_to, mixings, policy_of, with_policy
 from striate.train.optim import build_optimizer
 from striate.train.precision import grad_scaler, memory_format
 from striate.train.progress import Reporter
@@ -157,10 +157,12 @@ def choose_preprocess(settings: Settings, colours: Colours, net: Net, reporter: 
         known = Preprocess.from_dict(dict(net.preprocess))
         if known.channels == settings.channels:
             reporter.note("images are normalised as those that the pretrained weights were trained on")
-            return dataclasses.replace(known, size=size, resize=settings.resize, resize_size=None)
+            known = dataclasses.replace(known, size=size, resize=settings.resize, resize_size=None)
+            return matched_to(policy_of(settings, known), known)
     if settings.preprocess != "channel":
         reporter.note(f"images are seen through {settings.preprocess}, fitted to the training part")
-    return colours.preprocess()
+    fitted = colours.preprocess()
+    return matched_to(policy_of(settings, fitted), fitted)
 
 
 def build_net(settings: Settings, data: Dataset) -> Net:

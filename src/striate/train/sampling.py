@@ -64,7 +64,7 @@ def describe_sampling(settings: Settings, data: Dataset) -> str:
     share = np.bincount(labels, weights, minlength=len(data.classes)) / weights.sum()
     rare, common = int(np.argmin(images)), int(np.argmax(images))
     told = ", ".join(
-        f"{data.classes[k]} {images[k] / count:.1%} of the images and {share[k]:.1%} of an epoch"
+        f"{data.classes[k]!r} from {images[k] / count:.1%} of the images to {share[k]:.1%} of an epoch"
         for k in dict.fromkeys((rare, common))
     )
     return f"sampling {settings.sampling}: {told}"
