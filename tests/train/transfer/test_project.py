@@ -84,7 +84,7 @@ def test_evidence_on_rows_whose_classes_lie_apart_and_on_noise() -> None:
     assert late.kappa > 0.9
     assert late.apart > early.apart
     assert evidence.answers > 0.9
-    assert abs(gather({"late": apart}, noise, labels, 3).answers) < 0.35
+    assert gather({"late": apart}, noise, labels, 3).answers < 0.2, "left out, noise misleads if anything"
     assert (evidence.best, evidence.deepest) == (late, late)
     assert evidence.amount == Amount(images=60, least=20, classes=3)
 
