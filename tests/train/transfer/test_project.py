@@ -51,9 +51,11 @@ def test_plans_are_what_they_say(net: Net) -> None:
         assert one.max_steps == 50
         per_epoch = one.repeat * 24 // 8
         assert one.epochs * per_epoch >= 50, "the budget is used up"
-        assert 1 <= one.epochs <= EPOCHS + 2
+        assert 1 <= one.epochs <= 2 * EPOCHS
     long = plan_settings("more", base, net, steps=50, images=10_000, classes=3, mirror=True)
     assert (long.epochs, long.unfreeze_epochs) == (1, 0), "in one epoch every stage has its turn at once"
+    bytes_in = plan_settings("few", base, net, steps=50, images=24, classes=3, mirror=True, power=40_000.0)
+    assert bytes_in.lr == pytest.approx(1e-4), "features of length 200 bear a rate of 4 / 200²"
     with pytest.raises(StriateError, match="unknown plan that trains 'probe'"):
         settings("probe")
 
