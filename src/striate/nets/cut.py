@@ -2,8 +2,9 @@
 
     image ─ the net as far as `place` ─ pooled ─ (divided by its length) ─ linear ─ scores
 
-What lies behind the cut is gone, its weights too. The cut is made in the graph that torch.fx draws of the net, in which
-every module that does not hold the place is one node, so that the branches inside layers need not be drawable.
+What lies behind the cut is gone, its weights too. The cut is made in the graph that torch.fx draws of the net as far as
+the place, in which every module that does not hold it is one node: branches inside layers need not be drawable. Of a
+module that is called twice the first call counts.
 """
 
 from collections.abc import Mapping
@@ -87,13 +88,14 @@ def cut(net: Net, place: str) -> fx.GraphModule:
     if place.removesuffix(INPUT) not in names:
         raise StriateError(unknown(f"layer of {net.spec.name}", place, names))
     root = _Whole(net)
-    graph = _Coarse(target).trace(root)
-    called = [node for node in graph.nodes if node.op == "call_module" and node.target == target]
-    if not called:
+    tracer = _AsFarAs(target, place.endswith(INPUT))
+    try:
+        graph = tracer.trace(root)
+    except fx.proxy.TraceError as error:
+        reason = str(error).partition(".")[0]
+        raise StriateError(f"{net.spec.name} cannot be cut at {place!r}: {reason}; choose another layer") from error
+    if not tracer.reached:
         raise StriateError(f"no image comes by layer {place!r} of {net.spec.name}; choose another")
-    value = called[-1].args[0] if place.endswith(INPUT) else called[-1]
-    (old,) = [node for node in graph.nodes if node.op == "output"]
-    old.args = (value,)
     module = fx.GraphModule(root, graph)
     module.graph.eliminate_dead_code()
     module.recompile()
@@ -102,25 +104,41 @@ def cut(net: Net, place: str) -> fx.GraphModule:
 
 
 class _Whole(nn.Module):
-    """Features, then head, of one argument: as a graph is drawn of it."""
+    """Features, then head, of one argument; what is seen at the target, where a tracer stops there."""
 
     def __init__(self, net: Net) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net.head(self.net.features(x))
+    def forward(self, x: Tensor) -> Any:
+        try:
+            return self.net.head(self.net.features(x))
+        except _Reached as reached:
+            return reached.value
 
 
-class _Coarse(fx.Tracer):
-    """Sees through the modules that hold the target, and takes every other for one operation."""
-
-    def __init__(self, target: str) -> None:
+class _Reached(Exception):  # no error: the way out of a net that is not wanted to its end
+    def __init__(self, value: Any) -> None:
         super().__init__()
-        self._target = target
+        self.value = value
+
+
+class _AsFarAs(fx.Tracer):
+    """Sees through the modules that hold the target, takes every other for one operation, and ends at the target."""
+
+    def __init__(self, target: str, before: bool) -> None:
+        super().__init__()
+        self._target, self._before = target, before
+        self.reached = False
 
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
         return not self._target.startswith(name + ".")
+
+    def call_module(self, module: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        if self.path_of_module(module) != self._target:
+            return super().call_module(module, forward, args, kwargs)
+        self.reached = True
+        raise _Reached(args[0] if self._before else super().call_module(module, forward, args, kwargs))
 
 
 def _width(base: nn.Module, spec: NetSpec, pool: Pool) -> int:

@@ -51,9 +51,11 @@ def test_plans_are_what_they_say(net: Net) -> None:
         assert one.max_steps == 50
         per_epoch = one.repeat * 24 // 8
         assert one.epochs * per_epoch >= 50, "the budget is used up"
-        assert 1 <= one.epochs <= EPOCHS + 2
+        assert 1 <= one.epochs <= 2 * EPOCHS
     long = plan_settings("more", base, net, steps=50, images=10_000, classes=3, mirror=True)
     assert (long.epochs, long.unfreeze_epochs) == (1, 0), "in one epoch every stage has its turn at once"
+    bytes_in = plan_settings("few", base, net, steps=50, images=24, classes=3, mirror=True, power=40_000.0)
+    assert bytes_in.lr == pytest.approx(1e-4), "features of length 200 bear a rate of 4 / 200²"
     with pytest.raises(StriateError, match="unknown plan that trains 'probe'"):
         settings("probe")
 
@@ -84,7 +86,7 @@ def test_evidence_on_rows_whose_classes_lie_apart_and_on_noise() -> None:
     assert late.kappa > 0.9
     assert late.apart > early.apart
     assert evidence.answers > 0.9
-    assert abs(gather({"late": apart}, noise, labels, 3).answers) < 0.35
+    assert gather({"late": apart}, noise, labels, 3).answers < 0.2, "left out, noise misleads if anything"
     assert (evidence.best, evidence.deepest) == (late, late)
     assert evidence.amount == Amount(images=60, least=20, classes=3)
 

@@ -76,6 +76,7 @@ def extract(
             for numbers, (all_rows,) in zip(chunks, prepared, strict=True):
                 sums: dict[str, Tensor] = {}
                 for rows in all_rows:
+                    caught.clear()
                     path(rows.images.to(device, non_blocking=True))
                     owners = torch.from_numpy(rows.owners).to(device)
                     weights = torch.from_numpy(rows.weights).to(device, torch.float32)
@@ -116,7 +117,7 @@ def unit(rows: Rows) -> Rows:
 
 @contextlib.contextmanager
 def _caught(net: nn.Module, places: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """What the places hold after each pass: the last call of a module counts, where it is called twice."""
+    """What the places hold after each pass: the first call of a module counts, where it is called twice."""
     caught: dict[str, Tensor] = _Caught()
     handles = []
     named = dict(net.named_modules())
@@ -126,7 +127,7 @@ def _caught(net: nn.Module, places: Sequence[str]) -> Iterator[dict[str, Tensor]
         def keep(_: nn.Module, given: tuple[Any, ...], gave: Any = None, *, place: str = place) -> None:
             value = given[0] if place.endswith(INPUT) else gave
             if isinstance(value, Tensor):
-                caught[place] = value
+                caught.setdefault(place, value)
 
         register = module.register_forward_pre_hook if place.endswith(INPUT) else module.register_forward_hook
         handles.append(register(keep))

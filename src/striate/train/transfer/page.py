@@ -19,6 +19,8 @@ from striate.train.transfer.project import Done
 
 __all__ = ["chosen_words", "interval_words", "write_page"]
 
+PARTS = {"test": "Test", "val": "Validation"}  # as they are called on the page
+
 
 def write_page(
     path: Path,
@@ -45,7 +47,9 @@ def write_page(
         "lede": _lede(done, compared, ladder),
         "figures": _figures(evidence, done, compared, ladder),
         "evidence": evidence.places if evidence is not None else (),
-        "reason": choice.reason if choice is not None else "The plan was asked for; this is what the layers see.",
+        "reason": choice.reason[:1].upper() + choice.reason[1:]
+        if choice is not None
+        else "The plan was asked for; this is what the layers see.",
         "ladder": _ladder(ladder) if ladder is not None else None,
         "curves": _curves(compared) if compared is not None else None,
     }
@@ -89,11 +93,11 @@ def _lede(done: Done | None, compared: Comparison | None, ladder: Ladder | None)
     if compared is not None:
         return (
             f"Every plan was given the same images and the same {compared.steps:,} updates, and was measured on the "
-            f"same {wording.plural(compared.images, 'image')} of the {compared.part} part."
+            f"same {wording.plural(compared.images, 'image')} of the {PARTS[compared.part].lower()} part."
         )
     if done is not None:
         measured = wording.plural(done.samples, "image")
-        return f"{done.told[:1].upper()}{done.told[1:]}. Measured on {measured} of the {done.part} part."
+        return f"{done.told[:1].upper()}{done.told[1:]}. Measured on {measured} of the {PARTS[done.part].lower()} part."
     assert ladder is not None
     return "Linear classifiers and neighbours on the features of every layer; nothing of the net was trained."
 
@@ -103,7 +107,7 @@ def _figures(
 ) -> list[tuple[str, str, str]]:
     figures: list[tuple[str, str, str]] = []
     if done is not None:
-        figures.append((f"{done.part} accuracy", wording.percent(done.accuracy, done.samples), done.plan))
+        figures.append((f"{PARTS[done.part]} accuracy", wording.percent(done.accuracy, done.samples), done.plan))
         figures.append(("Time", wording.duration(done.seconds), ""))
     if compared is not None:
         for size in compared.sizes:

@@ -16,6 +16,7 @@ import striate
 from striate.augment.view import View
 from striate.data import Dataset, Loader, Preprocess, Samples
 from striate.errors import StriateError
+from striate.nets.cut import INPUT
 from striate.nets.weights import save_model
 from striate.tasks import Classification, decode_all
 from striate.train.folder import RunFolder
@@ -181,6 +182,7 @@ class Project:
             images=len(data.train),
             classes=len(data.classes),
             mirror=data.mirror,
+            power=self._power(),
         )
         if self.lr is not None:
             settings = settings.replace(lr=self.lr)
@@ -201,6 +203,14 @@ class Project:
             seconds=_seconds(ended.folder),
             told=told,
         )
+
+    def _power(self) -> float:
+        """Mean square length of what the scores are computed from."""
+        place = depth_of(self.source.net).scoring + INPUT
+        seen = self.cache.features([place], self.data.train, Way(preprocess=self.way.preprocess), **self._machine)[
+            place
+        ]
+        return float((seen.astype(np.float64) ** 2).sum(1).mean())
 
     def _training_rows(
         self, chosen: NDArray[np.int64] | None
