@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from striate.data import ArraySamples, Dataset
 from striate.train import reporter_for, settings_from, start
@@ -38,27 +37,12 @@ def test_short_epochs_warm_up_over_ten_steps(images: int, given: dict[str, Any],
     assert resolved.warmup_epochs * per_epoch == pytest.approx(steps)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_folder_of_120_photographs_trains_with_the_defaults(tmp_path: Path, seed: int) -> None:
-    """Pictures with the large, even areas of photographs, in which a first gradient is ten times that of noise."""
-    rng = np.random.default_rng(seed)
-    for name, hue in (("ants", 0), ("bees", 1)):
-        (tmp_path / "photos" / name).mkdir(parents=True)
-        for i in range(60):
-            small = rng.integers(0, 256, (3, 3, 3), np.uint8)
-            small[..., hue] = np.maximum(small[..., hue], 120)
-            Image.fromarray(small).resize((48, 40), Image.Resampling.BICUBIC).save(
-                tmp_path / "photos" / name / f"{i}.png"
-            )
-    settings = {"data": str(tmp_path / "photos"), "output": str(tmp_path), "name": "run", "threads": 1, "seed": seed}
-    ended = start(settings_from({**settings, "precision": "fp32", "channels_last": False}), reporter_for(quiet=True))
-    assert ended.outcome.kind == "finished"
-
-
-@pytest.mark.slow
 @pytest.mark.shared
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_120_real_photographs_train_with_the_defaults(tmp_path: Path, shared_data: Path, seed: int) -> None:
+@pytest.mark.parametrize(
+    "seed",
+    [0, 1],  # both diverge at step 2 without the warm-up
+)
+def test_120_photographs_train_with_the_defaults(tmp_path: Path, shared_data: Path, seed: int) -> None:
     for name in ("ants", "bees"):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for path in sorted((shared_data / "ants-bees" / "train" / name).iterdir())[:60]:

@@ -2,8 +2,9 @@
 
 A look costs about as much as a step, so it may not come often. It pays from an allowance of a hundredth of the training
 time: the next look is due when the seconds that all looks have taken are less than that share of the seconds trained,
-and no sooner than a hundredth of the run after the last (very short runs get a little in advance). So the share holds whatever the net, the device and the
-machine's mood are; what looks cost is measured, not guessed. The first look is at the first step, on credit.
+and no sooner than a hundredth of the run after the last. So the share holds whatever the net, the device and the
+machine's mood are; what looks cost is measured, not guessed. The first look is at the first step, on credit, and a
+little is paid in advance, for runs of seconds.
 
 It only reads: no value, generator or gradient is changed by it, and a run has the same weights with it and without.
 When it looks depends on the clock, so its records are the only ones of a log that are not the same in a resumed run.
