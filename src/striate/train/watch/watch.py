@@ -3,7 +3,8 @@
 A look costs about as much as a step, so it may not come often. It pays from an allowance of a hundredth of the training
 time: the next look is due when the seconds that all looks have taken are less than that share of the seconds trained,
 and no sooner than a hundredth of the run after the last. So the share holds whatever the net, the device and the
-machine's mood are; what looks cost is measured, not guessed. The first look is at the first step, on credit.
+machine's mood are; what looks cost is measured, not guessed. The first look is at the first step, on credit, and a
+little is paid in advance, for runs of seconds.
 
 It only reads: no value, generator or gradient is changed by it, and a run has the same weights with it and without.
 When it looks depends on the clock, so its records are the only ones of a log that are not the same in a resumed run.
@@ -29,6 +30,7 @@ from striate.train.watch.weights import UpdateLook
 __all__ = ["SHARE", "Watch"]
 
 SHARE = 0.01  # of the training time: half of the 2 % it may take, since caches that a look empties are not on its clock
+ADVANCE = 3.0  # seconds of training paid for beforehand: a run of two seconds has a few looks, too, for 30 ms
 MOST_LOOKS = 100  # evenly over a run: as many points as a curve in the report can show apart
 MOST_HISTOGRAMS = 10  # of them with histograms, which are nine tenths of a record
 IMAGES = 64  # of a batch whose activations are read: ten classes are among them, and a large batch costs no more
@@ -67,7 +69,7 @@ class Watch:
 
     def begin(self, step: int, trained_seconds: float) -> None:
         """Before the update number `step` (from 1), after so many seconds of training in this process."""
-        self._looking = self._enabled and step >= self._due and self._spent <= SHARE * trained_seconds
+        self._looking = self._enabled and step >= self._due and self._spent <= SHARE * (trained_seconds + ADVANCE)
 
     def forward(self) -> contextlib.AbstractContextManager[Any]:
         """Around the update's first forward pass."""
