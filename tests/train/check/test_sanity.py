@@ -219,7 +219,7 @@ def test_the_range_test_finds_where_the_loss_falls_and_where_it_explodes() -> No
     assert found.lowest is not None
     assert 1e-3 < found.suggested < found.lowest
     assert rates(subject(settings=healthy().settings.replace(lr=found.suggested)), seconds=60).verdict == "ok"
-    assert "explodes" in rates(subject(settings=healthy().settings.replace(lr=50.0)), seconds=60).remedy
+    assert "explodes" in rates(subject(settings=healthy().settings.replace(lr=1e4)), seconds=60).remedy
     assert "would take long" in rates(subject(settings=healthy().settings.replace(lr=1e-5)), seconds=60).remedy
 
 
