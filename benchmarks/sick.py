@@ -409,7 +409,7 @@ def train_case(case: Case, output: Path, shared: Path | None = None) -> tuple[li
 @contextlib.contextmanager
 def _tampered(data: Dataset, change: Callable[[nn.Module], None]) -> Iterator[None]:
     """Runs open these data, and their nets begin with these changes."""
-    opened, build = run_module._open, run_module._build
+    opened, build = run_module._open, run_module.build_net
 
     def tampered(*arguments: Any) -> Any:
         net = build(*arguments)
@@ -417,11 +417,11 @@ def _tampered(data: Dataset, change: Callable[[nn.Module], None]) -> Iterator[No
         return net
 
     run_module._open = lambda *_: data  # type: ignore[assignment]
-    run_module._build = tampered  # type: ignore[assignment]
+    run_module.build_net = tampered  # type: ignore[assignment]
     try:
         yield
     finally:
-        run_module._open, run_module._build = opened, build
+        run_module._open, run_module.build_net = opened, build
 
 
 def main() -> None:

@@ -56,7 +56,7 @@ def test_recipes_lists_name_description_and_claims(
 ) -> None:
     text = 'description = "a small one"\nepochs = 3\n\n[reached]\ntest_accuracy = "98 %, 5 seeds"\nminutes = 2\n'
     (tmp_path / "small.toml").write_text(text)
-    monkeypatch.setattr(recipe_files, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(recipe_files, "recipes_folder", lambda: tmp_path)
     assert told(capsys, "recipes").splitlines() == [
         "recipe  what it is   reached",
         "small   a small one  test accuracy 98 %, 5 seeds; minutes 2",

@@ -154,7 +154,7 @@ REFUSED_BY_NAME = [
         {"name": "plain20", "widths": 3},
         "unknown setting of plain20 'widths'; plain20 takes none",
     ),
-    ({"name": "lenet5", "activation": "gelu"}, "unknown activation 'gelu'; did you mean 'relu'?"),
+    ({"name": "lenet5", "activation": "rely"}, "unknown activation 'rely'; did you mean 'relu'?"),
     ({"name": "lenet5", "pool": 3}, "unknown pool '3'; choose from max, avg"),
     ({"name": "resnet50", "stride_on": "5x5"}, "unknown stride_on '5x5'; choose from 3x3, 1x1"),
     ({"name": "alexnet", "dropout": 1.0}, "dropout is a probability, at least 0 and below 1, got 1.0"),

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from striate.train.check.finding import Finding
+from striate.train.check.finding import Finding, Verdict
 from striate.train.check.subject import Subject, quietly
 
 __all__ = ["labels_match", "probe"]
@@ -46,8 +46,8 @@ def labels_match(subject: Subject) -> Finding:
         "labels in another order than the images, or a task beyond this probe: look at some with striate data show; "
         "if they are right, go on"
     )
-    verdict = "warning" if p <= 0.2 else "failed"
-    return Finding(name="labels", verdict=verdict, evidence=evidence, remedy=remedy, figures=figures)  # type: ignore[arg-type]
+    verdict: Verdict = "warning" if p <= 0.2 else "failed"
+    return Finding(name="labels", verdict=verdict, evidence=evidence, remedy=remedy, figures=figures)
 
 
 def probe(images: Tensor, labels: Tensor, *, seed: int = 0, dealings: int = DEALINGS) -> tuple[float, Tensor]:

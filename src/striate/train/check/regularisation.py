@@ -20,7 +20,7 @@ def regularisation(subject: Subject) -> Finding:
     net = subject.fresh()
     images, labels = subject.batch()
     groups = parameter_groups(net, decay, decay_all=settings.decay_all)
-    decayed = [p for group in groups if group["weight_decay"] for p in group["params"]]  # type: ignore[attr-defined]
+    decayed = [p for group in groups if group["weight_decay"] for p in group["params"]]  # type: ignore[attr-defined]  # a group is a dict of anything
     loss = float(subject.task.loss(net.eval()(images), labels))
     norm = sum(float(p.double().square().sum()) for p in decayed)
     penalised = [loss + factor * decay / 2 * norm for factor in (1.0, STRONG)]
