@@ -90,4 +90,4 @@ def test_a_search_prints_its_best_and_what_to_do_with_them(
     assert [trial["trial"] for trial in found["trials"]] == ["1.1", "1.2", "1.3", "1.4"]
     assert found["best"] in [trial["trial"] for trial in found["trials"]]
     assert main(["evaluate", "searches/mine", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["samples"] == 359
+    assert json.loads(capsys.readouterr().out)["images"] == 359
