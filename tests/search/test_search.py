@@ -115,7 +115,11 @@ def search_process(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[st
     begun: list[subprocess.Popen[str]] = []
 
     def begin(*args: str) -> subprocess.Popen[str]:
-        code = "import sys; from striate.cli import main; sys.exit(main(sys.argv[1:]))"
+        code = (
+            "import signal, sys; from striate.cli import main\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
+            "sys.exit(main(sys.argv[1:]))"
+        )
         command = [sys.executable, "-c", code, "search", *args]
         process = subprocess.Popen(
             command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
