@@ -8,19 +8,22 @@ A queue needs a trial to be taken by one process only. Databases lock the row be
 knows no row locks, so here each of its transactions takes the lock for writing as it begins.
 """
 
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import Engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from striate.errors import StriateError
 
 __all__ = ["open_storage", "without_password"]
 
 JOURNAL = "journal:"
+ATTEMPTS = 10  # to find a new database's tables made, 2.25 s in all
 BUSY_SECONDS = 120  # how long to wait for SQLite's lock: each transaction takes milliseconds
 
 
@@ -41,13 +44,28 @@ def open_storage(url: str) -> BaseStorage:
     local = url.startswith("sqlite")
     options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}} if local else {"pool_pre_ping": True}
     try:
-        storage = RDBStorage(url, engine_kwargs=options)
+        storage = _with_tables(url, options)
     except (SQLAlchemyError, ImportError, ValueError, OSError) as error:
         reason = " ".join(str(error).split()).partition(" (Background on this error")[0]
         raise StriateError(f"--storage {without_password(url)}: {reason}") from error
     if local:
         _lock_as_a_transaction_begins(storage.engine)
     return storage
+
+
+def _with_tables(url: str, options: Mapping[str, Any]) -> RDBStorage:
+    """The database with its tables. Of processes that come to a new one at once all but one fail to make them, and
+    find them made the next time.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return RDBStorage(url, engine_kwargs=dict(options))
+        except (OperationalError, IntegrityError) as error:
+            made_twice = "already exists" in str(error) or isinstance(error, IntegrityError)
+            if not made_twice or attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(0.05 * (attempt + 1))
+    raise AssertionError("the last attempt returns or raises")
 
 
 def without_password(url: str) -> str:
