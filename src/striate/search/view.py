@@ -23,8 +23,9 @@ __all__ = ["shown", "view_for"]
 BEST_ROWS, LAST_ROWS = 6, 6  # of the live table
 
 
-def view_for(plan: Plan, stream: TextIO = sys.stderr, *, quiet: bool = False) -> View:
-    """The view that suits a stream."""
+def view_for(plan: Plan, stream: TextIO | None = None, *, quiet: bool = False) -> View:
+    """The view that suits a stream, standard error unless given."""
+    stream = stream or sys.stderr
     if quiet:
         return Nothing()
     return LiveTable(plan, stream) if stream.isatty() else Lines(plan, stream)

@@ -29,7 +29,6 @@ def facts_of(settings: Settings, data: Dataset, net: nn.Module) -> dict[str, Any
         "schedule": settings.schedule,
         "lr": settings.lr,
         "clip_grad": settings.clip_grad,
-        "workers": settings.workers,
     }
 
 
