@@ -18,7 +18,7 @@ from striate.train.transfer.comparison import AUTO, Comparison, Trial, compare, 
 from striate.train.transfer.evidence import Evidence, PlaceEvidence, gather
 from striate.train.transfer.ladder import climb, depth_chart, ladder_csv
 from striate.train.transfer.page import write_page
-from striate.train.transfer.plans import EPOCHS, Plan, plan_settings
+from striate.train.transfer.plans import EPOCHS, Plan, choose, plan_settings
 from striate.train.transfer.project import Project
 from striate.train.transfer.source import open_source
 
@@ -179,6 +179,26 @@ def place(name: str, kappa: float, accuracy: float) -> PlaceEvidence:
 
 def evidence(least: int, answers: float, *places: PlaceEvidence) -> Evidence:
     return Evidence(amount=Amount(images=2 * least, least=least, classes=2), places=places, answers=answers)
+
+
+NEAR_PLACES = (place("early", 0.2, 0.6), place("late", 0.6, 0.9))
+FAR_PLACES = (place("early", 0.7, 0.95), place("late", 0.6, 0.7))
+
+
+@pytest.mark.parametrize(
+    ("seen", "plan", "words"),
+    [
+        (evidence(10, 0.5, *NEAR_PLACES), "probe", "little data, similar: a linear classifier on top"),
+        (evidence(10, 0.0, *NEAR_PLACES), "probe", "little data, different: linear classifiers on every stage"),
+        (evidence(5000, 0.5, *NEAR_PLACES), "few", "much data, similar: fine-tune a few layers"),
+        (evidence(5000, 0.0, *NEAR_PLACES), "more", "much data, different: fine-tune more layers"),
+        (evidence(5000, 0.5, *FAR_PLACES), "more", "early knows more than the deepest layer"),
+    ],
+)
+def test_the_lectures_table_of_amount_and_likeness(seen: Evidence, plan: str, words: str) -> None:
+    choice = choose(seen)
+    assert choice.plan == plan
+    assert words in choice.reason
 
 
 def test_without_a_part_to_measure_on_nothing_is_promised(project: Callable[..., Project]) -> None:

@@ -29,8 +29,7 @@ Plan = Literal["probe", "few", "more", "scratch"]
 PLANS: tuple[Plan, ...] = get_args(Plan)
 
 NEAR = 0.5  # of what the deepest layer knows (κ), what the source's own answers tell, where data are similar
-MANY_NEAR = 50  # images of a class from which there is enough to fine-tune a few layers, of similar data
-MANY_FAR = 5  # and more layers, of different data: what is there helps less, so less can be lost
+MANY = 200  # images of a class that are many: with up to 100, no fine-tuning was a point ahead of the best probe
 EPOCHS = 12  # that a budget is divided into: a stage more learns at each of the first, and a curve has as many points
 
 # Softmax regression on features of mean square length p has a curvature of p / 2 at most (Böhning 1992), and descends
@@ -85,8 +84,7 @@ def choose(evidence: Evidence) -> Choice:
     share = evidence.answers / deepest.kappa if deepest.kappa > 0 else 0.0
     behind = best.accuracy - deepest.accuracy
     near = share >= NEAR and behind <= evidence.error
-    enough = MANY_NEAR if near else MANY_FAR
-    much = amount.least >= enough
+    much = amount.least >= MANY
     if much:
         plan: Plan = "few" if near else "more"
         what = "fine-tune a few layers" if near else "fine-tune more layers"
@@ -103,7 +101,7 @@ def choose(evidence: Evidence) -> Choice:
         else f"{best.place} knows more than the deepest layer ({best.accuracy:.1%} against {deepest.accuracy:.1%})"
     )
     counted = (
-        f"{amount.least:,} images of the smallest class are {'many' if much else 'few'} for that (from {enough} on)"
+        f"{amount.least:,} images of the smallest class are {'many' if much else 'few'} for that (from {MANY} on)"
     )
     kind = f"{'much' if much else 'little'} data, {'similar' if near else 'different'}"
     return Choice(plan=plan, reason=f"{kind}: {what}. {told[:1].upper()}{told[1:]}; {depth}; {counted}.")
