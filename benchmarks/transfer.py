@@ -44,7 +44,7 @@ SOURCES = {
     "resnet20": "resnet-cifar10-th/pretrained_models/resnet20-12fca82f.th",
 }
 SIZES, SEEDS = (10, 30, 100), 5
-STEPS, BATCH = 200, 32
+STEPS, BATCH = 100, 32
 
 
 def main() -> None:
