@@ -145,7 +145,7 @@ def check_gradients(
 
     Raises StriateError where the loss is no finite scalar, is not the same twice, or cannot be computed in float64.
 
-    >>> net = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2))
+    >>> net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Tanh(), torch.nn.Linear(3, 2))
     >>> check_gradients(net, torch.randn(5, 4, generator=torch.Generator().manual_seed(0))).ok
     True
     """
