@@ -100,9 +100,7 @@ def choose(evidence: Evidence) -> Choice:
         if behind <= evidence.error
         else f"{best.place} knows more than the deepest layer ({best.accuracy:.1%} against {deepest.accuracy:.1%})"
     )
-    counted = (
-        f"{amount.least:,} images of the smallest class are {'many' if much else 'few'} for that (from {MANY} on)"
-    )
+    counted = f"{amount.least:,} images of the smallest class are {'many' if much else 'few'} for that (from {MANY} on)"
     kind = f"{'much' if much else 'little'} data, {'similar' if near else 'different'}"
     return Choice(plan=plan, reason=f"{kind}: {what}. {told[:1].upper()}{told[1:]}; {depth}; {counted}.")
 
