@@ -7,7 +7,7 @@ images blank, a disk that dawdles) or its first weights are tampered with, as a 
 named when the diagnosis that the watch puts first is the right one; a healthy one when the watch says nothing at all,
 neither at the end nor while it runs. Prints a row for each run and the two counts.
 
-Without --data only the runs on scikit-learn's digits are made.
+Without --data only the runs on scikit-learn's digits are made. The file is long because it is a list of cases.
 """
 
 import argparse

@@ -7,12 +7,12 @@
 Paths are relative to the CSV. The header may be left out where the first line is plainly a path and a label.
 """
 
-import csv
 import os
 from pathlib import Path, PurePosixPath
 
 from striate.data.formats import EXTENSIONS
 from striate.data.layout import PARTS, Layout
+from striate.data.table import table_rows
 from striate.errors import StriateError
 
 __all__ = ["read_list"]
@@ -55,27 +55,14 @@ def _as_said(label: str, part: str) -> str:
 
 def _rows(path: Path) -> list[tuple[int, tuple[str, str, str]]]:
     """(line number, (entry, label, part or "")) of every line but the header and empty ones."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # spreadsheets put a byte-order mark in front
-    except UnicodeDecodeError as error:
-        raise StriateError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise StriateError(f"cannot read {path}: {error.strerror or error}") from error
-    reader = csv.reader(text.splitlines(), strict=True)
     rows: list[tuple[int, tuple[str, str, str]]] = []
     columns = 0
-    try:
-        for cells in reader:
-            row = [cell.strip() for cell in cells]
-            if not any(row):
+    for line, row in table_rows(path):
+        if not columns:
+            columns = _columns(path, row)
+            if row[0].lower() == "path":
                 continue
-            if not columns:
-                columns = _columns(path, row)
-                if row[0].lower() == "path":
-                    continue
-            rows.append((reader.line_num, _row(path, reader.line_num, row, columns)))
-    except csv.Error as error:
-        raise StriateError(f"{path}, line {reader.line_num}: {error}") from error
+        rows.append((line, _row(path, line, row, columns)))
     return rows
 
 

@@ -8,7 +8,6 @@ What is not listed weighs 1. An image is called what its set calls it: its path 
 that lies in memory. The table that comes of it, {"class": {"bees": 3.0}}, is what a run's config keeps.
 """
 
-import csv
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.data.samples import Samples
+from striate.data.table import table_rows
 from striate.errors import StriateError, unknown
 
 __all__ = ["read_weights", "sample_weights"]
@@ -27,28 +27,15 @@ KINDS = ("class", "image")
 
 def read_weights(path: Path) -> dict[str, dict[str, float]]:
     """The table in the CSV at `path`. Raises StriateError, naming the line, for what is none."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # spreadsheets put a byte-order mark in front
-    except UnicodeDecodeError as error:
-        raise StriateError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise StriateError(f"cannot read {path}: {error.strerror or error}") from error
     kind, weights = "", dict[str, float]()
-    reader = csv.reader(text.splitlines(), strict=True)
-    try:
-        for cells in reader:
-            row = [cell.strip() for cell in cells]
-            if not any(row):
-                continue
-            if not kind:
-                kind = _kind(path, row)
-                continue
-            name, weight = _row(f"{path}, line {reader.line_num}", row)
-            if name in weights:
-                raise StriateError(f"{path}, line {reader.line_num}: {name!r} has a weight already; keep one")
-            weights[name] = weight
-    except csv.Error as error:
-        raise StriateError(f"{path}, line {reader.line_num}: {error}") from error
+    for line, row in table_rows(path):
+        if not kind:
+            kind = _kind(path, row)
+            continue
+        name, weight = _row(f"{path}, line {line}", row)
+        if name in weights:
+            raise StriateError(f"{path}, line {line}: {name!r} has a weight already; keep one")
+        weights[name] = weight
     if not weights:
         raise StriateError(f"{path} gives nothing a weight; its first line is class,weight or image,weight")
     return {kind: weights}
