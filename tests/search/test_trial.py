@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-import striate.search.trial as room
 from striate.errors import StriateError
 from striate.search.materials import Materials, decoded
 from striate.search.trial import run_trial
+from striate.tasks import Classification
 from striate.train import Settings, reporter_for, start
 from striate.train.checkpoint import CheckpointFolder
 from striate.train.log import read_log
@@ -67,12 +67,12 @@ def test_an_explosion_and_a_nan_are_one_outcome_with_a_reason(materials: Materia
 def test_a_validation_loss_that_is_no_number_has_exploded_too(
     materials: Materials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inner = room.Classification.metrics
+    inner = Classification.metrics
 
     def broken(self: object, decoded: object, target: object) -> object:
         return dataclasses.replace(inner(self, decoded, target), loss=float("nan"))  # type: ignore[arg-type]
 
-    monkeypatch.setattr(room.Classification, "metrics", broken)
+    monkeypatch.setattr(Classification, "metrics", broken)
     result = run_trial(SETTINGS, materials, tmp_path / "trial", never, keep_model=False)
     assert (result.outcome, result.cause) == ("exploded", "diverged in epoch 1: the validation loss is nan")
 

@@ -20,28 +20,23 @@ import torch
 from torch import nn
 
 from striate.atomic import write_bytes
-from striate.augment import policy_to_dict
-from striate.nets.weights import ModelCard, save_model
+from striate.nets.weights import save_model
 from striate.search.materials import Materials
-from striate.tasks import Classification, Metrics
+from striate.tasks import Metrics
 from striate.train import RunFolder, Settings
+from striate.train.assembly import assemble
 from striate.train.checkpoint import CheckpointFolder
-from striate.train.ema import WeightAverage
 from striate.train.health import Diverged
 from striate.train.log import RunLog
 from striate.train.loop import Trainer
-from striate.train.noise import choose_policy, mixings, policy_of, with_policy
-from striate.train.optim import build_optimizer
-from striate.train.precision import grad_scaler, memory_format
+from striate.train.noise import choose_policy, mixings, with_policy
 from striate.train.progress import Silent
 from striate.train.report.record import EpochRow
 from striate.train.resolve import resolve
-from striate.train.run import begin_net, build_net, make_loader
-from striate.train.sampling import shown, with_weights
-from striate.train.schedule import Rate
+from striate.train.run import begin_net, build_net
+from striate.train.sampling import with_weights
 from striate.train.settings import to_toml
-from striate.train.state import Parts, Position
-from striate.train.transfer.tuning import Tuning
+from striate.train.state import Position
 
 __all__ = ["Result", "run_trial"]
 
@@ -81,56 +76,30 @@ def run_trial(settings: Settings, materials: Materials, path: Path, judge: Judge
     checkpoints = CheckpointFolder(folder.checkpoints, 1)
     checkpoint, _ = checkpoints.newest()
 
-    net.to(memory_format=memory_format(bool(settings.channels_last)))  # type: ignore[call-overload]  # stub omits it
-    device = torch.device(settings.device)
-    task = Classification(materials.data.classes, label_smoothing=settings.label_smoothing)
-    drawn_from, law = shown(settings, materials.data)
-    train = make_loader(drawn_from, preprocess, settings, noisy=True, sampling=law)
-    assert materials.data.val is not None
-    val = make_loader(materials.data.val, preprocess, settings, noisy=False)
-    steps_per_epoch = -(-len(train) // settings.accumulate)
     if checkpoint is None:
         begin_net(settings, net, materials.data, preprocess, Silent())
-    tuning = Tuning(net, settings)
-    parts = Parts(
-        net=net,
-        optimizer=build_optimizer(net, settings, tuning),
-        scaler=grad_scaler(device, settings.precision),
-        average=WeightAverage(net, settings.ema) if settings.ema else None,
-        rate=Rate(settings, steps_per_epoch, settings.epochs * steps_per_epoch),
-    )
-    position = parts.restore(checkpoint) if checkpoint is not None else Position()
-    card = ModelCard(
-        net=settings.model,
-        settings=settings.model_settings,
-        classes=materials.data.classes,
-        in_chans=preprocess.channels,
-        input_size=preprocess.size,
-        preprocess=preprocess.to_dict(),
-        noise=policy_to_dict(policy_of(settings, preprocess)),
-        data=settings.data,
-        metrics={},
-    )
+    made = assemble(settings, materials.data, preprocess, net, checkpoint)
+    position = made.position
 
     def keep(kept: nn.Module, position: Position, metrics: Metrics) -> None:
         measures = {"epoch": position.epoch, "val_accuracy": metrics.accuracy, "val_loss": metrics.loss}
         if keep_model:
-            save_model(folder.best, kept, dataclasses.replace(card, metrics=measures))
+            save_model(folder.best, kept, dataclasses.replace(made.card, metrics=measures))
 
     log_nbytes = checkpoint.state["log_nbytes"] if checkpoint is not None else 0
     with contextlib.closing(RunLog(path, keep_nbytes=log_nbytes, tensorboard=False)) as log:
         trainer = Trainer(
-            parts=parts,
-            task=task,
-            train=train,
-            val=val,
+            parts=made.parts,
+            task=made.task,
+            train=made.train,
+            val=made.val,
             settings=settings,
-            device=device,
+            device=made.device,
             log=log,
             checkpoints=checkpoints,
             reporter=Watcher(judge),
             mixings=mixings(settings),
-            tuning=tuning,
+            tuning=made.tuning,
             keep_best=keep,
             extra_state={"preprocess": preprocess.to_dict(), "data": materials.fingerprint},
             position=position,

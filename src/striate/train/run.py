@@ -16,17 +16,15 @@ from torch import nn
 
 import striate
 from striate import _native
-from striate.augment import policy_to_dict
-from striate.data import Dataset, Loader, Preprocess, Samples
-from striate.data.sampling import Sampling
+from striate.data import Dataset, Loader, Preprocess
 from striate.errors import StriateError
 from striate.nets import Net, create_model
-from striate.nets.weights import ModelCard, save_model
 from striate.nets.weights import load_model as load_model_file
+from striate.nets.weights import save_model
 from striate.tasks import Classification, Metrics, decode_all
+from striate.train.assembly import assemble, make_loader
 from striate.train.checkpoint import Checkpoint, CheckpointFolder
 from striate.train.colours import Colours
-from striate.train.ema import WeightAverage
 from striate.train.fastest import choose
 from striate.train.folder import RunFolder
 from striate.train.health import Diverged
@@ -34,19 +32,15 @@ from striate.train.initial import begin_weights
 from striate.train.log import RunLog
 from striate.train.loop import Outcome, Trainer
 from striate.train.noise import choose_policy, describe, matched_to, mixings, policy_of, with_policy
-from striate.train.optim import build_optimizer
-from striate.train.precision import grad_scaler, memory_format
 from striate.train.progress import Reporter
 from striate.train.report import Scored, write_report
 from striate.train.resolve import WARMUP_STEPS, open_data, resolve
-from striate.train.sampling import describe_sampling, ranked, shown, with_ranks, with_weights
-from striate.train.schedule import Rate
+from striate.train.sampling import describe_sampling, ranked, with_ranks, with_weights
 from striate.train.settings import Settings
-from striate.train.state import Parts, Position, seed_all
+from striate.train.state import Position, seed_all
 from striate.train.story import run_record, scored
 from striate.train.transfer.depth import depth_of
 from striate.train.transfer.head import begin_as_probe
-from striate.train.transfer.tuning import Tuning
 from striate.train.watch.facts import facts_of
 
 __all__ = [
@@ -55,7 +49,6 @@ __all__ = [
     "build_net",
     "choose_preprocess",
     "fingerprint",
-    "make_loader",
     "measure",
     "resume",
     "start",
@@ -211,42 +204,16 @@ def _train(
     checkpoint: Checkpoint | None,
     reporter: Reporter,
 ) -> Ended:
-    device = torch.device(settings.device)
-    net.to(memory_format=memory_format(bool(settings.channels_last)))  # type: ignore[call-overload]  # stub omits it
-    task = Classification(data.classes, label_smoothing=settings.label_smoothing)
-    drawn_from, law = shown(settings, data)
-    train = make_loader(drawn_from, preprocess, settings, noisy=True, sampling=law)
+    made = assemble(settings, data, preprocess, net, checkpoint)
+    device, task, position = made.device, made.task, made.position
     if device.type == "cuda":
-        reporter.note(f"data on {device}: {train.place}")
-    val = make_loader(data.val, preprocess, settings, noisy=False) if data.val is not None else None
-    steps_per_epoch = -(-len(train) // settings.accumulate)
-    total_steps = min(settings.epochs * steps_per_epoch, settings.max_steps or settings.epochs * steps_per_epoch)
-    tuning = Tuning(net, settings)
-    parts = Parts(
-        net=net,
-        optimizer=build_optimizer(net, settings, tuning),
-        scaler=grad_scaler(device, settings.precision),
-        average=WeightAverage(net, settings.ema) if settings.ema else None,
-        rate=Rate(settings, steps_per_epoch, total_steps),
-    )
-    position = parts.restore(checkpoint) if checkpoint is not None else Position()
-    card = ModelCard(
-        net=settings.model,
-        settings=settings.model_settings,
-        classes=data.classes,
-        in_chans=preprocess.channels,
-        input_size=preprocess.size,
-        preprocess=preprocess.to_dict(),
-        noise=policy_to_dict(policy_of(settings, preprocess)),  # in one order, however the config came to be
-        data=settings.data,
-        metrics={},
-    )
+        reporter.note(f"data on {device}: {made.train.place}")
 
     def keep(path_of: Any, kept: nn.Module, position: Position, metrics: Metrics | None) -> None:
         measures: dict[str, Any] = {"epoch": position.epoch, "step": position.step}
         if metrics is not None:
             measures |= {"val_accuracy": metrics.accuracy, "val_loss": metrics.loss}
-        save_model(path_of, kept, dataclasses.replace(card, metrics=measures))
+        save_model(path_of, kept, dataclasses.replace(made.card, metrics=measures))
 
     record = {"settings": settings, "data": data, "preprocess": preprocess}
     keep_nbytes = checkpoint.state["log_nbytes"] if checkpoint is not None else 0
@@ -262,17 +229,17 @@ def _train(
                 facts=facts_of(settings, data, net),
             )
         trainer = Trainer(
-            parts=parts,
+            parts=made.parts,
             task=task,
-            train=train,
-            val=val,
+            train=made.train,
+            val=made.val,
             settings=settings,
             device=device,
             log=log,
             checkpoints=CheckpointFolder(folder.checkpoints, settings.keep),
             reporter=reporter,
             mixings=mixings(settings),
-            tuning=tuning,
+            tuning=made.tuning,
             keep_best=lambda kept, position, metrics: keep(folder.best, kept, position, metrics),
             extra_state={"preprocess": preprocess.to_dict(), "data": fingerprint(data)},
             position=position,
@@ -290,27 +257,6 @@ def _train(
         _told(trainer, reporter)
         _conclude(folder, log, record, position, outcome.kind, outcome.sentence, final, kept)
     return Ended(folder=folder, outcome=outcome, final=final)
-
-
-def make_loader(
-    samples: Samples, preprocess: Preprocess, settings: Settings, *, noisy: bool, sampling: Sampling = "all"
-) -> Loader:
-    """Batches as these settings ask for them; `noisy`: training's, shuffled, through the policy, this rank's share."""
-    return Loader(
-        samples,
-        preprocess,
-        batch_size=settings.batch_size,
-        policy=policy_of(settings, preprocess) if noisy else None,
-        shuffle=noisy,
-        sampling=sampling,
-        rank=(settings.rank or 0) if noisy else 0,
-        ranks=(settings.ranks or 1) if noisy else 1,
-        seed=settings.seed,
-        workers=settings.workers,
-        drop_last=noisy,  # a last batch of one image has no batch statistics
-        channels_last=bool(settings.channels_last),
-        device=settings.device if settings.device.startswith("cuda") else None,
-    )
 
 
 def _final_score(
