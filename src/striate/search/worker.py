@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from striate import _native
 from striate.search.folder import SearchFolder
 from striate.search.ledger import Ledger, Taken
 from striate.search.materials import Materials
@@ -21,6 +20,7 @@ from striate.search.samplers import pruner_for, sampler_for
 from striate.search.space import apply
 from striate.search.storage import open_storage
 from striate.search.trial import Result, run_trial
+from striate.train.process import prepare_process
 
 __all__ = ["PULSE_SECONDS", "main", "work"]
 
@@ -44,7 +44,7 @@ def main() -> int:
 
 def work(folder: SearchFolder, ledger: Ledger, plan: Plan, index: int, jobs: int) -> int:
     """Take and run trials of one stage after another, as they are opened; returns when all are done."""
-    _native.keep_memory()
+    prepare_process()
     parent, owner = os.getppid(), own_name()
     materials = Materials(plan.settings, processes=jobs)
     for number, stage in enumerate(plan.stages):

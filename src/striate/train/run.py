@@ -15,7 +15,6 @@ import torch
 from torch import nn
 
 import striate
-from striate import _native
 from striate.data import Dataset, Loader, Preprocess
 from striate.errors import StriateError
 from striate.nets import Net, create_model
@@ -32,6 +31,7 @@ from striate.train.initial import begin_weights
 from striate.train.log import RunLog
 from striate.train.loop import Outcome, Trainer
 from striate.train.noise import choose_policy, describe, matched_to, mixings, policy_of, with_policy
+from striate.train.process import prepare_process
 from striate.train.progress import Reporter
 from striate.train.report import Scored, write_report
 from striate.train.resolve import WARMUP_STEPS, open_data, resolve
@@ -82,7 +82,7 @@ def start(settings: Settings, reporter: Reporter, *, data: Dataset | None = None
         reporter.note(describe_sampling(settings, data))
     if settings.ranks != 1:
         reporter.note(f"rank {settings.rank} of {settings.ranks}: its share of each batch; nets exchange nothing")
-    _prepare(settings)
+    prepare_process(settings.threads)
     net = build_net(settings, data)
     for note in net.notes:
         reporter.note(note)
@@ -105,7 +105,7 @@ def resume(path: str | os.PathLike[str], reporter: Reporter, *, workers: int | N
     for error in damaged:
         reporter.note(f"warning: {error}; using the one before it")
     data = _open(settings, reporter)
-    _prepare(settings)
+    prepare_process(settings.threads)
     net = build_net(settings, data)
     if checkpoint is None:
         reporter.note(f"{folder.path} has no checkpoint yet: starting from its beginning")
@@ -132,13 +132,6 @@ def _choose_noise(settings: Settings, data: Dataset, colours: Colours, reporter:
     chosen = choose_policy(settings, data, colours)
     reporter.note(f"noise {settings.policy} ({chosen.reason}): {describe(chosen.policy)}")
     return with_policy(settings, chosen.policy)
-
-
-def _prepare(settings: Settings) -> None:
-    """Process-wide: the number of threads that sums are split among, and a heap that keeps what it has."""
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    _native.keep_memory()
 
 
 def choose_preprocess(settings: Settings, colours: Colours, net: Net, reporter: Reporter) -> Preprocess:

@@ -73,11 +73,11 @@ class Series:
     end: dict[str, Any] | None = None
 
     def add(self, records: Iterable[Mapping[str, Any]]) -> "Series":
-        """Take more records in; those of unknown kind are passed over."""
+        """Take more records in; those of unknown kind are passed over. A log begins with `start`: so do we, each time."""
         for record in records:
             match record.get("event"):
                 case "start":
-                    self.facts |= record.get("facts", {})
+                    self.__dict__.update(vars(Series(facts=dict(record.get("facts", {})))))
                 case "step":
                     self.steps.append(Step(step=record["step"], epoch=record["epoch"], loss=_number(record["loss"])))
                 case "epoch":
@@ -98,16 +98,20 @@ class LogTail:
 
     def __init__(self, path: Path) -> None:
         self._path, self._at = Path(path), 0
+        self._last = b""  # the line that ends where we are: what a log that was cut back has no longer there
 
     def more(self) -> list[dict[str, Any]]:
-        """New records; a line still being written waits for the next call. A log cut back by a resume is read anew."""
+        """New records; a line still being written waits for the next call. A log cut back by a resume is read anew,
+        from its `start` on."""
         records: list[dict[str, Any]] = []
         with self._path.open("rb") as file:
-            file.seek(self._at)
+            file.seek(self._at - len(self._last))
+            if file.read(len(self._last)) != self._last:
+                self._at, self._last = file.seek(0), b""
             for line in file:
                 if not line.endswith(b"\n"):
                     break
-                self._at += len(line)
+                self._at, self._last = self._at + len(line), line
                 try:
                     records.append(json.loads(line))
                 except json.JSONDecodeError:  # cut short by a kill
