@@ -1,37 +1,41 @@
-"""What the watch costs: the same run with it and without, taking turns.
+"""What the watch costs: the steps at which it looks, beside their neighbours at which it does not.
 
-    python benchmarks/watch.py [--mnist FOLDER] [--cifar FOLDER_OR_ZIP] [--case lenet5] [--blocks 40] [--threads 1]
+    python benchmarks/watch.py [--mnist FOLDER] [--cifar FOLDER_OR_ZIP] [--case lenet5] [--steps 3000] [--threads 1]
 
-Two real runs of `striate.train`, in two threads of one process of which only one ever moves: after every block of steps
-a run hands the turn to the other, inside the reporter, so that a block holds everything that its steps cost. A watched
-block is compared with the mean of the plain blocks before and after it, by wall clock and by the processor time of the
-process; the first two blocks of either (allocation, oneDNN's choices, the cold first look) are not counted. Printed:
-the share of time that watching added, as the ratio of the sums (looks are rare and dear, so a median would not see
-them) with a 95 % interval by bootstrap over blocks, how many looks there were, and the share the watch measured itself.
+One real run of `striate.train`. Between looks the watch does nothing (two numbers are compared at each step), so what
+it costs is what a look adds to its own step and, by the caches that it empties, to the ones behind it. A look's excess
+is the time of its step and the two behind it, less three times the mean of the six steps on either side of them;
+neighbours a second apart see the same mood of a shared machine, which two runs beside each other do not: two equal
+ones differed by 7 % here, by where their memory lay. Printed: the sum of the excesses over the time of the run, by wall
+clock and by the processor time of the process, with a 95 % interval by bootstrap over looks; and the share that it
+measured itself.
 
 Without data, random images of the same shapes stand in. The target is under 2 %.
 """
 
 import argparse
 import tempfile
-import threading
 import time
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from striate.data import ArraySamples, Dataset
 from striate.data import open as open_data
-from striate.train import loop as loop_module
 from striate.train import run as run_module
 from striate.train import settings_from
 from striate.train.progress import Silent
 
 CASES: dict[str, dict[str, Any]] = {
-    "lenet5 on MNIST": {"model": "lenet5", "size": 28, "channels": 1, "batch_size": 128, "block": 40},
-    "resnet20 on CIFAR-10": {"model": "resnet20", "size": 32, "channels": 3, "batch_size": 64, "block": 4},
+    "lenet5 on MNIST": {"model": "lenet5", "size": 28, "channels": 1, "batch_size": 128, "steps": 6000},
+    "resnet20 on CIFAR-10": {"model": "resnet20", "size": 32, "channels": 3, "batch_size": 64, "steps": 600},
 }
+STRUCK, BESIDE = (
+    3,
+    6,
+)  # steps that a look may slow down, itself the first; steps on either side that they are held against
 
 
 def main() -> None:
@@ -40,111 +44,70 @@ def main() -> None:
     parser.add_argument("--mnist", default=None)
     parser.add_argument("--cifar", default=None)
     parser.add_argument("--case", default="")
-    parser.add_argument("--blocks", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=None)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     for name, case in CASES.items():
         if arguments.case in name:
             folder = arguments.mnist if "MNIST" in name else arguments.cifar
-            _show(name, _measure(dict(case), folder, arguments.blocks, arguments.threads))
+            steps = arguments.steps or case["steps"]
+            _measure(name, {k: v for k, v in case.items() if k != "steps"}, folder, steps, arguments.threads)
 
 
-class _Turns:
-    """Two runs, of which one moves; the seconds of each one's blocks, by wall and processor."""
+class _Clock(Silent):
+    """When each step ended, by wall clock and by the processor time of the process."""
 
     def __init__(self) -> None:
-        self.may_go = {"plain": threading.Event(), "watched": threading.Event()}
-        self.blocks: dict[str, list[tuple[float, float]]] = {"plain": [], "watched": []}
-        self.may_go["plain"].set()
+        self.moments: list[tuple[float, float]] = []
 
-    def hand_over(self, kind: str, began: tuple[float, float]) -> tuple[float, float]:
-        """End a block of `kind`, let the other go, wait for the turn; returns when the next block begins."""
-        now = time.perf_counter(), time.process_time()
-        self.blocks[kind].append((now[0] - began[0], now[1] - began[1]))
-        other = "watched" if kind == "plain" else "plain"
-        self.may_go[kind].clear()
-        self.may_go[other].set()
-        self.may_go[kind].wait()
-        return time.perf_counter(), time.process_time()
+    def step(self, epoch: int, step: int, loss: float, accuracy: float, rate: float, wait: float) -> None:
+        self.moments.append((time.perf_counter(), time.process_time()))
 
 
-def _measure(case: dict[str, Any], folder: str | None, blocks: int, threads: int) -> dict[str, Any]:
-    block = case.pop("block")
+def _measure(name: str, case: dict[str, Any], folder: str | None, steps: int, threads: int) -> None:
     samples = _images(folder, case)
     classes = tuple("0123456789")
     data = Dataset(name="bench", spec="bench", classes=classes, train=samples, val=None, test=None, mirror=False)
-    torch.set_num_threads(threads)
-    turns, trainers = _Turns(), {}
-    run_module._open = lambda *_: data  # type: ignore[assignment]  # the images are in memory already
-    run_module._final_score = lambda *_: (None, None)  # type: ignore[assignment]  # the end is not what is measured
-    run_module._conclude = lambda *_: None  # type: ignore[assignment]
-    run_module._told = lambda *_: None  # type: ignore[assignment]
-    loop_module.StopRequest = _NoStop  # type: ignore[misc,assignment]  # signals belong to the main thread
+    trainers, clock = [], _Clock()
 
-    class Keeping(loop_module.Trainer):
+    class Keeping(run_module.Trainer):
         def __init__(self, **arguments: Any) -> None:
             super().__init__(**arguments)
-            trainers["watched" if arguments["settings"].watch else "plain"] = self
+            trainers.append(self)
 
-    run_module.Trainer = Keeping  # type: ignore[misc]
-
-    class Taking(Silent):
-        """Hands the turn over after every block."""
-
-        def __init__(self, kind: str) -> None:
-            self._kind, self._began = kind, (0.0, 0.0)
-
-        def begin(self, epochs: int, steps: int, done: int) -> None:
-            turns.may_go[self._kind].wait()
-            self._began = time.perf_counter(), time.process_time()
-
-        def step(self, epoch: int, step: int, loss: float, accuracy: float, rate: float, wait: float) -> None:
-            if step % block == 0:
-                self._began = turns.hand_over(self._kind, self._began)
-
-        def end(self) -> None:
-            for event in turns.may_go.values():
-                event.set()
-
-    with tempfile.TemporaryDirectory() as output:
-
-        def train(kind: str) -> None:
+    plain, run_module.Trainer = run_module.Trainer, Keeping  # type: ignore[misc]
+    try:
+        with tempfile.TemporaryDirectory() as output:
             settings = settings_from(
                 case
                 | {"precision": "fp32", "channels_last": False, "threads": threads, "pad": 0, "flip": False}
-                | {"max_steps": blocks * block, "epochs": 1000, "lr": 0.01, "schedule": "constant", "name": kind}
-                | {"watch": kind == "watched", "output": output, "workers": 1, "checkpoint_minutes": 1e6}
+                | {"max_steps": steps, "epochs": 100_000, "lr": 0.01, "schedule": "constant"}
+                | {"output": output, "workers": 1, "checkpoint_minutes": 1e6, "data": "bench"}
             )
-            run_module.start(settings, Taking(kind))
-
-        runs = [threading.Thread(target=train, args=(kind,)) for kind in turns.blocks]
-        for run in runs:
-            run.start()
-        for run in runs:
-            run.join()
-    watch = trainers["watched"].watch
-    trained = trainers["watched"].position.total_seconds
-    return {
-        "blocks": turns.blocks,
-        "block": block,
-        "looks": len(watch.series.looks),
-        "own": watch.spent_seconds / trained,
-    }
+            run_module.start(settings, clock, data=data)
+    finally:
+        run_module.Trainer = plain  # type: ignore[misc]
+    (trainer,) = trainers
+    looks = [look.step for look in trainer.watch.series.looks]
+    own = trainer.watch.spent_seconds / trainer.position.total_seconds
+    took = np.diff(np.array(clock.moments), axis=0)  # of step i + 2 in row i: the first has no beginning
+    print(f"{name}: {steps} steps of {np.median(took[:, 0]) * 1000:.2f} ms, {len(looks)} looks; own account {own:.2%}")
+    for i, clock_name in enumerate(("wall", "processor")):
+        shares = _excesses(took[:, i], looks) / took[:, i].sum()
+        drawn = np.random.default_rng(0).integers(0, len(shares), (10_000, len(shares)))
+        low, high = np.quantile(shares[drawn].sum(1), [0.025, 0.975])
+        print(f"  {clock_name:9}  watching adds {shares.sum():.2%} (95 %: {low:.2%} to {high:.2%})")
 
 
-class _NoStop:
-    """Never asked to stop."""
-
-    signal = None
-
-    def __enter__(self) -> "_NoStop":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def __bool__(self) -> bool:
-        return False
+def _excesses(took: NDArray[np.float64], looks: list[int]) -> NDArray[np.float64]:
+    """Seconds that each look added, of those with neighbours on both sides; the others are counted as their mean."""
+    found = []
+    for look in looks:
+        at = look - 2
+        before, after = took[max(0, at - BESIDE) : max(0, at)], took[at + STRUCK : at + STRUCK + BESIDE]
+        if len(before) == len(after) == BESIDE:
+            found.append(took[at : at + STRUCK].sum() - STRUCK * np.concatenate([before, after]).mean())
+    return np.array(found) * len(looks) / len(found)
 
 
 def _images(folder: str | None, case: dict[str, Any], count: int = 4096) -> ArraySamples:
@@ -158,24 +121,6 @@ def _images(folder: str | None, case: dict[str, Any], count: int = 4096) -> Arra
     return ArraySamples(np.stack([samples.pixels(int(i), case["channels"]) for i in spread]), samples.labels[spread])
 
 
-def _show(name: str, result: dict[str, Any]) -> None:
-    plain, watched = (np.array(result["blocks"][kind][2:]) for kind in ("plain", "watched"))
-    count = min(len(watched), len(plain) - 1)
-    print(
-        f"{name}: {count} blocks of {result['block']} steps, {result['looks']} looks; own account {result['own']:.2%}"
-    )
-    beside = (plain[:count] + plain[1 : count + 1]) / 2
-    rng = np.random.default_rng(0)
-    for clock, i in (("wall", 0), ("processor", 1)):
-        w, p = watched[:count, i], beside[:, i]
-        drawn = rng.integers(0, count, (10_000, count))
-        low, high = np.quantile(w[drawn].sum(1) / p[drawn].sum(1) - 1, [0.025, 0.975])
-        middle = np.median(w / p) - 1
-        print(
-            f"  {clock:9}  watching adds {w.sum() / p.sum() - 1:+.2%} (95 %: {low:+.2%} to {high:+.2%}; "
-            f"median block {middle:+.2%}); a plain step takes {1000 * p.mean() / result['block']:.2f} ms"
-        )
-
-
 if __name__ == "__main__":
+    torch.manual_seed(0)
     main()

@@ -44,6 +44,7 @@ def train(
     unfreeze_epochs: Annotated[int | None, typer.Option(help="Every so many epochs a stage more learns.")] = None,
     depth_decay: Annotated[float | None, typer.Option(help="Rate of a stage, by that of the one behind it.")] = None,
     anchor: Annotated[float | None, typer.Option(help="Pull weights to where they began (L2-SP).")] = None,
+    freeze_norms: Annotated[bool | None, typer.Option(help="Batch norms keep to their running statistics.")] = None,
     head_probe: Annotated[bool | None, typer.Option(help="The scores begin as a classifier of the features.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     repeat: Annotated[int | None, typer.Option(help="Times an epoch shows each image, for few images.")] = None,

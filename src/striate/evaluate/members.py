@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from striate.augment import policy_from_dict
 from striate.data import Loader, Preprocess
@@ -21,6 +20,7 @@ from striate.errors import StriateError
 from striate.evaluate.exam import Exam, model_path, settings_of
 from striate.evaluate.marginal import Member
 from striate.nets import Net
+from striate.nets.batch_norms import batch_norms
 from striate.nets.trained import load_trained
 from striate.nets.weights import ModelCard, save_model
 from striate.train import RunFolder
@@ -101,7 +101,7 @@ def averaged_weights(
     found = _loaded(store, store.steps()[::-1], count, folder, "")
     net.load_state_dict(_mean([_weights(checkpoint, averaged=False) for checkpoint in found]))
     made = _member(f"{folder.path}, mean of {count} checkpoints", net, card)
-    if any(isinstance(layer, _BatchNorm) for layer in net.modules()):
+    if batch_norms(net):
         settings = settings_of(folder.path, card.data)  # without its noise: as the net will see images from now on
         train = Exam.of(settings, card.classes).data.train
         loader = Loader(
@@ -126,7 +126,7 @@ def save_tempered(path: str | Path, net: Net, card: ModelCard, temperature: floa
 @torch.no_grad()
 def reestimate_batch_norms(net: nn.Module, loader: Loader) -> None:
     """Set every batch norm's running statistics to their mean over an epoch; nothing else draws or learns."""
-    norms = [layer for layer in net.modules() if isinstance(layer, _BatchNorm)]
+    norms = list(batch_norms(net).values())
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

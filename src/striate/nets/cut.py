@@ -1,12 +1,16 @@
 """A net cut off behind one of its layers, with a linear layer on what is seen there: a probe that can be deployed.
 
-    image ─ the net as far as `place` ─ pooled ─ (divided by its length) ─ linear ─ scores
+    image ─ the net as far as `place` ─ pooled ─ (divided by its length) ─ centred and scaled ─ linear ─ scores
+
+Centre and scale belong to the data that the linear layer was fitted to. With them it can go on learning at rates that
+are usual: SqueezeNet's features are ninety long, and a gradient is as long as they are.
 
 What lies behind the cut is gone, its weights too. The cut is made in the graph that torch.fx draws of the net as far as
 the place, in which every module that does not hold it is one node: branches inside layers need not be drawable. Of a
 module that is called twice the first call counts.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal, final
 
@@ -26,13 +30,16 @@ Pool = Literal["mean", "max", "flatten"]
 class CutNet(Net):
     """x [N, C, H, W] → features [N, D] → scores [N, num_classes].
 
+    `stages` are those of the whole net that lie before the cut.
+
     Settings: the `net`, its own settings and how many classes it was made for; the `place`, a module's name, or that
     and ":in"; how maps are pooled; whether features are divided by their length. Raises StriateError for a place that
     the net has not.
     """
 
-    stages = ()
     fixed_size = True
+    centre: Tensor
+    scale: Tensor
 
     def __init__(
         self,
@@ -59,7 +66,17 @@ class CutNet(Net):
         )
         self.base = cut(whole, place)
         self.pool, self.unit = pool, unit
-        self.linear = nn.Linear(_width(self.base, spec, pool), spec.num_classes)
+        width = _width(self.base, spec, pool)
+        self.register_buffer("centre", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(()))
+        self.linear = nn.Linear(width, spec.num_classes)
+        held = {name for name, _ in self.base.named_modules()}
+        behind = place.removesuffix(INPUT)  # of a stage that the cut goes through only a part is there
+        self.stages = tuple(
+            dataclasses.replace(stage, name=f"base.net.{stage.name}")
+            for stage in whole.stages
+            if f"net.{stage.name}" in held and not behind.startswith(stage.name + ".")
+        )
 
     def features(self, x: Tensor) -> Tensor:
         """[N, D]: what the linear layer is given."""
@@ -70,7 +87,7 @@ class CutNet(Net):
             f = maps.mean((2, 3)) if self.pool == "mean" else maps.amax((2, 3))
         if self.unit:
             f = nn.functional.normalize(f, dim=1)
-        return f
+        return (f - self.centre) * self.scale
 
     def head(self, f: Tensor) -> Tensor:
         """Scores [N, num_classes]."""

@@ -9,8 +9,8 @@ from striate.search.begin import Found, conclude_plan, go_on, prepared, start_fo
 from striate.search.folder import SearchFolder
 from striate.search.plan import Plan, Stage
 from striate.search.ranking import all_records
-from striate.search.space import Choices, Range
-from striate.search.view import shown, view_for
+from striate.search.space import Choices, Range, shown
+from striate.search.view import view_for
 
 __all__ = [
     "Choices",

@@ -27,6 +27,7 @@ __all__ = [
     "dimension",
     "flag",
     "parse",
+    "shown",
     "space_from",
     "written",
 ]
@@ -182,6 +183,22 @@ def apply(settings: Settings, values: Mapping[str, Any]) -> Settings:
     others = {name: value for name, value in values.items() if not name.startswith(NET)}
     layers = [others, {"model_settings": settings.model_settings | own}] if own else [others]
     return settings_from(*layers, base=settings)
+
+
+def shown(value: object) -> str:
+    """A trial's value, short: rates in three digits, whole numbers and texts as they are.
+
+    >>> shown(0.00012345), shown(32), shown("sgd"), shown(True)
+    ('1.23e-4', '32', 'sgd', 'true')
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        if value and not 1e-2 <= abs(value) < 1e4:
+            mantissa, exponent = f"{value:.2e}".split("e")
+            return f"{mantissa}e{int(exponent)}"
+        return f"{value:.3g}"
+    return str(value)
 
 
 def flag(name: str) -> str:

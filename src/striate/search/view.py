@@ -16,9 +16,10 @@ from striate.search.conduct import View
 from striate.search.ledger import Ledger, Record
 from striate.search.plan import Plan
 from striate.search.ranking import ranked
+from striate.search.space import shown
 from striate.train.report.wording import duration, plural
 
-__all__ = ["shown", "view_for"]
+__all__ = ["view_for"]
 
 BEST_ROWS, LAST_ROWS = 6, 6  # of the live table
 
@@ -29,22 +30,6 @@ def view_for(plan: Plan, stream: TextIO | None = None, *, quiet: bool = False) -
     if quiet:
         return Nothing()
     return LiveTable(plan, stream) if stream.isatty() else Lines(plan, stream)
-
-
-def shown(value: object) -> str:
-    """A trial's value, short: rates in three digits, whole numbers and texts as they are.
-
-    >>> shown(0.00012345), shown(32), shown("sgd"), shown(True)
-    ('1.23e-4', '32', 'sgd', 'true')
-    """
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        if value and not 1e-2 <= abs(value) < 1e4:
-            mantissa, exponent = f"{value:.2e}".split("e")
-            return f"{mantissa}e{int(exponent)}"
-        return f"{value:.3g}"
-    return str(value)
 
 
 @final

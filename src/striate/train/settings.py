@@ -40,6 +40,7 @@ class Settings:
     unfreeze_epochs: int = 0  # only that layer learns at first, and every so many epochs a stage more; 0: all at once
     depth_decay: float = 1.0  # each stage learns at this share of the rate of the one behind it
     anchor: float = 0.0  # pull of the weights to where they began (L2-SP), in place of their decay
+    freeze_norms: bool = False  # batch norms go by their running statistics and leave them as they are
     head_probe: bool = False  # the layer that gives the scores begins as a classifier fitted to what it is given
 
     # how data are read

@@ -40,7 +40,7 @@ def test_weights_are_for_the_rows_as_they_came(classifier: str, features: int) -
     probe = fit_probe(classifier, rows, labels, 3)
     assert probe.linear is not None
     assert probe.linear.weight.shape == (3, features)
-    scores = rows @ probe.linear.weight.T + probe.linear.bias
+    scores = probe.linear.scores(rows)
     assert (scores.argmax(1) == probe.predict(rows.astype(np.float64))).all()
 
 
@@ -54,7 +54,7 @@ def test_logistic_in_the_span_is_logistic_in_all_of_the_space(classes: int, feat
     scaled /= np.sqrt((scaled**2).mean())
     model = LogisticRegression(C=c, max_iter=5000, tol=1e-8).fit(scaled, labels)
     assert probe.linear is not None
-    scores = rows @ probe.linear.weight.T + probe.linear.bias
+    scores = probe.linear.scores(rows)
     mine = np.exp(scores - scores.max(1, keepdims=True))
     np.testing.assert_allclose(mine / mine.sum(1, keepdims=True), model.predict_proba(scaled), atol=0.02)
 

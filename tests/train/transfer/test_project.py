@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from striate.data import Dataset
 from striate.errors import StriateError
-from striate.nets import Net
 from striate.nets.trained import load_trained
+from striate.nets.weights import ModelCard
 from striate.train import RunFolder, Settings
 from striate.train.progress import Silent
 from striate.train.transfer.amount import Amount, noise_for, some_of_each
@@ -19,8 +20,12 @@ from striate.train.transfer.evidence import Evidence, PlaceEvidence, gather
 from striate.train.transfer.ladder import climb, depth_chart, ladder_csv
 from striate.train.transfer.page import write_page
 from striate.train.transfer.plans import EPOCHS, Plan, choose, plan_settings
+from striate.train.transfer.probes import fit_probe
+from striate.train.transfer.probing import Start, spread_of
 from striate.train.transfer.project import Project
 from striate.train.transfer.source import open_source
+
+CLASSES = ("dark", "mixed", "light")
 
 
 @pytest.mark.parametrize("plan", ["probe", "few", "more", "scratch"])
@@ -30,32 +35,46 @@ def test_every_plan_ends_as_a_model_that_answers(plan: Plan, project: Callable[.
     assert done.part == "test"
     assert done.samples == 18
     net, card = load_trained(done.folder.model)
-    assert card.classes == ("dark", "mixed", "light")
-    assert net.spec.name == ("cut" if plan == "probe" else "resnet20")
+    assert card.classes == CLASSES
+    assert net.spec.name == ("resnet20" if plan == "scratch" else "cut")
     assert RunFolder.open(done.folder.path).settings().data == "greys"
     if plan == "probe":
         assert done.accuracy > 0.8
 
 
-def test_plans_are_what_they_say(net: Net) -> None:
+def test_plans_are_what_they_say(tmp_path: Path) -> None:
     base = Settings(model="resnet20", pretrained="x.safetensors", batch_size=8)
+    card = ModelCard(
+        net="cut",
+        classes=CLASSES,
+        in_chans=3,
+        input_size=(16, 16),
+        settings={"net": "resnet20", "place": "layer3"},
+    )
+    begun = Start(
+        net=card.build(), card=card, file=tmp_path / "probe.safetensors", told="logistic", penalty=0.25, spread=8.0
+    )
 
-    def settings(plan: Plan) -> Settings:
-        return plan_settings(plan, base, net, steps=50, images=24, classes=3, mirror=True)
+    def settings(plan: Plan, start: Start | None = begun) -> Settings:
+        return plan_settings(plan, base, start, steps=50, images=24, classes=3, mirror=True)
 
-    few, more, scratch = settings("few"), settings("more"), settings("scratch")
-    assert (few.freeze, few.head_probe, few.pretrained) == ("layer2", True, "x.safetensors")
-    assert (more.freeze, more.unfreeze_epochs, more.depth_decay < 1, more.anchor > 0) == ("", 1, True, True)
-    assert (scratch.pretrained, scratch.head_probe, scratch.anchor) == (None, False, 0)
+    few, more, scratch = settings("few"), settings("more"), settings("scratch", None)
+    assert (few.freeze, more.freeze) == ("base.net.layer2", "")
+    for one in (few, more):
+        assert (one.model, one.model_settings, one.pretrained) == ("cut", card.settings, str(begun.file))
+        assert (one.weight_decay, one.label_smoothing) == (0.25, 0.0), "what the probe was fitted to"
+        assert one.freeze_norms
+        assert one.anchor > 0
+    assert (scratch.model, scratch.pretrained, scratch.freeze, scratch.anchor) == ("resnet20", None, "", 0)
     for one in (few, more, scratch):
         assert one.max_steps == 50
         per_epoch = one.repeat * 24 // 8
         assert one.epochs * per_epoch >= 50, "the budget is used up"
         assert 1 <= one.epochs <= 2 * EPOCHS
-    long = plan_settings("more", base, net, steps=50, images=10_000, classes=3, mirror=True)
-    assert (long.epochs, long.unfreeze_epochs) == (1, 0), "in one epoch every stage has its turn at once"
-    bytes_in = plan_settings("few", base, net, steps=50, images=24, classes=3, mirror=True, power=40_000.0)
-    assert bytes_in.lr == pytest.approx(1e-4), "features of length 200 bear a rate of 4 / 200²"
+    long = plan_settings("more", base, begun, steps=50, images=10_000, classes=3, mirror=True)
+    assert long.epochs == 1
+    steep = settings("few", dataclasses.replace(begun, spread=400.0))
+    assert steep.lr == pytest.approx(0.01), "4 / λ, where that is less than the plan's"
     with pytest.raises(StriateError, match="unknown plan that trains 'probe'"):
         settings("probe")
 
@@ -206,3 +225,36 @@ def test_without_a_part_to_measure_on_nothing_is_promised(project: Callable[...,
     bare = dataclasses.replace(made, data=dataclasses.replace(made.data, val=None, test=None))
     with pytest.raises(StriateError, match="greys has no test and no validation images to measure on"):
         bare.carry_out("probe", Silent())
+
+
+@pytest.mark.parametrize("plan", ["few", "more"])
+def test_fine_tuning_goes_on_from_the_probe(plan: Plan, project: Callable[..., Project]) -> None:
+    """At a rate of nothing it ends where the probe is; and at its own rate the classifier, alone, stays there too."""
+    made = project()
+    probe, _ = load_trained(made.carry_out("probe", Silent()).folder.model)
+    still = dataclasses.replace(made, lr=1e-12)
+    begun, _ = load_trained(still.carry_out(plan, Silent()).folder.model)
+    x = torch.rand(5, 3, 16, 16)
+    torch.testing.assert_close(begun(x), probe(x), rtol=1e-3, atol=1e-3)
+
+
+def test_the_probe_is_where_its_loss_and_its_penalty_have_no_slope() -> None:
+    """What `penalty` says is what weight decay must be for SGD on the mean loss to stay."""
+    draw = np.random.default_rng(0)
+    for classes in (2, 3):
+        labels = np.repeat(np.arange(classes), 20)
+        rows = (draw.normal(size=(len(labels), 6)) + 2 * np.eye(6)[labels] + 5).astype(np.float32)
+        probe = fit_probe("logistic", rows, labels, classes)
+        assert probe.linear is not None
+        assert probe.penalty is not None
+        features = torch.from_numpy((rows - probe.linear.centre) * probe.linear.scale)
+        weight, bias = (torch.from_numpy(t).requires_grad_() for t in (probe.linear.weight, probe.linear.bias))
+        loss = torch.nn.functional.cross_entropy(features @ weight.T + bias, torch.from_numpy(labels))
+        (loss + probe.penalty / 2 * weight.square().sum()).backward()
+        assert weight.grad is not None
+        assert bias.grad is not None
+        assert weight.grad.abs().max() < 1e-3
+        assert bias.grad.abs().max() < 1e-3
+        assert spread_of(rows, probe.linear) == pytest.approx(
+            np.linalg.eigvalsh(np.cov(features.numpy().T, bias=True))[-1], rel=1e-4
+        )

@@ -62,6 +62,17 @@ def test_unfrozen_statistics_move(source: Source, data: Dataset, tmp_path: Path)
     assert not torch.equal(trained.state_dict()["bn1.running_mean"], source.net.state_dict()["bn1.running_mean"])
 
 
+def test_frozen_norms_keep_their_statistics_and_learn_their_gains(
+    source: Source, data: Dataset, tmp_path: Path
+) -> None:
+    ended = start(settings(tmp_path, source, freeze_norms=True), Silent(), data=data)
+    before, after = source.net.state_dict(), load_model(ended.folder.last)[0].state_dict()
+    for name in before:
+        if "running" in name or "num_batches" in name:
+            assert torch.equal(before[name], after[name]), name
+    assert not torch.equal(before["bn1.weight"], after["bn1.weight"])
+
+
 def test_a_stage_more_learns_at_every_so_many_epochs(net: Net) -> None:
     tuning = Tuning(net, Settings(unfreeze_epochs=2, freeze="layer1"))
     learns = []

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from striate.search.ledger import Record
 from striate.search.report.plane import BOTTOM, HEIGHT, KINDS, LEFT, RIGHT, TOP, WIDTH, Point, axes, cross, dots
 from striate.search.report.scale import scale_for
-from striate.search.space import Choices, Dimension
+from striate.search.space import Choices, Dimension, shown
 from striate.train.report.axes import fit_axis
 from striate.train.report.svg import frame
 from striate.train.report.wording import percent
@@ -26,7 +26,7 @@ def slice_chart(name: str, spaces: Sequence[Dimension], records: Sequence[Record
         if name not in one.values:
             continue
         x = scale.at(one.values[name]) + aside * (((i * 0.618034) % 1) * 2 - 1)  # golden ratio: evenly, in any order
-        tip = f"trial {one.name}: {one.values[name]}"
+        tip = f"trial {one.name}: {shown(one.values[name])}"
         if one.value is not None:
             kind = KINDS[one.stage % len(KINDS)]
             tip = f"{tip}, {percent(one.value)}"
@@ -36,7 +36,7 @@ def slice_chart(name: str, spaces: Sequence[Dimension], records: Sequence[Record
     y_ticks = [(y_axis.at(t), y_axis.name(t)) for t in y_axis.ticks]
     logarithmic = ", log scale" if not isinstance(scale.one, Choices) and scale.one.log else ""
     body = axes(scale.ticks, y_ticks, f"{name}{logarithmic}", "validation accuracy") + "".join(lost) + dots(points)
-    told = f"{len(points)} trials; the best, {percent(best.value)}, has {name} {best.values[name]}."
+    told = f"{len(points)} trials; the best, {percent(best.value)}, has {name} {shown(best.values[name])}."
     told += f" {len(lost)} exploded or failed." if lost else ""
     key = "slice-" + "".join(letter if letter.isalnum() else "-" for letter in name)
     return frame(key, f"Validation accuracy against {name}", told, (WIDTH, HEIGHT), body)

@@ -6,8 +6,7 @@ from typing import Any
 
 from striate.search.ledger import Record
 from striate.search.plan import Plan
-from striate.search.space import NET
-from striate.search.view import shown
+from striate.search.space import NET, shown
 from striate.train.report.wording import percent, plural
 
 __all__ = ["Answer", "StageRow", "answer", "lost_trials", "stage_rows", "trial_rows"]

@@ -49,8 +49,9 @@ def set_scores(net: Net, scoring: str, linear: Linear) -> None:
     held = dict(net.get_submodule(scoring).named_parameters(recurse=False))
     if held.keys() != {"weight", "bias"} or held["weight"].flatten(1).shape != linear.weight.shape:
         raise StriateError(f"{scoring} of {net.spec.name} is no linear layer with a bias; leave out --head-probe")
-    held["weight"].copy_(torch.from_numpy(linear.weight).reshape(held["weight"].shape))
-    held["bias"].copy_(torch.from_numpy(linear.bias))
+    weight, bias = linear.plain()
+    held["weight"].copy_(torch.from_numpy(weight).reshape(held["weight"].shape))
+    held["bias"].copy_(torch.from_numpy(bias))
 
 
 @torch.no_grad()

@@ -1,12 +1,17 @@
 """The four plans, and which of them to take.
 
     probe    a linear classifier on the best layer; nothing else learns
-    few      the last stage learns, and the scores, which begin as a probe
-    more     everything learns, the deeper the slower, a stage more at every epoch, drawn to where it began
-    scratch  everything learns, from random weights
+    few      goes on from the probe: the stage below its layer learns, and the classifier
+    more     goes on from the probe: everything learns up to its layer
+    scratch  the whole net learns, from random weights
 
-Each is a set of settings of the ordinary training loop (`settings_for`), but `probe`, which is `striate.train.transfer.
-probing`. All are given the same budget: so many images shown.
+Each is a set of settings of the ordinary training loop (`plan_settings`), but `probe` (`probing.py`). All are given
+the same budget: so many images shown.
+
+What goes on from a probe keeps to what the probe was fitted to: the same loss, the same penalty on the classifier, the
+features centred and of unit scale. Its weights are then where they would stay if the net did not move. (Without the
+penalty the classifier runs away first, and with it three to ten points; with features as long as they come no rate is
+both steady for the classifier and of any use to the net.)
 """
 
 import dataclasses
@@ -17,11 +22,11 @@ from typing import Any, Literal, final, get_args
 
 from striate.augment import policy_to_dict
 from striate.errors import StriateError, unknown
-from striate.nets import Net
 from striate.train.settings import Settings
 from striate.train.transfer.amount import noise_for
 from striate.train.transfer.depth import depth_of
 from striate.train.transfer.evidence import Evidence
+from striate.train.transfer.probing import Start
 
 __all__ = ["PLANS", "Choice", "Plan", "choose", "plan_settings"]
 
@@ -29,11 +34,11 @@ Plan = Literal["probe", "few", "more", "scratch"]
 PLANS: tuple[Plan, ...] = get_args(Plan)
 
 NEAR = 0.5  # of what the deepest layer knows (κ), what the source's own answers tell, where data are similar
-MANY = 200  # images of a class that are many: with up to 100, no fine-tuning was a point ahead of the best probe
-EPOCHS = 12  # that a budget is divided into: a stage more learns at each of the first, and a curve has as many points
+MANY = 100  # images in all that are many
+EPOCHS = 12  # that a budget is divided into: a curve has as many points
 
-# Softmax regression on features of mean square length p has a curvature of p / 2 at most (Böhning 1992), and descends
-# at rates below 4 / p. Nets without norms have long features: SqueezeNet's p is 30,000 at 96 px.
+# Softmax regression has a curvature of λ / 2 at most (Böhning 1992), λ the largest eigenvalue of its features'
+# covariance, and descends with momentum 0.9 at rates below 7.6 / λ; half of that leaves room for λ to grow.
 STEADY = 4.0
 
 # What the plans have in common: a short run with one rise and fall of the rate.
@@ -43,28 +48,19 @@ COMMON: Mapping[str, Any] = MappingProxyType(
         "momentum": 0.9,
         "nesterov": True,
         "schedule": "onecycle",
-        "peak_fraction": 0.3,
-        "label_smoothing": 0.1,
+        "peak_fraction": 0.2,
         "clip_grad": 5.0,  # nets without norms, as SqueezeNet, take a first step too many easily
         "ema": 0.95,
         "policy": "own",
         "epochs": EPOCHS,
     }
 )
+TUNING: Mapping[str, Any] = MappingProxyType({"lr": 0.01, "anchor": 0.01, "freeze_norms": True, "label_smoothing": 0.0})
 TUNED: Mapping[Plan, Mapping[str, Any]] = MappingProxyType(
     {
-        "few": MappingProxyType({"lr": 0.005, "head_probe": True, "anchor": 5e-4, "weight_decay": 5e-4}),
-        "more": MappingProxyType(
-            {
-                "lr": 0.01,
-                "head_probe": True,
-                "depth_decay": 0.7,
-                "unfreeze_epochs": 1,
-                "anchor": 5e-4,
-                "weight_decay": 5e-4,
-            }
-        ),
-        "scratch": MappingProxyType({"lr": 0.02, "weight_decay": 5e-4}),
+        "few": TUNING,
+        "more": TUNING,
+        "scratch": MappingProxyType({"lr": 0.02, "weight_decay": 5e-4, "label_smoothing": 0.1}),
     }
 )
 
@@ -106,12 +102,19 @@ def choose(evidence: Evidence) -> Choice:
 
 
 def plan_settings(
-    plan: Plan, base: Settings, net: Net, *, steps: int, images: int, classes: int, mirror: bool, power: float = 0.0
+    plan: Plan,
+    base: Settings,
+    start: Start | None,
+    *,
+    steps: int,
+    images: int,
+    classes: int,
+    mirror: bool,
 ) -> Settings:
-    """`base` with what the plan changes, for `steps` updates on `images` training images.
+    """`base` with what the plan changes, for `steps` updates on `images` training images; `start`: the probe to go on
+    from, None from scratch.
 
-    `net` is the source's: its stages are what is frozen. `power`: mean square length of what its scores are computed
-    from, by which their rate is bounded. Raises StriateError for `probe`, which trains no net.
+    Raises StriateError for `probe`, which trains no net.
     """
     if plan not in TUNED:
         raise StriateError(unknown("plan that trains", plan, TUNED))
@@ -124,13 +127,16 @@ def plan_settings(
         "noise": policy_to_dict(noise_for(images / classes, mirror=mirror)),
     }
     changes["epochs"] = max(1, math.ceil(steps / max(1, changes["repeat"] * images // base.batch_size)))
-    groups = depth_of(net).groups
-    if changes["epochs"] < 2 * len(groups):  # many images, few epochs: the first stages would hardly have their turn
-        changes["unfreeze_epochs"] = 0
-    if plan != "scratch" and power > 0:
-        changes["lr"] = min(changes["lr"], STEADY / power)
-    if plan == "few":
-        changes["freeze"] = groups[-3][0] if len(groups) > 2 else ""  # all but the last stage and the scores
-    if plan == "scratch":
-        changes["pretrained"] = None
-    return base.replace(**changes)
+    if start is None:
+        return base.replace(**changes, pretrained=None)
+    changes["lr"] = min(changes["lr"], STEADY / start.spread)
+    groups = depth_of(start.net).groups
+    if plan == "few" and len(groups) > 2:
+        changes["freeze"] = groups[-3][0]  # all but the last stage and the classifier
+    return base.replace(
+        **changes,
+        model=start.card.net,
+        model_settings=dict(start.card.settings),
+        pretrained=str(start.file),
+        weight_decay=start.penalty,
+    )

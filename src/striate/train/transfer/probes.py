@@ -40,10 +40,22 @@ ROUNDS = 100  # of the solvers; a fit that has not ended by then is near enough 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Linear:
-    """Scores = rows @ weight.T + bias, in units of the features as they came. weight: [K, D]; bias: [K]."""
+    """Scores = (rows − centre) · scale @ weight.T + bias. weight: [K, D]; bias: [K]; centre: [D]."""
 
-    weight: NDArray[np.float64]
-    bias: NDArray[np.float64]
+    weight: Rows
+    bias: Rows
+    centre: Rows
+    scale: float = 1.0
+
+    def scores(self, rows: Rows) -> Rows:
+        """[N, K]."""
+        scores: Rows = (rows - self.centre) * self.scale @ self.weight.T + self.bias
+        return scores
+
+    def plain(self) -> tuple[Rows, Rows]:
+        """Weight and bias for rows as they came: scores = rows @ weight.T + bias."""
+        weight = self.weight * self.scale
+        return weight, self.bias - weight @ self.centre
 
 
 @final
@@ -57,6 +69,7 @@ class Probe:
     expected: float
     predict: Predict
     linear: Linear | None = None
+    penalty: float | None = None
 
     def accuracy(self, rows: NDArray[Any], labels: Labels) -> float:
         """The share of rows that it is right about."""
@@ -105,13 +118,13 @@ class _Frame:
         return inside if self.basis is None else np.asarray(inside @ self.basis)
 
     def linear(self, weight: Rows, bias: Rows) -> Linear:
-        """Weights for the rows as they came."""
-        outside = (weight if self.basis is None else weight @ self.basis.T) * self.scale
-        return Linear(weight=outside, bias=bias - outside @ self.mean)
+        """The classifier that has these weights in here."""
+        outside = weight if self.basis is None else weight @ self.basis.T
+        return Linear(weight=outside, bias=bias, centre=self.mean, scale=self.scale)
 
 
-def _penalised(name: str, make: Callable[[float], Any]) -> Callable[[Rows, Labels, int, int], Probe]:
-    """A probe around one of scikit-learn's linear classifiers; `make` takes C."""
+def _penalised(name: str, make: Callable[[float], Any], *, softmax: bool) -> Callable[[Rows, Labels, int, int], Probe]:
+    """A probe around one of scikit-learn's linear classifiers; `make` takes C: C · Σ loss + ½ ‖weight‖²."""
 
     def fit(rows: Rows, labels: Labels, classes: int, seed: int) -> Probe:
         frame = _Frame(rows)
@@ -126,10 +139,15 @@ def _penalised(name: str, make: Callable[[float], Any]) -> Callable[[Rows, Label
         best = _middle_of_best(right) if folds else len(PENALTIES) // 2
         model = _fitted(make(PENALTIES[best]), x, labels)
         weight, bias = model.coef_, model.intercept_
-        if classes == 2:  # one row stands for two: softmax of ±half is the same probability
+        halved = 1 if classes > 2 else 2
+        if classes == 2:  # one row stands for two: softmax of ±half is the same probability, and half the square length
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
         return _linear_probe(
-            name, f"C={PENALTIES[best]:g}", right[best] / len(labels) if folds else np.nan, frame.linear(weight, bias)
+            name,
+            f"C={PENALTIES[best]:g}",
+            right[best] / len(labels) if folds else np.nan,
+            frame.linear(weight, bias),
+            halved / (PENALTIES[best] * len(labels)) if softmax else None,
         )
 
     return fit
@@ -190,25 +208,26 @@ def _nearest_mean(rows: Rows, labels: Labels, classes: int, seed: int) -> Probe:
     def linear(x: Rows, y: Labels) -> Linear:
         means = np.stack([x[y == c].mean(0) if (y == c).any() else np.full(x.shape[1], np.inf) for c in range(classes)])
         means = np.where(np.isfinite(means), means, 0.0)
-        return Linear(weight=means, bias=-0.5 * (means**2).sum(1))
+        return Linear(weight=means, bias=-0.5 * (means**2).sum(1), centre=np.zeros(x.shape[1]))
 
     folds = _folds(labels, seed)
     right = sum(int((_predict(linear(rows[a], labels[a]), rows[b]) == labels[b]).sum()) for a, b in folds)
     return _linear_probe("nearest mean", "", right / len(labels) if folds else np.nan, linear(rows, labels))
 
 
-def _linear_probe(name: str, setting: str, expected: float, linear: Linear) -> Probe:
+def _linear_probe(name: str, setting: str, expected: float, linear: Linear, penalty: float | None = None) -> Probe:
     return Probe(
         classifier=name,
         setting=setting,
         expected=float(expected),
         predict=lambda rows: _predict(linear, rows),
         linear=linear,
+        penalty=penalty,
     )
 
 
 def _predict(linear: Linear, rows: Rows) -> Labels:
-    answer: Labels = (rows @ linear.weight.T + linear.bias).argmax(1)
+    answer: Labels = linear.scores(rows).argmax(1)
     return answer
 
 
@@ -248,8 +267,8 @@ def _svm(penalty: float) -> Any:
 
 CLASSIFIERS: Mapping[str, Callable[[Rows, Labels, int, int], Probe]] = MappingProxyType(
     {
-        "logistic": _penalised("logistic", _logistic),
-        "svm": _penalised("svm", _svm),
+        "logistic": _penalised("logistic", _logistic, softmax=True),
+        "svm": _penalised("svm", _svm, softmax=False),
         "ridge": _ridge,
         "neighbours": _neighbours,
         "nearest mean": _nearest_mean,

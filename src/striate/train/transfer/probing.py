@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -18,7 +19,7 @@ from striate.nets.weights import ModelCard
 from striate.train.transfer.features import Pool
 from striate.train.transfer.probes import Linear, Probe, fit_probe
 
-__all__ = ["Chosen", "best_place", "deployed"]
+__all__ = ["Chosen", "Start", "best_place", "deployed", "spread_of"]
 
 
 @final
@@ -28,6 +29,22 @@ class Chosen:
 
     place: str
     probe: Probe
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Start:
+    """A probe as a net, for training to go on from: in memory and as a model file, and what training must know of it.
+
+    `penalty`: λ of λ/2 ‖classifier‖² beside the mean loss; `spread`: largest eigenvalue of its features' covariance.
+    """
+
+    net: Net
+    card: ModelCard
+    file: Path
+    told: str
+    penalty: float
+    spread: float
 
 
 def best_place(
@@ -82,6 +99,17 @@ def deployed(
     held = {"net." + name: tensor for name, tensor in source.state_dict().items()}
     net.base.load_state_dict({name: held[name] for name in net.base.state_dict()})
     with torch.no_grad():
-        net.linear.weight.copy_(torch.from_numpy(linear.weight))
-        net.linear.bias.copy_(torch.from_numpy(linear.bias))
+        for held_by, value in (
+            (net.linear.weight, linear.weight),
+            (net.linear.bias, linear.bias),
+            (net.centre, linear.centre),
+            (net.scale, np.asarray(linear.scale)),
+        ):
+            held_by.copy_(torch.from_numpy(value))
     return net.eval(), own
+
+
+def spread_of(rows: NDArray[np.float32], linear: Linear) -> float:
+    """The largest eigenvalue of the covariance of rows [N, D], as the classifier sees them."""
+    seen = (rows - linear.centre) * linear.scale
+    return float(np.linalg.norm(seen, 2) ** 2 / len(seen))

@@ -16,8 +16,8 @@ import striate
 from striate.augment.view import View
 from striate.data import Dataset, Loader, Preprocess, Samples
 from striate.errors import StriateError
-from striate.nets.cut import INPUT
-from striate.nets.weights import save_model
+from striate.nets import Net
+from striate.nets.weights import ModelCard, save_model
 from striate.tasks import Classification, decode_all
 from striate.train.folder import RunFolder
 from striate.train.log import RunLog
@@ -32,11 +32,12 @@ from striate.train.transfer.evidence import Evidence, gather
 from striate.train.transfer.features import Pool, Way, unit
 from striate.train.transfer.plans import Plan, plan_settings
 from striate.train.transfer.probes import LINEAR
-from striate.train.transfer.probing import best_place, deployed
+from striate.train.transfer.probing import Chosen, Start, best_place, deployed, spread_of
 from striate.train.transfer.source import Source
 
 __all__ = ["Done", "Project", "free_name"]
 
+SOFTMAX = "logistic"  # the probe whose loss is that of training
 SOURCES = "sources"  # under --output: where weights without a card get one
 
 
@@ -172,17 +173,17 @@ class Project:
             return self._probe(settings, chosen, reporter)
         part, exam = self.exam
         data = self.data
+        begun = None if plan == "scratch" else self._start(chosen, seed)
         if chosen is not None:
             data = dataclasses.replace(data, train=data.train.subset(chosen), val=None, test=exam)
         settings = plan_settings(
             plan,
             settings,
-            self.source.net,
+            begun,
             steps=self.steps,
             images=len(data.train),
             classes=len(data.classes),
             mirror=data.mirror,
-            power=self._power(),
         )
         if self.lr is not None:
             settings = settings.replace(lr=self.lr)
@@ -193,7 +194,9 @@ class Project:
             if chosen is None:
                 reporter.note(f"{ended.outcome.sentence}; go on with: striate train --resume {ended.folder.path}")
             raise KeyboardInterrupt if ended.outcome.signal == signal.SIGINT else SystemExit(128 + signal.SIGTERM)
-        told = f"nothing moves up to {settings.freeze}" if settings.freeze else "everything learns"
+        told = "everything learns"
+        if begun is not None:
+            told = f"from {begun.told}; " + (f"nothing moves up to {settings.freeze}" if settings.freeze else told)
         return Done(
             plan=plan,
             folder=ended.folder,
@@ -204,27 +207,11 @@ class Project:
             told=told,
         )
 
-    def _power(self) -> float:
-        """Mean square length of what the scores are computed from."""
-        place = depth_of(self.source.net).scoring + INPUT
-        seen = self.cache.features([place], self.data.train, Way(preprocess=self.way.preprocess), **self._machine)[
-            place
-        ]
-        return float((seen.astype(np.float64) ** 2).sum(1).mean())
-
-    def _training_rows(
-        self, chosen: NDArray[np.int64] | None
-    ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int64]]:
-        rows, labels = self.features(self.data.train), self.data.train.labels
-        if chosen is None:
-            return rows, labels
-        return {place: seen[chosen] for place, seen in rows.items()}, labels[chosen]
-
-    def _probe(self, settings: Settings, chosen: NDArray[np.int64] | None, reporter: Reporter) -> Done:
-        started, classes = time.perf_counter(), self.data.classes
-        began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    def _best(self, chosen: NDArray[np.int64] | None, classifier: str, seed: int) -> tuple[Chosen, Net, ModelCard]:
+        """The probe of the best place, and the net that it is."""
         rows, labels = self._training_rows(chosen)
-        best = best_place(rows, labels, len(classes), self.classifier, seed=settings.seed)
+        classes = self.data.classes
+        best = best_place(rows, labels, len(classes), classifier, seed=seed)
         assert best.probe.linear is not None
         net, card = deployed(
             self.source.net,
@@ -237,9 +224,38 @@ class Project:
             pool=self.way.pool,
             unit=self.unit,
         )
+        return best, net, card
+
+    def _start(self, chosen: NDArray[np.int64] | None, seed: int) -> Start:
+        """A softmax regression on the best layer, as a file that a run can name: training goes on with its loss."""
+        best, net, card = self._best(chosen, SOFTMAX, seed)
+        assert best.probe.linear is not None
+        assert best.probe.penalty is not None
+        rows, _ = self._training_rows(chosen)
+        return Start(
+            net=net,
+            card=card,
+            file=Source(net=net, card=card, name=best.place).as_file(Path(self.settings.output) / SOURCES),
+            told=f"{SOFTMAX} on {best.place} ({best.probe.setting})",
+            penalty=best.probe.penalty,
+            spread=spread_of(rows[best.place], best.probe.linear),
+        )
+
+    def _training_rows(
+        self, chosen: NDArray[np.int64] | None
+    ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int64]]:
+        rows, labels = self.features(self.data.train), self.data.train.labels
+        if chosen is None:
+            return rows, labels
+        return {place: seen[chosen] for place, seen in rows.items()}, labels[chosen]
+
+    def _probe(self, settings: Settings, chosen: NDArray[np.int64] | None, reporter: Reporter) -> Done:
+        started, classes = time.perf_counter(), self.data.classes
+        began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        best, net, card = self._best(chosen, self.classifier, settings.seed)
         told = f"{self.classifier} on {best.place} ({best.probe.setting})"
         reporter.note(told)
-        settings = settings.replace(model=card.net, model_settings=dict(card.settings), policy="none", head_probe=True)
+        settings = settings.replace(model=card.net, model_settings=dict(card.settings), policy="none")
         folder = RunFolder.create(settings, default_name=f"probe-{Path(self.data.name).name}")
         save_model(folder.last, net, card)
         part, exam = self.exam

@@ -4,6 +4,7 @@
     unfreeze_epochs  the frozen border starts at the scores and moves back a stage at a time (Howard & Ruder 2018, §3.3)
     depth_decay      each stage learns slower than the one behind it (§3.2 there)
     anchor            weights are pulled back to where they began (Li et al. 2018, "L2-SP", eq. 2), not to zero
+    freeze_norms      batch norms normalise by their running statistics, as in evaluation; gains and offsets still learn
 
 All is a function of the settings and the epoch, so a resumed run goes on as if it had never stopped.
 """
@@ -15,6 +16,7 @@ import torch
 from torch import nn
 
 from striate.nets import Net
+from striate.nets.batch_norms import batch_norms
 from striate.train.settings import Settings
 from striate.train.transfer.depth import depth_of
 
@@ -33,6 +35,7 @@ class Tuning:
         self._net = net
         self._unfreeze_epochs = settings.unfreeze_epochs
         self._anchor = settings.anchor
+        self._norms = list(batch_norms(net).values()) if settings.freeze_norms else []
         self._plain = not (settings.freeze or settings.unfreeze_epochs or settings.anchor or settings.depth_decay != 1)
         if self._plain:
             return
@@ -52,6 +55,8 @@ class Tuning:
     def begin_epoch(self, epoch: int) -> None:
         """The net in training mode, what is frozen in this epoch in evaluation mode and without gradients."""
         self._net.train()
+        for module in self._norms:
+            module.eval()
         if self._plain:
             return
         border = self._border(epoch)

@@ -15,10 +15,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-__all__ = ["LayerNorms", "Norms"]
+from striate.nets.batch_norms import batch_norms
 
-# torch's public types of batch norm, named one by one: their common base is private
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+__all__ = ["LayerNorms", "Norms"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +35,7 @@ class Norms:
     def __init__(self, net: nn.Module, *, images: int | None = None) -> None:
         """images: at most so many of each batch are read."""
         self._images = images
-        self._modules = [
-            (name, module)
-            for name, module in net.named_modules()
-            if isinstance(module, BATCH_NORMS) and module.track_running_stats
-        ]
+        self._modules = [(name, module) for name, module in batch_norms(net).items() if module.track_running_stats]
         self._seen: dict[str, LayerNorms] = {}
         self._hooks = contextlib.ExitStack()
         self.seconds = 0.0  # that reading has taken

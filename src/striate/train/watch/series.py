@@ -73,7 +73,7 @@ class Series:
     end: dict[str, Any] | None = None
 
     def add(self, records: Iterable[Mapping[str, Any]]) -> "Series":
-        """Take more records in; those of unknown kind are passed over. A log begins with `start`: so do we, each time."""
+        """Take more records in; those of unknown kind are passed over. `start` begins a log, and us anew."""
         for record in records:
             match record.get("event"):
                 case "start":
