@@ -16,7 +16,7 @@ import dataclasses
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -360,6 +360,11 @@ HEALTHY = (
         name="LeNet-5 on hand signs at 32 pixels",
         settings=SIGNS | {"model": "lenet5", "epochs": 30},
     ),
+    Case(  # held out once: a third of its maps are silent on the way to 99 %
+        name="LeNet-5 on hand signs, the rate falling in steps",
+        settings=SIGNS
+        | {"model": "lenet5", "schedule": "step", "milestones": [15, 25], "lr": 0.03, "epochs": 30, "seed": 7},
+    ),
     Case(
         name="ResNet-20 on 800 hand signs, scale and crop noise",
         settings=SIGNS | RESNET | {"policy": "resnet", "epochs": 8, "batch_size": 32},
@@ -424,16 +429,16 @@ def _tampered(data: Dataset, change: Callable[[nn.Module], None]) -> Iterator[No
         run_module._open, run_module.build_net = opened, build
 
 
-def main() -> None:
+def main(sick: Sequence[Case] = SICK, healthy: Sequence[Case] = HEALTHY, about: str | None = __doc__) -> None:
     """Make the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=None, help="the folder that holds mnist/, sign-digits/, …")
     parser.add_argument("--only", default="", help="runs whose name holds this")
     parser.add_argument("--output", type=Path, default=None, help="keep the runs there")
     parser.add_argument("--fast", action="store_true", help="the runs that the tests make, too")
     arguments = parser.parse_args()
     counts = {"sick": [0, 0], "healthy": [0, 0]}
-    for kind, cases in (("sick", SICK), ("healthy", HEALTHY)):
+    for kind, cases in (("sick", sick), ("healthy", healthy)):
         print(f"\n| {kind} | the watch says | right | seconds |\n|---|---|---|---:|")
         for case in cases:
             needs = case.settings["data"] != "digits"

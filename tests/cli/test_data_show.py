@@ -34,7 +34,7 @@ def test_a_sheet_has_a_row_an_image_and_a_column_an_epoch(photos, tmp_path, caps
     with Image.open(sheet) as picture:
         assert picture.size == (5 * 26 - 2, 3 * 26 - 2)
     out = capsys.readouterr().out.splitlines()
-    assert out[0] == "policy strong (asked for): RandomResizedCrop, HorizontalFlip, RandAugment, RandomErasing"
+    assert out[0] == "policy strong: RandomResizedCrop, HorizontalFlip, RandAugment, RandomErasing"
     assert out[1].endswith("columns: as tested, then epochs 0 to 3")
     assert main([*arguments, "-o", str(sheet), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["epochs"] == [0, 1, 2, 3]

@@ -38,10 +38,14 @@ FEW, MANY = 500, 5_000  # images a class: ants and bees have 120, CIFAR-10 5,000
 
 @dataclass(frozen=True)
 class Chosen:
-    """A policy, and why in a few words."""
+    """A policy, and why in a few words where its name does not say it."""
 
     policy: Policy
-    reason: str
+    reason: str = ""
+
+    def told(self, name: str) -> str:
+        """Its name, with the reason behind it."""
+        return f"{name} ({self.reason})" if self.reason else name
 
 
 def preset(
@@ -61,7 +65,7 @@ def preset(
     Raises StriateError for a name that is none of PRESETS.
     """
     if name == "light":
-        return Chosen(light(size, mirror=mirror, pad=pad), "asked for")
+        return Chosen(light(size, mirror=mirror, pad=pad))
     flips = _flips(mirror)
     if name == "auto":
         picked, why = _auto(size, per_class)
@@ -79,7 +83,7 @@ def preset(
         noises = (RandomResizedCrop((0.25, 1.0)), *flips, RandAugment(2, 9), RandomErasing(0.25))
     else:
         raise StriateError(unknown("policy", name, PRESETS))
-    return Chosen(Policy(noises, fill="mean"), "asked for")
+    return Chosen(Policy(noises, fill="mean"))
 
 
 def _auto(size: int, per_class: float) -> tuple[Preset, str]:

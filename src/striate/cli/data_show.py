@@ -88,7 +88,7 @@ def _subject(
         chosen = choose_policy(settings, opened, colours)
         preprocess = matched_to(chosen.policy, colours.preprocess())
         settings = with_policy(settings, chosen.policy)
-        reason = f"policy {settings.policy} ({chosen.reason})"
+        reason = f"policy {chosen.told(settings.policy)}"
     drawn = policy_of(settings, preprocess)
     return samples, preprocess, drawn, settings.seed if seed is None else seed, f"{reason}: {describe(drawn)}"
 

@@ -130,7 +130,7 @@ def _open(settings: Settings, reporter: Reporter) -> Dataset:
 
 def _choose_noise(settings: Settings, data: Dataset, colours: Colours, reporter: Reporter) -> Settings:
     chosen = choose_policy(settings, data, colours)
-    reporter.note(f"noise {settings.policy} ({chosen.reason}): {describe(chosen.policy)}")
+    reporter.note(f"noise {chosen.told(settings.policy)}: {describe(chosen.policy)}")
     return with_policy(settings, chosen.policy)
 
 
