@@ -44,7 +44,7 @@ SOURCES = {
     "resnet20": "resnet-cifar10-th/pretrained_models/resnet20-12fca82f.th",
 }
 SIZES, SEEDS = (10, 30, 100), 5
-STEPS, BATCH = 100, 32
+STEPS, BATCH = 200, 32
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--share", default="0/1")
     parser.add_argument("--source", choices=SOURCES, default="squeezenet1_1")
     parser.add_argument("--lock", type=Path, action="append", default=[])
-    parser.add_argument("--precision", default="bf16")
+    parser.add_argument("--precision", default="fp32")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--summarise", action="store_true")
     asked = parser.parse_args()

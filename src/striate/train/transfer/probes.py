@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from striate.errors import StriateError, unknown
 
-__all__ = ["CLASSIFIERS", "LINEAR", "Linear", "Probe", "check_classifiers", "fit_probe"]
+__all__ = ["CLASSIFIERS", "LINEAR", "Linear", "Probe", "check_classifiers", "fit_probe", "softmax_regression"]
 
 Rows: TypeAlias = NDArray[np.float64]  # [N, D]
 Labels: TypeAlias = NDArray[np.int64]  # [N]
@@ -138,19 +138,37 @@ def _penalised(name: str, make: Callable[[float], Any], *, softmax: bool) -> Cal
                 right[i] += (_fitted(model, x[kept], labels[kept]).predict(x[left]) == labels[left]).sum()
         best = _middle_of_best(right) if folds else len(PENALTIES) // 2
         model = _fitted(make(PENALTIES[best]), x, labels)
-        weight, bias = model.coef_, model.intercept_
-        halved = 1 if classes > 2 else 2
-        if classes == 2:  # one row stands for two: softmax of ±half is the same probability, and half the square length
-            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
         return _linear_probe(
             name,
             f"C={PENALTIES[best]:g}",
             right[best] / len(labels) if folds else np.nan,
-            frame.linear(weight, bias),
-            halved / (PENALTIES[best] * len(labels)) if softmax else None,
+            frame.linear(*_row_of_each(model)),
+            _halves(classes) / (PENALTIES[best] * len(labels)) if softmax else None,
         )
 
     return fit
+
+
+def softmax_regression(rows: NDArray[Any], labels: Labels, classes: int, penalty: float) -> Linear:
+    """The least of the mean loss and penalty/2 · ‖weight‖²; as the probe "logistic" whose `penalty` it is."""
+    x = np.asarray(rows, np.float64)
+    frame = _Frame(x)
+    return frame.linear(
+        *_row_of_each(_fitted(_logistic(_halves(classes) / (penalty * len(labels))), frame.of(x), labels))
+    )
+
+
+def _halves(classes: int) -> int:
+    """By what scikit-learn's square length is more than ours: of two classes it has one row, we have ± half of it."""
+    return 2 if classes == 2 else 1
+
+
+def _row_of_each(model: Any) -> tuple[Rows, Rows]:
+    """Weights and biases with a row for each class: softmax of ± half is the same probability."""
+    weight, bias = model.coef_, model.intercept_
+    if len(weight) == 1:
+        return np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    return weight, bias
 
 
 def _ridge(rows: Rows, labels: Labels, classes: int, seed: int) -> Probe:

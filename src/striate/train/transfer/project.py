@@ -31,13 +31,14 @@ from striate.train.transfer.depth import depth_of
 from striate.train.transfer.evidence import Evidence, gather
 from striate.train.transfer.features import Pool, Way, unit
 from striate.train.transfer.plans import Plan, plan_settings
-from striate.train.transfer.probes import LINEAR
-from striate.train.transfer.probing import Chosen, Start, best_place, deployed, spread_of
+from striate.train.transfer.probes import LINEAR, Linear, softmax_regression
+from striate.train.transfer.probing import Start, best_place, deployed, spread_of
 from striate.train.transfer.source import Source
 
 __all__ = ["Done", "Project", "free_name"]
 
 SOFTMAX = "logistic"  # the probe whose loss is that of training
+STRONGEST = 1.0  # penalty that training goes on under: what a stronger one leaves of a classifier teaches nothing below
 SOURCES = "sources"  # under --output: where weights without a card get one
 
 
@@ -207,38 +208,38 @@ class Project:
             told=told,
         )
 
-    def _best(self, chosen: NDArray[np.int64] | None, classifier: str, seed: int) -> tuple[Chosen, Net, ModelCard]:
-        """The probe of the best place, and the net that it is."""
-        rows, labels = self._training_rows(chosen)
-        classes = self.data.classes
-        best = best_place(rows, labels, len(classes), classifier, seed=seed)
-        assert best.probe.linear is not None
-        net, card = deployed(
+    def _deployed(self, place: str, linear: Linear) -> tuple[Net, ModelCard]:
+        """The source as far as `place`, with the classifier on it."""
+        return deployed(
             self.source.net,
             self.source.card,
-            best.place,
-            best.probe.linear,
-            classes=classes,
+            place,
+            linear,
+            classes=self.data.classes,
             preprocess=self.way.preprocess,
             data=self.settings.data,
             pool=self.way.pool,
             unit=self.unit,
         )
-        return best, net, card
 
     def _start(self, chosen: NDArray[np.int64] | None, seed: int) -> Start:
         """A softmax regression on the best layer, as a file that a run can name: training goes on with its loss."""
-        best, net, card = self._best(chosen, SOFTMAX, seed)
-        assert best.probe.linear is not None
-        assert best.probe.penalty is not None
-        rows, _ = self._training_rows(chosen)
+        rows, labels = self._training_rows(chosen)
+        best = best_place(rows, labels, len(self.data.classes), SOFTMAX, seed=seed)
+        linear, penalty = best.probe.linear, best.probe.penalty
+        assert linear is not None
+        assert penalty is not None
+        if penalty > STRONGEST:
+            penalty = STRONGEST
+            linear = softmax_regression(rows[best.place], labels, len(self.data.classes), penalty)
+        net, card = self._deployed(best.place, linear)
         return Start(
             net=net,
             card=card,
             file=Source(net=net, card=card, name=best.place).as_file(Path(self.settings.output) / SOURCES),
-            told=f"{SOFTMAX} on {best.place} ({best.probe.setting})",
-            penalty=best.probe.penalty,
-            spread=spread_of(rows[best.place], best.probe.linear),
+            told=f"{SOFTMAX} on {best.place} (λ={penalty:.2g})",
+            penalty=penalty,
+            spread=spread_of(rows[best.place], linear),
         )
 
     def _training_rows(
@@ -252,7 +253,10 @@ class Project:
     def _probe(self, settings: Settings, chosen: NDArray[np.int64] | None, reporter: Reporter) -> Done:
         started, classes = time.perf_counter(), self.data.classes
         began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        best, net, card = self._best(chosen, self.classifier, settings.seed)
+        rows, labels = self._training_rows(chosen)
+        best = best_place(rows, labels, len(classes), self.classifier, seed=settings.seed)
+        assert best.probe.linear is not None
+        net, card = self._deployed(best.place, best.probe.linear)
         told = f"{self.classifier} on {best.place} ({best.probe.setting})"
         reporter.note(told)
         settings = settings.replace(model=card.net, model_settings=dict(card.settings), policy="none")
