@@ -209,6 +209,8 @@ FAR_PLACES = (place("early", 0.7, 0.95), place("late", 0.6, 0.7))
     [
         (evidence(10, 0.5, *NEAR_PLACES), "probe", "little data, similar: a linear classifier on top"),
         (evidence(10, 0.0, *NEAR_PLACES), "probe", "little data, different: linear classifiers on every stage"),
+        (evidence(50, 0.5, *NEAR_PLACES), "probe", "100 images are few for that (from 1,000 on)"),
+        (evidence(50, 0.0, *NEAR_PLACES), "more", "100 images are many for that (from 100 on)"),
         (evidence(5000, 0.5, *NEAR_PLACES), "few", "much data, similar: fine-tune a few layers"),
         (evidence(5000, 0.0, *NEAR_PLACES), "more", "much data, different: fine-tune more layers"),
         (evidence(5000, 0.5, *FAR_PLACES), "more", "early knows more than the deepest layer"),

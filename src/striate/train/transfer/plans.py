@@ -34,7 +34,9 @@ Plan = Literal["probe", "few", "more", "scratch"]
 PLANS: tuple[Plan, ...] = get_args(Plan)
 
 NEAR = 0.5  # of what the deepest layer knows (κ), what the source's own answers tell, where data are similar
-MANY = 100  # images in all that are many: what layers are tuned by is all of them, whatever their class
+# Images in all that are many: what layers are tuned by is all of them, whatever their class. Fewer are enough where the
+# layers must change anyway.
+MANY_NEAR, MANY_FAR = 1_000, 100
 EPOCHS = 12  # that a budget is divided into: a curve has as many points
 
 # Softmax regression has a curvature of λ / 2 at most (Böhning 1992), λ the largest eigenvalue of its features'
@@ -90,7 +92,8 @@ def choose(evidence: Evidence) -> Choice:
     share = evidence.answers / deepest.kappa if deepest.kappa > 0 else 0.0
     behind = best.accuracy - deepest.accuracy
     near = share >= NEAR and behind <= evidence.error
-    much = amount.images >= MANY
+    many = MANY_NEAR if near else MANY_FAR
+    much = amount.images >= many
     if much:
         plan: Plan = "few" if near else "more"
         what = "fine-tune a few layers" if near else "fine-tune more layers"
@@ -106,7 +109,7 @@ def choose(evidence: Evidence) -> Choice:
         if behind <= evidence.error
         else f"{best.place} knows more than the deepest layer ({best.accuracy:.1%} against {deepest.accuracy:.1%})"
     )
-    counted = f"{amount.images:,} images are {'many' if much else 'few'} (from {MANY} on)"
+    counted = f"{amount.images:,} images are {'many' if much else 'few'} for that (from {many:,} on)"
     kind = f"{'much' if much else 'little'} data, {'similar' if near else 'different'}"
     return Choice(plan=plan, reason=f"{kind}: {what}. {told[:1].upper()}{told[1:]}; {depth}; {counted}.")
 
