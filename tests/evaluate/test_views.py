@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from striate.augment import HorizontalFlip, PadCrop, Policy
+from striate.augment.view import View
 from striate.data import Preprocess
 from striate.errors import StriateError
 from striate.evaluate.views import NAMED, Plan, views
@@ -56,8 +57,8 @@ def test_names() -> None:
 def test_scales_smaller_than_the_net_reads_are_left_out_and_said() -> None:
     plan = Plan(scales=(48, 64, 96))
     assert [view.short_side for view in plan.views(PHOTO)] == [64, 96]
-    assert plan.note(PHOTO) == "the net reads 64 px: scales 48 are left out"
-    assert Plan(scales=(64,)).note(PHOTO) is None
+    assert plan.notes(PHOTO) == ("the net reads 64 px: scales 48 are left out",)
+    assert Plan(scales=(64,)).notes(PHOTO) == ()
 
 
 @pytest.mark.parametrize(
@@ -87,3 +88,11 @@ def test_views_of_the_training_are_the_models_own() -> None:
     assert Plan.named("trained").views(PHOTO, own) == own
     with pytest.raises(StriateError, match=r"^views 'trained': the model does not say under what noise it was trained"):
         Plan.named("trained").views(PHOTO)
+
+
+def test_mirror_images_that_training_never_saw_are_told_of() -> None:
+    plain, mirrored = (View(),), (View(weight=0.5), View(flip=True, weight=0.5))
+    told = ("training never mirrored an image, and mirror images are averaged in; --crops 5 has none",)
+    assert [Plan(crops=crops).notes(PHOTO, plain) for crops in (1, 2, 5, 10)] == [(), told, (), told]
+    assert Plan(crops=10).notes(PHOTO, mirrored) == ()
+    assert Plan(crops=10).notes(PHOTO) == (), "published weights do not say"

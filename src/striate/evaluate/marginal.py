@@ -86,7 +86,7 @@ class Marginal:
         if samples < 0:
             raise StriateError(f"samples is {samples}; give how many nets to draw, or 0 for the average net")
         self.classes = members[0].classes
-        self.notes = tuple(dict.fromkeys(note for m in members if (note := plan.note(m.preprocess)) is not None))
+        self.notes = tuple(dict.fromkeys(note for m in members for note in plan.notes(m.preprocess, m.trained)))
         self._members = tuple(members)
         self._columns = [_columns(self.classes, member) for member in members]
         seen = [(member.preprocess, plan.views(member.preprocess, member.trained)) for member in members]

@@ -125,13 +125,15 @@ class Plan:
             return tuple(dataclasses.replace(view, short_side=None) for view in found)
         return found
 
-    def note(self, preprocess: Preprocess) -> str | None:
-        """What was changed to fit the net, in a sentence."""
-        window = min(preprocess.size)
-        if isinstance(self.scales, int):
-            return None
-        small = [side for side in sorted(set(self.scales)) if side < window]
-        return f"the net reads {window} px: scales {_listed(small)} are left out" if small else None
+    def notes(self, preprocess: Preprocess, trained: tuple[View, ...] = ()) -> tuple[str, ...]:
+        """What was changed to fit the net, and what of the plan it never saw, each in a sentence."""
+        found, window = [], min(preprocess.size)
+        small = [] if isinstance(self.scales, int) else [side for side in sorted(set(self.scales)) if side < window]
+        if small:
+            found.append(f"the net reads {window} px: scales {_listed(small)} are left out")
+        if trained and not self.trained and self.crops in (2, 10) and not any(view.flip for view in trained):
+            found.append("training never mirrored an image, and mirror images are averaged in; --crops 5 has none")
+        return tuple(found)
 
     def __str__(self) -> str:
         for name, plan in NAMED.items():
