@@ -20,7 +20,7 @@ from striate.train.transfer.evidence import Evidence, PlaceEvidence, gather
 from striate.train.transfer.ladder import climb, depth_chart, ladder_csv
 from striate.train.transfer.page import write_page
 from striate.train.transfer.plans import EPOCHS, Plan, choose, plan_settings
-from striate.train.transfer.probes import fit_probe
+from striate.train.transfer.probes import fit_probe, softmax_regression
 from striate.train.transfer.probing import Start, spread_of
 from striate.train.transfer.project import Project
 from striate.train.transfer.source import open_source
@@ -118,6 +118,9 @@ def test_a_comparison_counts_every_trial_and_auto_is_one_of_the_plans(
     compared = compare(made, Silent(), sizes=(2, 4), seeds=2, plans=("probe",), told=told.append)
     assert [(trial.per_class, trial.seed) for trial in told] == [(2, 0), (2, 1), (4, 0), (4, 1)]
     assert not list(Path(made.settings.output).glob("probe-*/*.safetensors")), "sixty models are not kept"
+    compare(made, Silent(), sizes=(4,), seeds=1, plans=("few",))
+    assert not list(Path(made.settings.output).glob("few-*/*.safetensors"))
+    assert not list(Path(made.settings.output).glob("sources/cut-*"))
     with pytest.raises(StriateError, match=r"greys has 8 training images of 'dark'; give --sizes of at most that"):
         compare(made, Silent(), sizes=(20,))
     assert compared.part == "test"
@@ -257,6 +260,22 @@ def test_the_probe_is_where_its_loss_and_its_penalty_have_no_slope() -> None:
         assert bias.grad is not None
         assert weight.grad.abs().max() < 1e-3
         assert bias.grad.abs().max() < 1e-3
+        again = softmax_regression(rows, labels, classes, probe.penalty)
+        np.testing.assert_allclose(again.scores(rows), probe.linear.scores(rows), atol=0.02)
         assert spread_of(rows, probe.linear) == pytest.approx(
             np.linalg.eigvalsh(np.cov(features.numpy().T, bias=True))[-1], rel=1e-4
         )
+
+
+def test_a_classifier_that_hardly_says_anything_is_not_begun_with(
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cross-validation may choose a penalty that leaves nothing to learn from, and that no rate is steady under."""
+    import striate.train.transfer.probes as probes
+
+    monkeypatch.setattr(probes, "PENALTIES", (1e-6,))
+    done = project().carry_out("few", Silent())
+    settings = done.folder.settings()
+    assert settings.weight_decay == 1.0
+    assert "(λ=1)" in done.told
+    assert done.accuracy > 0.5

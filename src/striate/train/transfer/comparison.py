@@ -9,6 +9,7 @@ import dataclasses
 import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -151,8 +152,9 @@ def each_trial(
             for plan in plans:
                 name = f"{plan}-{per_class}-{seed}"
                 done = project.carry_out(plan, reporter, chosen=drawn, seed=seed, name=name)
-                for weights in done.folder.path.glob("*.safetensors"):
-                    weights.unlink()
+                begun = [] if plan in ("probe", "scratch") else [Path(str(done.folder.settings().pretrained))]
+                for weights in (*done.folder.path.glob("*.safetensors"), *begun):
+                    weights.unlink(missing_ok=True)
                 shutil.rmtree(done.folder.checkpoints, ignore_errors=True)
                 yield Trial(
                     per_class=per_class,
