@@ -5,7 +5,7 @@ on the same images with the same number of updates, and what `auto` would take o
 alone. Every trial is a line of a JSON file as soon as it is done, so the run may be stopped and gone on with, and
 several processes may share it (`--share 0/2`, `--share 1/2`).
 
-    python benchmarks/transfer.py SHARED --rows rows.jsonl [--share 0/2] [--lock FILE]
+    python benchmarks/transfer.py SHARED --rows rows.jsonl [--share 0/2] [--set SET] [--lock FILE]
     python benchmarks/transfer.py SHARED --rows rows.jsonl --summarise > benchmarks/results/transfer-DATE.md
 
 SHARED is the folder of the real data. `--lock` holds a shared lock on a file during each trial, so that whoever times
@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, required=True)
     parser.add_argument("--share", default="0/1")
     parser.add_argument("--source", choices=SOURCES, default="squeezenet1_1")
+    parser.add_argument("--set", choices=SETS, action="append", help="one set only")
     parser.add_argument("--lock", type=Path, action="append", default=[])
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--seeds", type=int, default=SEEDS)
@@ -66,7 +67,7 @@ def main() -> None:
         (name, per_class, seed, plan)
         for seed in range(asked.seeds)  # a seed of everything before the next: stopped early, all cells have as many
         for per_class in SIZES
-        for name in SETS
+        for name in asked.set or SETS
         for plan in PLANS
     ]
     with tempfile.TemporaryDirectory() as folder:

@@ -210,10 +210,11 @@ FAR_PLACES = (place("early", 0.7, 0.95), place("late", 0.6, 0.7))
 @pytest.mark.parametrize(
     ("seen", "plan", "words"),
     [
-        (evidence(10, 0.5, *NEAR_PLACES), "probe", "little data, similar: a linear classifier on top"),
-        (evidence(10, 0.0, *NEAR_PLACES), "probe", "little data, different: linear classifiers on every stage"),
-        (evidence(50, 0.5, *NEAR_PLACES), "probe", "100 images are few for that (from 1,000 on)"),
-        (evidence(50, 0.0, *NEAR_PLACES), "more", "100 images are many for that (from 100 on)"),
+        (evidence(5, 0.5, *NEAR_PLACES), "probe", "little data, similar: a linear classifier on top"),
+        (evidence(5, -0.3, *NEAR_PLACES), "probe", "little data, different: linear classifiers on every stage"),
+        (evidence(9, 0.5, *NEAR_PLACES), "probe", "18 images are few for that (from 20 on)"),
+        (evidence(10, 0.2, *NEAR_PLACES), "few", "(κ 0.20 ± 0.22 of 0.60; under 50%, and by more than that error"),
+        (evidence(10, 0.0, *NEAR_PLACES), "more", "20 images are many for that (from 20 on)"),
         (evidence(5000, 0.5, *NEAR_PLACES), "few", "much data, similar: fine-tune a few layers"),
         (evidence(5000, 0.0, *NEAR_PLACES), "more", "much data, different: fine-tune more layers"),
         (evidence(5000, 0.5, *FAR_PLACES), "more", "early knows more than the deepest layer"),

@@ -67,8 +67,14 @@ class Evidence:
     @property
     def error(self) -> float:
         """Standard error of an accuracy with all images."""
-        accuracy = self.best.accuracy
-        return math.sqrt(accuracy * (1 - accuracy) / self.amount.images)
+        return _error(self.best.accuracy, self.amount.images)
+
+    @property
+    def answers_error(self) -> float:
+        """Standard error of `answers`, which few images were asked for: of two classes it is 0.2."""
+        chance = 1 / max(2, self.amount.classes)
+        accuracy = chance + (1 - chance) * self.answers
+        return _error(accuracy, min(SHOTS * self.amount.classes, self.amount.images)) / (1 - chance)
 
 
 def gather(
@@ -111,6 +117,11 @@ def _probabilities(scores: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def _accuracy(rows: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> float:
     return fit_probe(CLASSIFIER, rows, labels, classes).expected
+
+
+def _error(share: float, images: int) -> float:
+    """Standard error of a share of so many images."""
+    return math.sqrt(max(0.0, share * (1 - share)) / images)
 
 
 def _kappa(accuracy: float, classes: int) -> float:

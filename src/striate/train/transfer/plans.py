@@ -33,10 +33,11 @@ __all__ = ["PLANS", "Choice", "Plan", "choose", "plan_settings"]
 Plan = Literal["probe", "few", "more", "scratch"]
 PLANS: tuple[Plan, ...] = get_args(Plan)
 
-NEAR = 0.5  # of what the deepest layer knows (κ), what the source's own answers tell, where data are similar
-# Images in all that are many: what layers are tuned by is all of them, whatever their class. Fewer are enough where the
-# layers must change anyway.
-MANY_NEAR, MANY_FAR = 1_000, 100
+NEAR = 0.5  # of what the deepest layer knows (κ), what the source's own answers tell at least, where data are similar
+SURE = 2.0  # standard errors that an earlier layer is ahead of the deepest by, where data are different
+# Images in all that are many, since layers are tuned by all of them, whatever their class. So few, because what trains
+# goes on from the probe and is held there: with the least that was tried, twenty, it was no worse.
+MANY = 20
 EPOCHS = 12  # that a budget is divided into: a curve has as many points
 
 # Softmax regression has a curvature of λ / 2 at most (Böhning 1992), λ the largest eigenvalue of its features'
@@ -91,9 +92,9 @@ def choose(evidence: Evidence) -> Choice:
     amount, deepest, best = evidence.amount, evidence.deepest, evidence.best
     share = evidence.answers / deepest.kappa if deepest.kappa > 0 else 0.0
     behind = best.accuracy - deepest.accuracy
-    near = share >= NEAR and behind <= evidence.error
-    many = MANY_NEAR if near else MANY_FAR
-    much = amount.images >= many
+    falls_short = evidence.answers + evidence.answers_error < NEAR * deepest.kappa
+    near = not falls_short and behind <= SURE * evidence.error  # that data are different has to show
+    much = amount.images >= MANY
     if much:
         plan: Plan = "few" if near else "more"
         what = "fine-tune a few layers" if near else "fine-tune more layers"
@@ -102,14 +103,15 @@ def choose(evidence: Evidence) -> Choice:
         what = "a linear classifier on top" if near else "linear classifiers on every stage, and the best of them"
     told = (
         f"the source's own answers tell {max(0.0, share):.0%} of what its deepest layer knows (κ "
-        f"{evidence.answers:.2f} of {deepest.kappa:.2f}; from {NEAR:.0%} on data are similar)"
+        f"{evidence.answers:.2f} ± {evidence.answers_error:.2f} of {deepest.kappa:.2f}; under {NEAR:.0%}, and by more "
+        "than that error, data are different)"
     )
     depth = (
-        f"no earlier layer knows more than {deepest.place}"
-        if behind <= evidence.error
+        f"no earlier layer is sure to know more than {deepest.place}"
+        if behind <= SURE * evidence.error
         else f"{best.place} knows more than the deepest layer ({best.accuracy:.1%} against {deepest.accuracy:.1%})"
     )
-    counted = f"{amount.images:,} images are {'many' if much else 'few'} for that (from {many:,} on)"
+    counted = f"{amount.images:,} images are {'many' if much else 'few'} for that (from {MANY} on)"
     kind = f"{'much' if much else 'little'} data, {'similar' if near else 'different'}"
     return Choice(plan=plan, reason=f"{kind}: {what}. {told[:1].upper()}{told[1:]}; {depth}; {counted}.")
 
