@@ -57,7 +57,7 @@ def test_a_plan_that_is_asked_for_is_taken(asked: list[str], capsys: pytest.Capt
     assert main([*asked, "--plan", "few", "--steps", "4", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["plan"], told["reason"], told["images"]) == ("few", None, 12)
-    assert told["what"] == "nothing moves up to layer2"
+    assert told["what"] == "from logistic on layer3 (λ=0.062); nothing moves up to layer2"
     assert [place["place"] for place in told["places"]] == ["layer1", "layer2", "layer3"]
 
 

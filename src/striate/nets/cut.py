@@ -20,9 +20,10 @@ from torch import Tensor, fx, nn
 from striate.errors import StriateError, unknown
 from striate.nets.net import Net, NetSpec
 
-__all__ = ["INPUT", "CutNet", "cut"]
+__all__ = ["INPUT", "WITHIN", "CutNet", "cut"]
 
 INPUT = ":in"  # behind a module's name: what it is given, in place of what it gives
+WITHIN = "base.net."  # before the name that a module has in the whole net
 Pool = Literal["mean", "max", "flatten"]
 
 
@@ -73,7 +74,7 @@ class CutNet(Net):
         held = {name for name, _ in self.base.named_modules()}
         behind = place.removesuffix(INPUT)  # of a stage that the cut goes through only a part is there
         self.stages = tuple(
-            dataclasses.replace(stage, name=f"base.net.{stage.name}")
+            dataclasses.replace(stage, name=WITHIN + stage.name)
             for stage in whole.stages
             if f"net.{stage.name}" in held and not behind.startswith(stage.name + ".")
         )

@@ -17,6 +17,7 @@ from striate.augment.view import View
 from striate.data import Dataset, Loader, Preprocess, Samples
 from striate.errors import StriateError
 from striate.nets import Net
+from striate.nets.cut import WITHIN
 from striate.nets.weights import ModelCard, save_model
 from striate.tasks import Classification, decode_all
 from striate.train.folder import RunFolder
@@ -197,7 +198,9 @@ class Project:
             raise KeyboardInterrupt if ended.outcome.signal == signal.SIGINT else SystemExit(128 + signal.SIGTERM)
         told = "everything learns"
         if begun is not None:
-            told = f"from {begun.told}; " + (f"nothing moves up to {settings.freeze}" if settings.freeze else told)
+            told = f"from {begun.told}; " + (
+                f"nothing moves up to {settings.freeze.removeprefix(WITHIN)}" if settings.freeze else told
+            )
         return Done(
             plan=plan,
             folder=ended.folder,
