@@ -36,10 +36,11 @@ class Reporter(Protocol):
         """Training is over, however it ended."""
 
 
-def reporter_for(stream: TextIO = sys.stderr, *, quiet: bool = False) -> Reporter:
-    """The reporter that suits a stream."""
+def reporter_for(stream: TextIO | None = None, *, quiet: bool = False) -> Reporter:
+    """The reporter that suits a stream, standard error as it is now when not given."""
     if quiet:
         return Silent()
+    stream = stream or sys.stderr
     return Bar(stream) if stream.isatty() else Lines(stream)
 
 

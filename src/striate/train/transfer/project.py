@@ -198,9 +198,8 @@ class Project:
             raise KeyboardInterrupt if ended.outcome.signal == signal.SIGINT else SystemExit(128 + signal.SIGTERM)
         told = "everything learns"
         if begun is not None:
-            told = f"from {begun.told}; " + (
-                f"nothing moves up to {settings.freeze.removeprefix(WITHIN)}" if settings.freeze else told
-            )
+            frozen = settings.freeze.removeprefix(WITHIN)
+            told = f"from {begun.told}; " + (f"nothing moves up to {frozen}" if frozen else told)
         return Done(
             plan=plan,
             folder=ended.folder,
