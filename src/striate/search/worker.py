@@ -20,7 +20,7 @@ from striate.search.samplers import pruner_for, sampler_for
 from striate.search.space import apply
 from striate.search.storage import open_storage
 from striate.search.trial import Result, run_trial
-from striate.train.process import prepare_process
+from striate.train.process import prepare_process, subnormals_are_zero
 
 __all__ = ["PULSE_SECONDS", "main", "work"]
 
@@ -42,6 +42,7 @@ def main() -> int:
     return work(folder, Ledger(open_storage(folder.storage), folder.name), folder.plan(), index, jobs)
 
 
+@subnormals_are_zero()
 def work(folder: SearchFolder, ledger: Ledger, plan: Plan, index: int, jobs: int) -> int:
     """Take and run trials of one stage after another, as they are opened; returns when all are done."""
     prepare_process()

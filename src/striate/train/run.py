@@ -31,7 +31,7 @@ from striate.train.initial import begin_weights
 from striate.train.log import RunLog
 from striate.train.loop import Outcome, Trainer
 from striate.train.noise import choose_policy, describe, matched_to, mixings, policy_of, with_policy
-from striate.train.process import prepare_process
+from striate.train.process import prepare_process, subnormals_are_zero
 from striate.train.progress import Reporter
 from striate.train.report import Scored, write_report
 from striate.train.resolve import WARMUP_STEPS, open_data, resolve
@@ -64,6 +64,7 @@ class Ended:
     final: Scored | None
 
 
+@subnormals_are_zero()
 def start(settings: Settings, reporter: Reporter, *, data: Dataset | None = None) -> Ended:
     """Begin a run and train it to its end. Raises StriateError before anything is written when it cannot begin.
 
@@ -95,6 +96,7 @@ def start(settings: Settings, reporter: Reporter, *, data: Dataset | None = None
     return _train(folder, settings, data, preprocess, net, None, reporter)
 
 
+@subnormals_are_zero()
 def resume(path: str | os.PathLike[str], reporter: Reporter, *, workers: int | None = None) -> Ended:
     """Go on with a run where its newest valid checkpoint left it, or from its beginning when it has none."""
     folder = RunFolder.open(os.fspath(path))
