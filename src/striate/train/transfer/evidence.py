@@ -71,10 +71,11 @@ class Evidence:
 
     @property
     def answers_error(self) -> float:
-        """Standard error of `answers`, which few images were asked for: of two classes it is 0.2."""
+        """Standard error of `answers`, by the images that were asked: with 20 of two classes it is 0.2."""
         chance = 1 / max(2, self.amount.classes)
         accuracy = chance + (1 - chance) * self.answers
-        return _error(accuracy, min(SHOTS * self.amount.classes, self.amount.images)) / (1 - chance)
+        asked = min(DRAWS * SHOTS * self.amount.classes, self.amount.images)
+        return _error(accuracy, asked) / (1 - chance)
 
 
 def gather(
