@@ -63,7 +63,7 @@ def test_plans_are_what_they_say(tmp_path: Path) -> None:
     for one in (few, more):
         assert (one.model, one.model_settings, one.pretrained) == ("cut", card.settings, str(begun.file))
         assert (one.weight_decay, one.label_smoothing) == (0.25, 0.0), "what the probe was fitted to"
-        assert one.freeze_norms
+        assert (one.freeze_norms, one.explosion) == (True, 0.0)
         assert one.anchor > 0
     assert (scratch.model, scratch.pretrained, scratch.freeze, scratch.anchor) == ("resnet20", None, "", 0)
     for one in (few, more, scratch):
