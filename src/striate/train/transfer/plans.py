@@ -93,7 +93,8 @@ def choose(evidence: Evidence) -> Choice:
     share = evidence.answers / deepest.kappa if deepest.kappa > 0 else 0.0
     behind = best.accuracy - deepest.accuracy
     falls_short = evidence.answers + evidence.answers_error < NEAR * deepest.kappa
-    near = not falls_short and behind <= SURE * evidence.error  # that data are different has to show
+    ahead = behind > SURE * evidence.error
+    near = not (falls_short or ahead)  # that data are different has to show
     much = amount.images >= MANY
     if much:
         plan: Plan = "few" if near else "more"
@@ -107,9 +108,9 @@ def choose(evidence: Evidence) -> Choice:
         "than that error, data are different)"
     )
     depth = (
-        f"no earlier layer is sure to know more than {deepest.place}"
-        if behind <= SURE * evidence.error
-        else f"{best.place} knows more than the deepest layer ({best.accuracy:.1%} against {deepest.accuracy:.1%})"
+        f"{best.place} knows more than the deepest layer ({best.accuracy:.1%} against {deepest.accuracy:.1%})"
+        if ahead
+        else f"no earlier layer is sure to know more than {deepest.place}"
     )
     counted = f"{amount.images:,} images are {'many' if much else 'few'} for that (from {MANY} on)"
     kind = f"{'much' if much else 'little'} data, {'similar' if near else 'different'}"
@@ -145,9 +146,9 @@ def plan_settings(
     if start is None:
         return base.replace(**changes, pretrained=None)
     changes["lr"] = min(changes["lr"], STEADY / start.spread)
-    groups = depth_of(start.net).groups
-    if plan == "few" and len(groups) > 2:
-        changes["freeze"] = groups[-3][0]  # all but the last stage and the classifier
+    if plan == "few":
+        before = [name for name, _ in depth_of(start.net).groups[:-2]]
+        changes["freeze"] = before[-1] if before else ""  # all but the last stage and the classifier
     return base.replace(
         **changes,
         model=start.card.net,
