@@ -57,15 +57,17 @@ def main() -> None:
     parser.add_argument("--lock", type=Path, action="append", default=[])
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--first-seed", type=int, default=0, help="of the draws: others than these are new images")
     parser.add_argument("--summarise", action="store_true")
     asked = parser.parse_args()
     if asked.summarise:
         summarise(asked)
         return
     mine, of = map(int, asked.share.split("/"))
+    seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
     work = [
         (name, per_class, seed, plan)
-        for seed in range(asked.seeds)  # a seed of everything before the next: stopped early, all cells have as many
+        for seed in seeds  # a seed of everything before the next: stopped early, all cells have as many
         for per_class in SIZES
         for name in asked.set or SETS
         for plan in PLANS

@@ -179,6 +179,24 @@ def test_validation_far_ahead(healthy: Series, gap: float, found: list[str]) -> 
     assert named(healthy) == []
 
 
+@pytest.mark.parametrize(
+    ("train", "val", "images", "found"),
+    [
+        (0.57, 0.75, 6, []),  # photographs in a small folder: one image is 17 points
+        (0.57, 0.75, 500, ["validation better than training"]),
+        (0.95, 0.67, 6, []),
+        (0.95, 0.67, 50, ["overfitting"]),
+        (0.95, 0.0, 6, ["overfitting"]),
+    ],
+)
+def test_few_validation_images_tell_little(
+    healthy: Series, train: float, val: float, images: int, found: list[str]
+) -> None:
+    healthy.facts |= {"val": images, "commonest": 0.3, "chance_loss": math.log(4)}
+    healthy.epochs = [epoch(i, train, val, train_loss=(1 - train) / i, val_loss=0.4) for i in range(1, 13)]
+    assert named(healthy) == found
+
+
 def test_labels_in_another_order(healthy: Series) -> None:
     """Learnt by heart, or not at all; and ten validation images could not tell."""
     healthy.epochs = [epoch(i, min(0.95, 0.2 * i), 0.11) for i in range(1, 13)]

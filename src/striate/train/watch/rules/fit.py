@@ -12,13 +12,13 @@ __all__ = ["labels_do_not_fit", "overfitting", "plateau", "underfitting", "valid
 ENOUGH = 6  # epochs before which curves say little
 FLAT = 0.03  # relative fall of the training loss over the last third of the run: less is standing still
 POOR = 0.85  # of the training images right: a net that stands still below it could not, or was not let
-GAP = 0.15  # accuracy between training and validation: beyond what 3 standard errors of 200 images explain (0.1)
+GAP = 0.15  # accuracy between training and validation that is worth a word, if the validation images can tell it
 RISEN = 0.10  # of the lowest validation loss: what it rises by between epochs without meaning anything
 BETTER = 0.15  # accuracy by which validation may beat training under dropout and noise, as it usually does
 HIGH = 0.5  # of the highest rate: a rate that has not come down
 NOTHING = 0.95  # of the loss of a guess: nothing to speak of has been learnt
 LEARNT = 0.95  # of the training images right: nothing left to stand still before
-DEVIATIONS = 3.0  # of a share of val images around what a constant answer reaches
+DEVIATIONS = 3.0  # of a share of val images around what it would be by chance: less says nothing
 
 
 def labels_do_not_fit(series: Series) -> Diagnosis | None:
@@ -26,9 +26,9 @@ def labels_do_not_fit(series: Series) -> Diagnosis | None:
     last, chance = _last(series), series.facts.get("chance_loss")
     if len(last) < 2 or series.epochs[-1].epoch < ENOUGH or not chance:
         return None
-    commonest, val = series.facts.get("commonest", 0.0), series.facts.get("val", 0)
+    commonest = series.facts.get("commonest", 0.0)
     train, held = _mean([e.train_accuracy for e in last]), _mean([e.val_accuracy for e in last])
-    reach = commonest + DEVIATIONS * math.sqrt(commonest * (1 - commonest) / max(1, val))
+    reach = commonest + _by_chance(series, commonest)
     if held is None or train is None or held > reach or reach > (1 + commonest) / 2:
         return None  # the last: so few validation images could not tell a good net from a guess
     end = last[-1]
@@ -59,7 +59,7 @@ def overfitting(series: Series) -> Diagnosis | None:
     train, held = _mean([e.train_accuracy for e in last]), _mean([e.val_accuracy for e in last])
     assert train is not None
     assert held is not None
-    if train - held < GAP:
+    if train - held < max(GAP, _by_chance(series, (train + held) / 2)):
         return None
     lowest = min(epochs, key=lambda e: e.val_loss or math.inf)
     now = _mean([e.val_loss for e in last])
@@ -85,7 +85,9 @@ def validation_better(series: Series) -> Diagnosis | None:
     if series.facts.get("mixed") or series.facts.get("val", 0) == 0 or len(series.epochs) < ENOUGH:
         return None  # mixed images have no single right answer to compare by
     train, held = _mean([e.train_accuracy for e in last]), _mean([e.val_accuracy for e in last])
-    if train is None or held is None or held - train < BETTER:
+    if train is None or held is None:
+        return None
+    if held - train < max(BETTER, _by_chance(series, (train + held) / 2)):
         return None
     dropout = series.facts.get("dropout", 0.0)
     cause = (
@@ -137,6 +139,11 @@ def underfitting(series: Series) -> Diagnosis | None:
         f"{max(0.0, _fell(last)):.1%}",
         remedy="a larger net, less decay, dropout or noise, or a higher rate for longer",
     )
+
+
+def _by_chance(series: Series, share: float) -> float:
+    """How far from `share` so few validation images may be by chance alone (binomial)."""
+    return DEVIATIONS * math.sqrt(share * (1 - share) / max(1, series.facts.get("val", 0)))
 
 
 def _last(series: Series) -> Sequence[Epoch]:
