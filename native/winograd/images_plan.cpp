@@ -212,22 +212,37 @@ private:
         const std::int64_t bottom =
             std::min(shape_.rows.size, end * transforms_.rows.m + transforms_.rows.r - 1 - shape_.rows.low);
         if (bottom <= top) return {};
+        // of a part of a row of tiles the pixels under it, else whole rows
+        const bool is_part = last.image == first.image && last.row == first.row;
+        const std::int64_t left =
+            is_part ? std::max<std::int64_t>(0, first.column * transforms_.columns.m - shape_.columns.low) : 0;
+        const std::int64_t right =
+            is_part ? std::min(shape_.columns.size, (last.column + last.tiles) * transforms_.columns.m +
+                                                        transforms_.columns.r - 1 - shape_.columns.low)
+                    : shape_.columns.size;
+        if (right <= left) return {};
         const std::int64_t map = chunk.group * shape_.group_in();
-        const float* const at = work.images + first.image * from_.image + from_.of_map(map) + top * from_.row;
-        const std::int64_t bytes = 4 * (bottom - top) * from_.row;
+        const float* const at =
+            work.images + first.image * from_.image + from_.of_map(map) + top * from_.row + left * from_.pixel;
+        WinogradAhead::Stretches rows{at, bottom - top, from_.row, 4 * (right - left) * from_.pixel};
+        if (!is_part) rows = {at, 1, 0, rows.count * rows.bytes};  // rows lie side by side
         switch (from_layout_) {
             case Layout::nchw: {
                 const Range maps = part(shape_.group_in(), share.end, share.begin);
-                return {at + maps.begin * from_.map, maps.end - maps.begin, 4 * from_.map, bytes, calls};
+                rows.first += maps.begin * from_.map;
+                return {rows, maps.end - maps.begin, from_.map, calls};
             }
             case Layout::blocked: {
                 const Range blocks = part(quotient_up(shape_.group_in(), maps_per_block), share.end, share.begin);
-                return {at + blocks.begin * from_.block, blocks.end - blocks.begin, 4 * from_.block, bytes, calls};
+                rows.first += blocks.begin * from_.block;
+                return {rows, blocks.end - blocks.begin, from_.block, calls};
             }
             case Layout::channels_last: break;
         }
-        const Range lines = part(bytes / 64, share.end, share.begin);
-        return {at + 16 * lines.begin, 1, 0, 64 * (lines.end - lines.begin), calls};
+        const Range lines = part(rows.bytes / 64, share.end, share.begin);
+        rows.first += 16 * lines.begin;
+        rows.bytes = 64 * (lines.end - lines.begin);
+        return {rows, 1, 0, calls};
     }
 
     // Units are (block of maps, run), runs of a block side by side.
