@@ -39,7 +39,7 @@ def check(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting of the net, e.g. dropout=0.5; may be repeated."),
     ] = None,
-    activation: Annotated[str | None, typer.Option(help="For nets that take one: relu, tanh, elu, maxout, …")] = None,
+    activation: Annotated[str | None, typer.Option(help="In place of the ReLUs of the net: tanh, elu, gelu, …")] = None,
     init: Annotated[str | None, typer.Option(help="How weights begin: he, xavier, orthogonal, lsuv, …")] = None,
     preprocess: Annotated[
         Literal["channel", "mean-image", "pca", "zca"] | None,

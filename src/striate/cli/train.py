@@ -32,7 +32,7 @@ def train(
         typer.Option("--set", metavar="NAME=VALUE", help="A setting of the net, e.g. dropout=0.5; may be repeated."),
     ] = None,
     activation: Annotated[
-        str | None, typer.Option(help="For nets that take one: relu, leaky_relu, prelu, elu, tanh, maxout, …")
+        str | None, typer.Option(help="In place of the ReLUs of the net: leaky_relu, prelu, elu, gelu, tanh, …")
     ] = None,
     init: Annotated[
         str | None, typer.Option(help="How weights begin: he, xavier, orthogonal, lsuv, …; not given: the net's own.")

@@ -1,4 +1,4 @@
-"""Activation functions by name, for the nets whose `activation` is a setting.
+"""Activation functions by name: a net's `activation` is a setting, or takes the place of its ReLUs.
 
 name         f(x)                          gain 1 / √E f(z)², z ~ N(0, 1): see `striate.nets.initialise`
 relu         max(0, x)                     √2
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from striate.errors import StriateError, unknown
 from striate.nets.layers.maxout import Maxout
 
-__all__ = ["ACTIVATIONS", "GAINS", "LeCunTanh", "activation_of", "pieces_of"]
+__all__ = ["ACTIVATIONS", "GAINS", "LeCunTanh", "activation_of", "pieces_of", "replace_relus"]
 
 
 class LeCunTanh(nn.Module):
@@ -82,3 +82,32 @@ def activation_of(name: str) -> Callable[[], nn.Module]:
 def pieces_of(name: str) -> int:
     """Values that a unit of this activation takes from the layer before it: two for maxout, one for the others."""
     return 2 if name == "maxout" else 1
+
+
+def replace_relus(net: nn.Module, name: str) -> None:
+    """Put the activation `name` where `net` has a ReLU, in place; its weights stay as they were drawn.
+
+    A ReLU behind the scores, as NIN and SqueezeNet have one, stays: scores are not to be squashed. Raises StriateError
+    for a name that is none, for a net without a ReLU, and for an activation that takes more values than it gives: the
+    layers before it would have to be larger.
+    """
+    make, behind = activation_of(name), _behind_scores(net)
+    places = [
+        (module, child)
+        for module in net.modules()
+        for child, old in module.named_children()
+        if isinstance(old, nn.ReLU) and old not in behind
+    ]
+    if not places:
+        raise StriateError("there is no ReLU in this net for another activation to replace")
+    if pieces_of(name) > 1:
+        raise StriateError(f"{name} takes {pieces_of(name)} values for each it gives, and this net's layers give one")
+    for module, child in places:
+        setattr(module, child, make())
+
+
+def _behind_scores(net: nn.Module) -> list[nn.Module]:
+    """What follows the last layer with weights in the net's `classifier`."""
+    layers = list(getattr(net, "classifier", nn.Sequential()).children())
+    weighted = [i for i, layer in enumerate(layers) if hasattr(layer, "weight")]
+    return layers[weighted[-1] + 1 :] if weighted else []

@@ -24,7 +24,9 @@ def create_model(
 
     `input_size` is (height, width) in px; nets whose head depends on it (`fixed_size`) are made for it, the others are
     only checked against it; without it the net is made for the size it was published for. `settings` are the net's
-    own, see `model_info(name).settings`. The weights drawn depend on `torch.manual_seed` alone.
+    own, see `model_info(name).settings`, and for every net with ReLUs `activation="elu"` or another name of
+    `striate.nets.activations.ACTIVATIONS`, which takes their place. The weights drawn depend on `torch.manual_seed`
+    alone.
 
     `pretrained` is True or "published" for the published weights, the name of one of them ("resnet50-11ad3fa6"), a
     hub's ("hf:owner/name"), or a file of safetensors or of torch.save, whose tensors have this net's names and shapes.

@@ -1,7 +1,8 @@
 """The zoo by name: list the nets, ask about one, build one.
 
 A family declares `NETS = {"name": Entry(...)}` in its file under `zoo/`. What `build` takes after the spec, by keyword,
-are that net's settings; their defaults are the published net.
+are that net's settings; their defaults are the published net. Every net takes an `activation`: one that has no such
+setting gets it in place of its ReLUs.
 """
 
 import fnmatch
@@ -12,6 +13,7 @@ from typing import Any
 
 from striate.arithmetic import DoesNotFit
 from striate.errors import StriateError, unknown
+from striate.nets.activations import replace_relus
 from striate.nets.fit import misfit, smallest_side
 from striate.nets.net import Net, NetSpec
 from striate.nets.weightless import weightless
@@ -65,7 +67,7 @@ def build(
     entry = _entry(name)
     known = _settings(entry)
     for given in settings:
-        if given not in known:
+        if given not in known and given != "activation":
             raise StriateError(_unknown_setting(name, given, list(known)))
     if num_classes < 1 or in_chans < 1:
         raise StriateError(
@@ -74,13 +76,23 @@ def build(
 
     def make(size: tuple[int, int]) -> Net:
         spec = NetSpec(name=name, num_classes=num_classes, in_chans=in_chans, input_size=size, settings=settings)
-        return entry.build(spec, *entry.args, **settings)
+        net = entry.build(spec, *entry.args, **{key: value for key, value in settings.items() if key in known})
+        if "activation" in settings and "activation" not in known:
+            _replace_relus(net, settings["activation"])
+        return net
 
     if input_size is None:
         return make(entry.input_size)
     height, width = input_size
     _check(name, make, (height, width), in_chans)
     return make((height, width))
+
+
+def _replace_relus(net: Net, activation: str) -> None:
+    try:
+        replace_relus(net, activation)
+    except StriateError as error:
+        raise StriateError(f"{net.spec.name}: {error}") from None
 
 
 def _check(name: str, make: Callable[[tuple[int, int]], Net], size: tuple[int, int], in_chans: int) -> None:
