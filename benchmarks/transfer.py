@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--share", default="0/1")
     parser.add_argument("--source", choices=SOURCES, default="squeezenet1_1")
     parser.add_argument("--set", choices=SETS, action="append", help="one set only")
+    parser.add_argument("--size", type=int, help="of the images in px, in place of the set's own")
     parser.add_argument("--lock", type=Path, action="append", default=[])
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--seeds", type=int, default=SEEDS)
@@ -76,6 +77,8 @@ def main() -> None:
         projects = {name: project(asked, name, Path(folder)) for name in SETS}
         for number, (name, per_class, seed, plan) in enumerate(work):
             key = {"source": asked.source, "set": name, "per_class": per_class, "seed": seed, "plan": plan}
+            if asked.size is not None:
+                key["px"] = asked.size
             if number % of != mine or any(all(row[k] == v for k, v in key.items()) for row in rows(asked.rows)):
                 continue
             with held(asked.lock):
@@ -91,6 +94,7 @@ def main() -> None:
 def project(asked: argparse.Namespace, name: str, folder: Path) -> Project:
     """One set under the source, with the settings all trials share."""
     spec, size = SETS[name]
+    size = asked.size or size
     source = open_source(str(asked.shared / SOURCES[asked.source]))
     settings = Settings(
         data=str(asked.shared / spec), size=size, batch_size=BATCH, precision=asked.precision, channels_last=True,
@@ -147,11 +151,11 @@ def summarise(asked: argparse.Namespace) -> None:
         "alone.\n"
     )
     for source in SOURCES:
-        for name, (_, px) in SETS.items():
+        for name, (_, own) in SETS.items():
             these = [row for row in done if (row["source"], row["set"]) == (source, name)]
-            if these:
+            for px in sorted({row.get("px", own) for row in these}):
                 print(f"## {source} to {name}, {px} px\n")
-                table(source, name, these)
+                table(source, name, [row for row in these if row.get("px", own) == px])
 
 
 def table(source: str, name: str, these: list[dict[str, Any]]) -> None:
