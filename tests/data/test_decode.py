@@ -1,4 +1,7 @@
-"""Decoding: every format and mode to the same 8-bit pixels, against arithmetic done here and Pillow's conversion."""
+"""Decoding: every format and mode to the same 8-bit pixels, against arithmetic done here and Pillow's conversion.
+
+Long, because it is a list of the forms that a file of an image can have, whole and damaged.
+"""
 
 import contextlib
 import io

@@ -1,4 +1,7 @@
-"""Downloads from a server on this machine that drops the line, forgets ranges, changes files and lies."""
+"""Downloads from a server on this machine that drops the line, forgets ranges, changes files and lies.
+
+Long, because it is a list of what can go wrong, told to one server.
+"""
 
 import gzip
 import hashlib

@@ -1,4 +1,7 @@
-"""The page, read as a browser and a screen reader would: whole, safe, self-contained, and true to its record."""
+"""The page, read as a browser and a screen reader would: whole, safe, self-contained, and true to its record.
+
+Long, because one reader of pages, and one record, serve all its parts.
+"""
 
 import ast
 import errno
