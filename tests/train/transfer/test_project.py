@@ -218,6 +218,16 @@ FAR_PLACES = (place("early", 0.7, 0.95), place("late", 0.6, 0.7))
         (evidence(5000, 0.5, *NEAR_PLACES), "few", "much data, similar: fine-tune a few layers"),
         (evidence(5000, 0.0, *NEAR_PLACES), "more", "much data, different: fine-tune more layers"),
         (evidence(5000, 0.5, *FAR_PLACES), "more", "early knows more than the deepest layer"),
+        (
+            evidence(30, 0.3, place("late", 0.3, 0.70)),
+            "more",
+            "the best knows little (κ 0.40 with all images, under 0.45)",
+        ),
+        (
+            evidence(30, 0.3, place("late", 0.3, 0.75)),
+            "few",
+            "no earlier layer is sure to know more than late; 60 images",
+        ),
     ],
 )
 def test_the_lectures_table_of_amount_and_likeness(seen: Evidence, plan: str, words: str) -> None:

@@ -7,7 +7,8 @@
 Near means: the source's own answers already say much about the new classes. They are read as Nguyen et al. 2020 do
 ("LEEP"): p(class | image) = Σ over the source's classes z of p(class | z) · p(z | image), the first factor counted on
 the other images. An ant is an ant to ImageNet; a hand sign is now a band-aid, now a hair slide. And the layers must not
-say the contrary: where an early layer knows more than the deepest, what is specific of the source is in the way.
+say the contrary: where an early layer knows more than the deepest, what is specific of the source is in the way, and
+where no layer knows much, the source has learnt to see other things.
 
 All is asked with the same few images of every class, however many there are (more would make any source look nearer), a
 row left out in turn, by a ridge classifier on every place. The chance level is taken off, so that two classes and ten
@@ -63,6 +64,11 @@ class Evidence:
     def best(self) -> PlaceEvidence:
         """The place with the best accuracy, the deeper of equal ones."""
         return max(reversed(self.places), key=lambda place: place.accuracy)
+
+    @property
+    def known(self) -> float:
+        """What the best place knows with all images: its accuracy above chance, κ."""
+        return _kappa(self.best.accuracy, self.amount.classes)
 
     @property
     def error(self) -> float:

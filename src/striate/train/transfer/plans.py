@@ -35,6 +35,7 @@ PLANS: tuple[Plan, ...] = get_args(Plan)
 
 NEAR = 0.5  # of what the deepest layer knows (κ), what the source's own answers tell at least, where data are similar
 SURE = 2.0  # standard errors that an earlier layer is ahead of the deepest by, where data are different
+WEAK = 0.45  # of all that there is to know (κ): a source whose best layer knows less is of another kind
 # Images in all that are many, since layers are tuned by all of them, whatever their class. So few, because what trains
 # goes on from the probe and is held there: with the least that was tried, twenty, it was no worse.
 MANY = 20
@@ -94,7 +95,8 @@ def choose(evidence: Evidence) -> Choice:
     behind = best.accuracy - deepest.accuracy
     falls_short = evidence.answers + evidence.answers_error < NEAR * deepest.kappa
     ahead = behind > SURE * evidence.error
-    near = not (falls_short or ahead)  # that data are different has to show
+    weak = evidence.known < WEAK
+    near = not (falls_short or ahead or weak)  # that data are different has to show
     much = amount.images >= MANY
     if much:
         plan: Plan = "few" if near else "more"
@@ -112,6 +114,8 @@ def choose(evidence: Evidence) -> Choice:
         if ahead
         else f"no earlier layer is sure to know more than {deepest.place}"
     )
+    if weak:
+        depth += f", and the best knows little (κ {evidence.known:.2f} with all images, under {WEAK:g})"
     counted = f"{amount.images:,} images are {'many' if much else 'few'} for that (from {MANY} on)"
     kind = f"{'much' if much else 'little'} data, {'similar' if near else 'different'}"
     return Choice(plan=plan, reason=f"{kind}: {what}. {told[:1].upper()}{told[1:]}; {depth}; {counted}.")
