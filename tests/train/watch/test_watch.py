@@ -106,28 +106,35 @@ def test_norms_are_compared_with_the_batch_that_comes(shape: tuple[int, ...]) ->
     assert still.layers() == ()
 
 
-def test_looks_are_paid_for_by_a_hundredth_of_the_training_time(tmp_path: Path) -> None:
-    """A made-up clock: a step takes a second, a look of this net whatever it takes."""
+def watched(folder: Path, *, total_steps: int, steps: int, step_seconds: float) -> tuple[Watch, list[int]]:
+    """A made-up clock for steps, a look of a tiny net for whatever it takes: the watch, and the steps looked at."""
     net = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
-    log = RunLog(tmp_path)
-    watch = Watch(net, log, total_steps=10_000)
-    looked = []
-    for step in range(1, 2001):
-        trained = step * 1e-3  # a millisecond a step: a look of a third of one may come every 30 or so
-        watch.begin(step, trained)
+    log = RunLog(folder)
+    watch = Watch(net, log, total_steps=total_steps)
+    for step in range(1, steps + 1):
+        watch.begin(step, step * step_seconds)
         with watch.forward():
             net(torch.ones(2, 4)).sum().backward()
         watch.before_step()
-        before = len(looked)
         watch.after_step(step, 1, 0.1)
-        if watch.series.looks and (not looked or watch.series.looks[-1].step != looked[-1]):
-            looked.append(watch.series.looks[-1].step)
-        assert len(looked) <= before + 1
     log.close()
+    return watch, [look.step for look in watch.series.looks]
+
+
+def test_looks_are_paid_for_by_a_hundredth_of_the_training_time(tmp_path: Path) -> None:
+    watch, looked = watched(tmp_path, total_steps=10_000, steps=2000, step_seconds=1e-3)
     assert looked[0] == 1
     assert len(looked) >= 2
     assert min(b - a for a, b in pairwise(looked)) >= 100, "a hundredth of the run at least"
     assert watch.charged_seconds <= SHARE * (2.0 + ADVANCE) + 2 * watch.charged_seconds / len(looked)
+
+
+def test_a_run_of_no_time_is_looked_at_from_its_beginning_to_its_end(tmp_path: Path) -> None:
+    """What is paid in advance is not spent at the beginning: an illness of the end is seen, too."""
+    _, looked = watched(tmp_path, total_steps=2000, steps=2000, step_seconds=1e-9)
+    assert looked[0] == 1
+    assert looked[-1] == 2000
+    assert any(500 <= step <= 1500 for step in looked)
 
 
 def test_a_resumed_run_does_not_say_twice_what_it_said_before(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 A look costs about as much as a step, so it may not come often. It pays from an allowance of a hundredth of the training
 time: the next look is due when the seconds that all looks have taken are less than that share of the seconds trained,
 and no sooner than a hundredth of the run after the last. So the share holds whatever the net, the device and the
-machine's mood are; what looks cost is measured, not guessed. The first look is at the first step, on credit, and a
-little is paid in advance, for runs of seconds.
+machine's mood are; what looks cost is measured, not guessed. The first look is at the first step and the last at the
+last, on credit; and a little is paid in advance, over the length of the run, so that runs of seconds have a few looks
+from beginning to end.
 
 It only reads: no value, generator or gradient is changed by it, and a run has the same weights with it and without.
 When it looks depends on the clock, so its records are the only ones of a log that are not the same in a resumed run.
@@ -30,7 +31,7 @@ from striate.train.watch.weights import UpdateLook
 __all__ = ["SHARE", "Watch"]
 
 SHARE = 0.01  # of the training time: half of the 2 % it may take, since caches that a look empties are not on its clock
-ADVANCE = 3.0  # seconds of training paid for beforehand: a run of two seconds has a few looks, too, for 30 ms
+ADVANCE = 3.0  # seconds of training paid for beyond those of the run: two seconds have a few looks, too, for 30 ms
 MOST_LOOKS = 100  # evenly over a run: as many points as a curve in the report can show apart
 MOST_HISTOGRAMS = 10  # of them with histograms, which are nine tenths of a record
 IMAGES = 64  # of a batch whose activations are read: ten classes are among them, and a large batch costs no more
@@ -49,7 +50,7 @@ class Watch:
         What the log holds already is taken up: a resumed run's illnesses are not named twice.
         """
         self._net, self._log, self._enabled, self._hooked = net, log, enabled, hooks
-        self._apart = max(1, total_steps // MOST_LOOKS)
+        self._total, self._apart = total_steps, max(1, total_steps // MOST_LOOKS)
         self._tail, self.series = LogTail(log.path), Series()
         self._catch_up()
         self._due = self.series.looks[-1].step + self._apart if self.series.looks else 1
@@ -69,7 +70,8 @@ class Watch:
 
     def begin(self, step: int, trained_seconds: float) -> None:
         """Before the update number `step` (from 1), after so many seconds of training in this process."""
-        self._looking = self._enabled and step >= self._due and self._spent <= SHARE * (trained_seconds + ADVANCE)
+        paid = SHARE * (trained_seconds + ADVANCE * step / max(1, self._total))
+        self._looking = self._enabled and ((step >= self._due and self._spent <= paid) or step == self._total)
 
     def forward(self) -> contextlib.AbstractContextManager[Any]:
         """Around the update's first forward pass."""
