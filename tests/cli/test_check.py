@@ -58,7 +58,7 @@ def test_a_run_is_checked_with_its_weights(capsys: pytest.CaptureFixture[str], t
         (["two_layer", "digits", "--init", "hee"], "unknown --init 'hee'; did you mean 'he'?", 1),
         (
             ["resnet20", "digits", "--activation", "tanhh"],
-            "resnet20: unknown activation 'tanhh'; did you mean 'tanh'?",
+            "unknown activation 'tanhh'; did you mean 'tanh'?",
             1,
         ),
     ],

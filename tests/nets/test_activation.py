@@ -45,9 +45,9 @@ def test_the_spec_builds_it_again() -> None:
 @pytest.mark.parametrize(
     ("name", "activation", "message"),
     [
-        ("resnet20", "rely", "resnet20: unknown activation 'rely'; did you mean 'relu'?"),
-        ("resnet20", "maxout", "resnet20: maxout takes 2 values for each it gives, and this net's layers give one"),
-        ("neocognitron", "tanh", "neocognitron: there is no ReLU in this net for another activation to replace"),
+        ("resnet20", "rely", "unknown activation 'rely'; did you mean 'relu'?"),
+        ("resnet20", "maxout", "maxout takes 2 values for each it gives, and this net's layers give one"),
+        ("neocognitron", "tanh", "there is no ReLU in this net for another activation to replace"),
     ],
 )
 def test_what_cannot_be_says_so(name: str, activation: str, message: str) -> None:

@@ -78,7 +78,7 @@ def build(
         spec = NetSpec(name=name, num_classes=num_classes, in_chans=in_chans, input_size=size, settings=settings)
         net = entry.build(spec, *entry.args, **{key: value for key, value in settings.items() if key in known})
         if "activation" in settings and "activation" not in known:
-            _replace_relus(net, settings["activation"])
+            replace_relus(net, settings["activation"])
         return net
 
     if input_size is None:
@@ -86,13 +86,6 @@ def build(
     height, width = input_size
     _check(name, make, (height, width), in_chans)
     return make((height, width))
-
-
-def _replace_relus(net: Net, activation: str) -> None:
-    try:
-        replace_relus(net, activation)
-    except StriateError as error:
-        raise StriateError(f"{net.spec.name}: {error}") from None
 
 
 def _check(name: str, make: Callable[[tuple[int, int]], Net], size: tuple[int, int], in_chans: int) -> None:
