@@ -15,6 +15,7 @@ from striate.bench.problem import PASSES, Floats, Problem
 from striate.bench.record import conv_picture, conv_record, roofline_points
 from striate.bench.subject import CannotDo, Subject
 from striate.bench.timing import spread
+from striate.cli.bench_tables import in_short
 from striate.conv import algorithms
 
 LAYER = Layer(in_maps=4, out_maps=8, size=(8, 8), kernel=(3, 3), padding=(1, 1), names=("a", "b"))
@@ -107,6 +108,7 @@ def test_a_row_too_large_for_the_memory_is_left_out(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(conv, "_lack_of_memory", lambda problem, subjects: "needs about 9 GiB of memory")
     (found,) = measure([LAYER], [1], [PEERS["torch"]], threads=1, rounds=3)
     assert {one.note for one in found.entries.values()} == {"needs about 9 GiB of memory"}
+    assert in_short(found).endswith("forward: striate needs about 9 GiB of memory")
 
 
 def test_speed_up_is_the_median_of_neighbours_ratios() -> None:

@@ -24,11 +24,10 @@ PASS_NAMES = {"forward": "forward", "data": "backward to data", "weights": "back
 def in_short(row: "Row") -> str:
     """One line while the rest is still being measured."""
     best = row.fastest([name for name in row.entries if name != "striate"])
-    parts = [f"{name} {_ms(row.entries[name])} ms" for name in ("striate", best) if name is not None]
     by = f" ({row.algorithm})" if row.algorithm else ""
-    return f"{row.layer}, N = {row.batch}, {PASS_NAMES[row.which]}: {parts[0]}{by}" + "".join(
-        f", {part}" for part in parts[1:]
-    )
+    ours = f"{_ms(row.ours)} ms{by}" if row.ours.seconds else row.ours.note
+    told = f"{row.layer}, N = {row.batch}, {PASS_NAMES[row.which]}: striate {ours}"
+    return told if best is None else f"{told}, {best} {_ms(row.entries[best])} ms"
 
 
 def print_conv(machine: "Machine", rows: Sequence["Row"], peers: Sequence["Peer"]) -> None:
