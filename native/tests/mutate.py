@@ -23,19 +23,20 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only faults whose file holds this")
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "mutants")
     arguments = parser.parse_args()
-    mutations = tomllib.loads(Path(__file__).with_name("mutations.toml").read_text())["mutation"]
+    listed = tomllib.loads(Path(__file__).with_name("mutations.toml").read_text())["mutation"]
+    mutations = [mutation for mutation in listed if arguments.only in mutation["file"]]
+    if not mutations:
+        parser.error(f"--only {arguments.only}: no fault is in a file whose name holds this")
     copy = arguments.build / "tree"
     shutil.copytree(ROOT / "native", copy / "native", dirs_exist_ok=True)
     shutil.copy(ROOT / "CMakeLists.txt", copy)
     configure(copy, arguments.build / "out")
     unseen = 0
     for mutation in mutations:
-        if arguments.only not in mutation["file"]:
-            continue
         verdict = tried(copy, arguments.build / "out", mutation)
         unseen += verdict != "seen"
         print(f"{verdict:12} {mutation['file']}: {mutation['what']}", flush=True)
-    print(f"{unseen} faults not seen" if unseen else "every fault was seen")
+    print(f"{unseen} of {len(mutations)} faults not seen" if unseen else f"all {len(mutations)} faults were seen")
     return 1 if unseen else 0
 
 
