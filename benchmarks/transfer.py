@@ -6,6 +6,7 @@ alone. Every trial is a line of a JSON file as soon as it is done, so the run ma
 several processes may share it (`--share 0/2`, `--share 1/2`).
 
     python benchmarks/transfer.py SHARED --rows rows.jsonl [--share 0/2] [--set SET] [--lock FILE]
+                                  [--source NAME] [--size PX] [--first-seed N]
     python benchmarks/transfer.py SHARED --rows rows.jsonl --summarise > benchmarks/results/transfer-DATE.md
 
 SHARED is the folder of the real data. `--lock` holds a shared lock on a file during each trial, so that whoever times
@@ -58,7 +59,7 @@ def main() -> None:
     parser.add_argument("--lock", type=Path, action="append", default=[])
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("--first-seed", type=int, default=0, help="of the draws: others than these are new images")
+    parser.add_argument("--first-seed", type=int, default=0, help="number of the first draw")
     parser.add_argument("--summarise", action="store_true")
     asked = parser.parse_args()
     if asked.summarise:
@@ -74,7 +75,7 @@ def main() -> None:
         for plan in PLANS
     ]
     with tempfile.TemporaryDirectory() as folder:
-        projects = {name: project(asked, name, Path(folder)) for name in SETS}
+        projects = {name: project(asked, name, Path(folder)) for name in asked.set or SETS}
         for number, (name, per_class, seed, plan) in enumerate(work):
             key = {"source": asked.source, "set": name, "per_class": per_class, "seed": seed, "plan": plan}
             if asked.size is not None:

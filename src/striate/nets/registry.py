@@ -65,9 +65,10 @@ def build(
 ) -> Net:
     """The net `name`, freshly initialised; see `striate.create_model`."""
     entry = _entry(name)
-    known = _settings(entry)
-    for given in settings:
-        if given not in known and given != "activation":
+    known, own = _settings(entry), dict(settings)
+    activation = None if "activation" in known else own.pop("activation", None)
+    for given in own:
+        if given not in known:
             raise StriateError(_unknown_setting(name, given, list(known)))
     if num_classes < 1 or in_chans < 1:
         raise StriateError(
@@ -76,9 +77,9 @@ def build(
 
     def make(size: tuple[int, int]) -> Net:
         spec = NetSpec(name=name, num_classes=num_classes, in_chans=in_chans, input_size=size, settings=settings)
-        net = entry.build(spec, *entry.args, **{key: value for key, value in settings.items() if key in known})
-        if "activation" in settings and "activation" not in known:
-            replace_relus(net, settings["activation"])
+        net = entry.build(spec, *entry.args, **own)
+        if activation is not None:
+            replace_relus(net, activation)
         return net
 
     if input_size is None:

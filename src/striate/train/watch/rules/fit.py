@@ -59,7 +59,7 @@ def overfitting(series: Series) -> Diagnosis | None:
     train, held = _mean([e.train_accuracy for e in last]), _mean([e.val_accuracy for e in last])
     assert train is not None
     assert held is not None
-    if train - held < max(GAP, _by_chance(series, (train + held) / 2)):
+    if not _leads(series, train, held, GAP):
         return None
     lowest = min(epochs, key=lambda e: e.val_loss or math.inf)
     now = _mean([e.val_loss for e in last])
@@ -85,9 +85,7 @@ def validation_better(series: Series) -> Diagnosis | None:
     if series.facts.get("mixed") or series.facts.get("val", 0) == 0 or len(series.epochs) < ENOUGH:
         return None  # mixed images have no single right answer to compare by
     train, held = _mean([e.train_accuracy for e in last]), _mean([e.val_accuracy for e in last])
-    if train is None or held is None:
-        return None
-    if held - train < max(BETTER, _by_chance(series, (train + held) / 2)):
+    if train is None or held is None or not _leads(series, held, train, BETTER):
         return None
     dropout = series.facts.get("dropout", 0.0)
     cause = (
@@ -139,6 +137,11 @@ def underfitting(series: Series) -> Diagnosis | None:
         f"{max(0.0, _fell(last)):.1%}",
         remedy="a larger net, less decay, dropout or noise, or a higher rate for longer",
     )
+
+
+def _leads(series: Series, ahead: float, behind: float, least: float) -> bool:
+    """Whether one share of right answers is ahead of another by `least`, and by more than chance explains."""
+    return ahead - behind >= max(least, _by_chance(series, (ahead + behind) / 2))
 
 
 def _by_chance(series: Series, share: float) -> float:
