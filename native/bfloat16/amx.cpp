@@ -1,7 +1,7 @@
 // Products by AMX: tiles of 16 × 32 and 32 × 16 numbers, multiplied into 16 × 16 sums.
 //
 // Two tiles of rows by two of maps: four loads for four products, of 16 cycles each where a load from the first cache
-// takes 8. Rows are shared out evenly over tiles; the last tile begins earlier where they do not fill it, and computes
+// takes 8; ten for twelve where numbers are sums of two. Rows are shared out evenly over tiles; the last tile begins earlier where they do not fill it, and computes
 // some sums twice. Numbers below 2⁻¹²⁶ count as zero here, as in AVX512_BF16.
 #include <immintrin.h>
 
@@ -32,7 +32,7 @@ void set_tiles(std::int64_t rows) {
 }
 
 // Rows of one tile or two, by a pair of blocks of maps.
-template <bool Two>
+template <bool Two, bool Split>
 inline void sums(const BfloatProducts& p, const Bfloat16* a, const Bfloat16* second, const Bfloat16* b, float* c,
                  float* second_c) {
     const std::int64_t a_bytes = 2 * p.a_row;
@@ -42,16 +42,40 @@ inline void sums(const BfloatProducts& p, const Bfloat16* a, const Bfloat16* sec
         _tile_zero(2);
         _tile_zero(3);
     }
-    for (std::int64_t d = 0; d < p.blocks; ++d, a += p.a_block, second += p.a_block, b += pair_weights) {
+    for (std::int64_t d = 0; d < p.blocks; ++d, a += p.a_block, second += p.a_block) {
+        if (Split) {  // low · high first, so that the high parts of both sides are there for what follows
+            _tile_loadd(4, a + p.a_low, a_bytes);
+            _tile_loadd(6, b, row_bytes);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_loadd(7, b + pair_weights / 2, row_bytes);
+            _tile_dpbf16ps(1, 4, 7);
+            if (Two) {
+                _tile_loadd(5, second + p.a_low, a_bytes);
+                _tile_dpbf16ps(2, 5, 6);
+                _tile_dpbf16ps(3, 5, 7);
+            }
+        }
         _tile_loadd(4, a, a_bytes);
-        _tile_loadd(6, b, row_bytes);
+        if (!Split) _tile_loadd(6, b, row_bytes);
         _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(7, b + pair_weights / 2, row_bytes);
+        if (!Split) _tile_loadd(7, b + pair_weights / 2, row_bytes);
         _tile_dpbf16ps(1, 4, 7);
         if (Two) {
             _tile_loadd(5, second, a_bytes);
             _tile_dpbf16ps(2, 5, 6);
             _tile_dpbf16ps(3, 5, 7);
+        }
+        b += pair_weights;
+        if (Split) {
+            _tile_loadd(6, b, row_bytes);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_loadd(7, b + pair_weights / 2, row_bytes);
+            _tile_dpbf16ps(1, 4, 7);
+            if (Two) {
+                _tile_dpbf16ps(2, 5, 6);
+                _tile_dpbf16ps(3, 5, 7);
+            }
+            b += pair_weights;
         }
     }
     _tile_stored(0, c, row_bytes);
@@ -62,9 +86,8 @@ inline void sums(const BfloatProducts& p, const Bfloat16* a, const Bfloat16* sec
     }
 }
 
-}  // namespace
-
-void multiply(const BfloatProducts& p) {
+template <bool Split>
+void multiply_parts(const BfloatProducts& p) {
     const std::int64_t tiles = (p.rows + most_rows - 1) / most_rows, rows = (p.rows + tiles - 1) / tiles;
     const auto row_of = [&](std::int64_t tile) { return tile * rows < p.rows - rows ? tile * rows : p.rows - rows; };
     set_tiles(rows);
@@ -76,12 +99,19 @@ void multiply(const BfloatProducts& p) {
             std::int64_t tile = 0;
             for (; tile + 1 < tiles; tile += 2) {
                 const std::int64_t first = row_of(tile), second = row_of(tile + 1);
-                sums<true>(p, a + first * p.a_row, a + second * p.a_row, b, c + first * 16, c + second * 16);
+                sums<true, Split>(p, a + first * p.a_row, a + second * p.a_row, b, c + first * 16, c + second * 16);
             }
-            if (tile < tiles) sums<false>(p, a + row_of(tile) * p.a_row, a, b, c + row_of(tile) * 16, c);
+            if (tile < tiles) sums<false, Split>(p, a + row_of(tile) * p.a_row, a, b, c + row_of(tile) * 16, c);
         }
     }
     _tile_release();
+}
+
+}  // namespace
+
+void multiply(const BfloatProducts& p) {
+    if (p.a_low == 0) return multiply_parts<false>(p);
+    multiply_parts<true>(p);
 }
 
 }  // namespace striate::amx

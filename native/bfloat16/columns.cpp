@@ -29,19 +29,21 @@ struct GridProduct {
     std::int64_t packed;          // where its weights begin, in numbers
 };
 
-class ColumnsPlan final : public BfloatPlan {
+template <typename Element>
+class ColumnsPlan final : public BfloatPlanOf<Element> {
 public:
     ColumnsPlan(Pass pass, const ConvShape& s, const BfloatOptions& options)
         : shape_(s),
           forward_(pass == Pass::forward),
           threads_(std::max(1, options.threads)),
-          kernels_(bfloat_kernels_of(options.unit)) {
+          kernels_(bfloat_kernels_of<Element>(options.unit)) {
         in_ = forward_ ? s.group_in() : s.group_out();
         out_ = forward_ ? s.group_out() : s.group_in();
         height_ = forward_ ? s.rows.size : s.rows.out(), width_ = forward_ ? s.columns.size : s.columns.out();
         given_ = strides_of(options.from, in_ * s.groups, height_, width_);
         from_ = strides_of(Layout::channels_last, in_ * s.groups, height_, width_);
-        copied_ = options.from != Layout::channels_last && !(options.from == Layout::nchw && in_ * s.groups == 1);
+        copied_ = parts > 1 || (options.from != Layout::channels_last &&
+                                !(options.from == Layout::nchw && in_ * s.groups == 1));
         to_ = strides_of(options.to, out_ * s.groups, forward_ ? s.rows.out() : s.rows.size,
                          forward_ ? s.columns.out() : s.columns.size);
         stored_ = stored_maps(options.to, out_);
@@ -57,7 +59,7 @@ public:
             parallel_items(shape_.groups * pairs_ * g.blocks, threads_, [&](std::int64_t item, int) {
                 const std::int64_t block = item % g.blocks, pair = item / g.blocks % pairs_,
                                    group = item / g.blocks / pairs_;
-                Bfloat16* const to = static_cast<Bfloat16*>(packed) + g.packed + item * pair_weights;
+                Bfloat16* const to = static_cast<Bfloat16*>(packed) + g.packed + item * parts * pair_weights;
                 alignas(64) float terms[terms_per_block][maps_per_pair] = {};
                 for (std::int64_t i = 0; i < terms_per_block; ++i) {
                     const std::int64_t term = block * terms_per_block + i;
@@ -81,11 +83,15 @@ public:
         }
     }
 
-    void run(const Bfloat16* images, const void* packed, const BfloatEpilogue& epilogue, Bfloat16* result,
+    void run(const Element* images, const void* packed, const BfloatEpilogueOf<Element>& epilogue, Element* result,
              void* workspace) const override {
         auto* const bytes = static_cast<std::byte*>(workspace);
         auto* const copy = reinterpret_cast<Bfloat16*>(workspace);
-        const Work work{copied_ ? copy : images, static_cast<const Bfloat16*>(packed), epilogue, result};
+        const Bfloat16* numbers = copy;
+        if constexpr (parts == 1) {
+            if (!copied_) numbers = images;
+        }
+        const Work work{numbers, static_cast<const Bfloat16*>(packed), epilogue, result};
         std::int64_t items = 0;
         for (const GridProduct& g : grids_) items += shape_.groups * g.chunks * g.shares;
         const std::int64_t first = copied_ ? 0 : 1;
@@ -97,7 +103,7 @@ public:
                     const std::int64_t image = item / height_, row = item % height_;
                     return kernels_.maps_last(images + image * given_.image + row * given_.row,
                                               {given_.map, given_.row, given_.pixel}, given_.block, in_ * shape_.groups,
-                                              width_, copy + image * from_.image + row * from_.row);
+                                              width_, copy + image * from_.image + row * from_.row, image_low());
                 }
                 std::size_t at = 0;
                 for (; item >= items_of(grids_[at]); ++at) item -= items_of(grids_[at]);
@@ -106,11 +112,13 @@ public:
     }
 
 private:
+    static constexpr std::int64_t parts = parts_of<Element>;
+
     struct Work {
-        const Bfloat16* images;
+        const Bfloat16* images;  // channels-last
         const Bfloat16* packed;
-        const BfloatEpilogue& epilogue;
-        Bfloat16* result;
+        const BfloatEpilogueOf<Element>& epilogue;
+        Element* result;
     };
 
     void plan(Grid grid) {
@@ -121,14 +129,14 @@ private:
         g.pixels = shape_.batch * g.grid.pixels();
         // a panel fills half of a second cache at most
         const std::int64_t fitting =
-            second_cache_bytes() / 2 / std::max<std::int64_t>(1, 2 * g.blocks * terms_per_block);
+            second_cache_bytes() / 2 / std::max<std::int64_t>(1, 2 * parts * g.blocks * terms_per_block);
         const std::int64_t pixels = std::clamp(fitting / 32 * 32, least_chunk_pixels, most_chunk_pixels);
         g.chunks = quotient_up(g.pixels, pixels);
         if (threads_ > 1 && shape_.groups * g.chunks < 4 * threads_) {
             g.chunks = std::max(g.chunks, std::min<std::int64_t>(4 * threads_, g.pixels / (2 * least_chunk_pixels)));
             if (g.chunks < threads_) g.shares = std::min<std::int64_t>(pairs_, 2 * threads_);
         }
-        packed_ += shape_.groups * pairs_ * g.blocks * pair_weights;
+        packed_ += shape_.groups * pairs_ * g.blocks * parts * pair_weights;
         const std::int64_t most = quotient_up(g.pixels, std::max<std::int64_t>(1, g.chunks));
         panel_numbers_ = std::max(panel_numbers_, most * g.blocks * terms_per_block);
         most_pixels_ = std::max(most_pixels_, most);
@@ -136,11 +144,14 @@ private:
     }
 
     std::int64_t items_of(const GridProduct& g) const { return shape_.groups * g.chunks * g.shares; }
-    std::int64_t image_bytes() const { return copied_ ? rounded_up(2 * shape_.batch * from_.image, 64) : 0; }
+    // from high parts to low ones: of the copy, of a panel
+    std::int64_t image_low() const { return rounded_up(shape_.batch * from_.image, 32); }
+    std::int64_t panel_low() const { return rounded_up(panel_numbers_, 32); }
+    std::int64_t image_bytes() const { return copied_ ? 2 * parts * image_low() : 0; }
     std::int64_t sum_floats() const { return rounded_up(pairs_at_once * maps_per_pair * most_pixels_, 16); }
     // of a thread's own: a panel, sums, bias, and where the panel's pixels lie
     std::int64_t member_bytes() const {
-        return rounded_up(2 * panel_numbers_, 64) + 4 * (sum_floats() + pairs_at_once * maps_per_pair) +
+        return 2 * parts * panel_low() + 4 * (sum_floats() + pairs_at_once * maps_per_pair) +
                rounded_up(8 * most_pixels_, 64);
     }
 
@@ -149,7 +160,7 @@ private:
                            group = item / g.shares / g.chunks;
         const std::int64_t first = g.pixels * chunk / g.chunks, count = g.pixels * (chunk + 1) / g.chunks - first;
         auto* const panel = reinterpret_cast<Bfloat16*>(own);
-        auto* const sums = reinterpret_cast<float*>(own + rounded_up(2 * panel_numbers_, 64));
+        auto* const sums = reinterpret_cast<float*>(own + 2 * parts * panel_low());
         float* const bias = sums + sum_floats();
         auto* const places = reinterpret_cast<std::int64_t*>(bias + pairs_at_once * maps_per_pair);
         BfloatProducts products{.count = 1,
@@ -160,9 +171,10 @@ private:
                                 .a_step = 0,
                                 .a_row = terms_per_block,
                                 .a_block = terms_per_block * count,
+                                .a_low = parts == 1 ? 0 : panel_low(),
                                 .b = nullptr,
                                 .b_step = 0,
-                                .b_pair = g.blocks * pair_weights,
+                                .b_pair = g.blocks * parts * pair_weights,
                                 .c = sums,
                                 .c_step = 0,
                                 .c_block = 16 * count};
@@ -171,14 +183,16 @@ private:
             in_ % terms_per_block == 0 ? g.grid.even_sight(from_, height_, width_, first, count) : -1;
         if (even >= 0) {
             products.a = maps + even, products.a_row = from_.pixel, products.a_block = terms_per_block;
+            products.a_low = parts == 1 ? 0 : image_low();
         } else {
             fill(g, maps, first, count, panel);
+            if (parts == 2) fill(g, maps + image_low(), first, count, panel + panel_low());
         }
         g.grid.places(to_, first, count, places);
         const std::int64_t begin = pairs_ * share / g.shares, end = pairs_ * (share + 1) / g.shares;
         for (std::int64_t pair = begin; pair < end; pair += pairs_at_once) {
             products.pairs = std::min(pairs_at_once, end - pair);
-            products.b = work.packed + g.packed + (group * pairs_ + pair) * g.blocks * pair_weights;
+            products.b = work.packed + g.packed + (group * pairs_ + pair) * products.b_pair;
             if (g.blocks > 0) {
                 kernels_.multiply(products);
             } else {  // pixels that no tap reaches
@@ -188,7 +202,7 @@ private:
         }
     }
 
-    // The panel: [blocks][pixels][32]. Terms beyond the last are zeros.
+    // One part of the panel: [blocks][pixels][32]. Terms beyond the last are zeros.
     void fill(const GridProduct& g, const Bfloat16* maps, std::int64_t first, std::int64_t count,
               Bfloat16* panel) const {
         std::int64_t image = first / g.grid.pixels(), row = first % g.grid.pixels() / g.grid.columns,
@@ -256,7 +270,7 @@ private:
     ConvShape shape_;
     bool forward_;
     std::int64_t threads_;
-    const BfloatKernels& kernels_;
+    const BfloatKernelsOf<Element>& kernels_;
     std::int64_t in_, out_, stored_, pairs_;  // maps of a group; as stored; in pairs of blocks
     std::int64_t height_, width_;             // of the images
     bool copied_;                             // to channels-last
@@ -265,12 +279,14 @@ private:
     std::int64_t packed_ = 0, panel_numbers_ = 0, most_pixels_ = 0;
 };
 
-std::unique_ptr<BfloatPlan> images(const ConvShape& shape, const BfloatOptions& options) {
-    return std::make_unique<ColumnsPlan>(Pass::forward, shape, options);
+template <typename Element>
+std::unique_ptr<BfloatPlanOf<Element>> images(const ConvShape& shape, const BfloatOptions& options) {
+    return std::make_unique<ColumnsPlan<Element>>(Pass::forward, shape, options);
 }
 
-std::unique_ptr<BfloatPlan> strided_backward_data(const ConvShape& shape, const BfloatOptions& options) {
-    return std::make_unique<ColumnsPlan>(Pass::backward_data, shape, options);
+template <typename Element>
+std::unique_ptr<BfloatPlanOf<Element>> strided_backward_data(const ConvShape& shape, const BfloatOptions& options) {
+    return std::make_unique<ColumnsPlan<Element>>(Pass::backward_data, shape, options);
 }
 
 std::string takes_all(Pass, const ConvShape&) { return {}; }
@@ -281,13 +297,25 @@ std::string takes_one_tap(Pass, const ConvShape& shape) {
 }
 
 // Products of two bfloat16 numbers are exact in float32; sums round as any, and the result once more.
-double error_bound(Pass pass, const ConvShape& shape) {
+double narrow_error_bound(Pass pass, const ConvShape& shape) {
     return bfloat_rounding + 1 + plain_sum_error_bound(pass, shape);
+}
+
+// Three times as many sums, and each product lacks the rest of both its numbers and what the two low parts give.
+double split_error_bound(Pass pass, const ConvShape& shape) {
+    return 3 * split_rounding * (1 + 0x1p-7) + 3 * plain_sum_error_bound(pass, shape);
 }
 
 }  // namespace
 
-const BfloatAlgorithm bfloat_im2col = {"im2col_packed", takes_all, images, strided_backward_data, error_bound};
-const BfloatAlgorithm bfloat_pointwise = {"pointwise", takes_one_tap, images, strided_backward_data, error_bound};
+const BfloatAlgorithm bfloat_im2col = {"im2col_packed", takes_all, images<Bfloat16>, strided_backward_data<Bfloat16>,
+                                       narrow_error_bound};
+const BfloatAlgorithm bfloat_pointwise = {"pointwise", takes_one_tap, images<Bfloat16>, strided_backward_data<Bfloat16>,
+                                          narrow_error_bound};
+
+const BfloatAlgorithmOf<float> im2col_bf16x3 = {"im2col_bf16x3", takes_all, images<float>, strided_backward_data<float>,
+                                                split_error_bound};
+const BfloatAlgorithmOf<float> pointwise_bf16x3 = {"pointwise_bf16x3", takes_one_tap, images<float>,
+                                                   strided_backward_data<float>, split_error_bound};
 
 }  // namespace striate

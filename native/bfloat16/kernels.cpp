@@ -11,13 +11,27 @@ template <int M>
 using Three = Transform<M, 3>;
 using One = Transform<1, 1>;
 
-constexpr WinogradTransformsOf<Bfloat16> transforms[] = {
-    Tiles<Three<2>, Three<2>, Bfloat16>::table, Tiles<Three<4>, Three<4>, Bfloat16>::table,
-    Tiles<One, Three<2>, Bfloat16>::table,      Tiles<One, Three<4>, Bfloat16>::table,
-    Tiles<Three<2>, One, Bfloat16>::table,      Tiles<Three<4>, One, Bfloat16>::table,
+template <typename Element>
+constexpr WinogradTransformsOf<Element, Bfloat16> transforms[] = {
+    Tiles<Three<2>, Three<2>, Element, Bfloat16>::table, Tiles<Three<4>, Three<4>, Element, Bfloat16>::table,
+    Tiles<One, Three<2>, Element, Bfloat16>::table,      Tiles<One, Three<4>, Element, Bfloat16>::table,
+    Tiles<Three<2>, One, Element, Bfloat16>::table,      Tiles<Three<4>, One, Element, Bfloat16>::table,
 };
 
 constexpr int maps = 16;  // of a block
+
+// Which part of a row's numbers meets which part of the weights.
+struct Meeting {
+    std::int64_t a, b;
+};
+template <typename Visit>
+inline __attribute__((always_inline)) void each_meeting(std::int64_t a_low, Visit&& visit) {
+    visit(Meeting{0, 0});
+    if (a_low == 0) return;
+    visit(Meeting{0, pair_weights});
+    visit(Meeting{a_low, 0});
+}
+constexpr std::int64_t parts(const BfloatProducts& p) { return p.a_low == 0 ? 1 : 2; }
 
 #if defined(__AVX512BF16__)
 
@@ -31,20 +45,22 @@ void tile(const BfloatProducts& p, const Bfloat16* a, const Bfloat16* b, float* 
     Floats low[Rows], high[Rows];
 #pragma GCC unroll 16
     for (int t = 0; t < Rows; ++t) low[t] = high[t] = zeros();
-    for (std::int64_t d = 0; d < p.blocks; ++d, a += p.a_block, b += pair_weights) {
+    for (std::int64_t d = 0; d < p.blocks; ++d, a += p.a_block, b += parts(p) * pair_weights) {
+        each_meeting(p.a_low, [&](const Meeting& part) {
 #pragma GCC unroll 4
-        for (int two = 0; two < 16; ++two) {
-            const __m512bh u = as_pairs(_mm512_loadu_si512(b + two * 32));
-            const __m512bh v = as_pairs(_mm512_loadu_si512(b + pair_weights / 2 + two * 32));
+            for (int two = 0; two < 16; ++two) {
+                const __m512bh u = as_pairs(_mm512_loadu_si512(b + part.b + two * 32));
+                const __m512bh v = as_pairs(_mm512_loadu_si512(b + part.b + pair_weights / 2 + two * 32));
 #pragma GCC unroll 16
-            for (int t = 0; t < Rows; ++t) {
-                std::int32_t word;
-                std::memcpy(&word, a + t * p.a_row + 2 * two, sizeof word);
-                const __m512bh spread = as_pairs(_mm512_set1_epi32(word));
-                low[t] = _mm512_dpbf16_ps(low[t], spread, u);
-                high[t] = _mm512_dpbf16_ps(high[t], spread, v);
+                for (int t = 0; t < Rows; ++t) {
+                    std::int32_t word;
+                    std::memcpy(&word, a + part.a + t * p.a_row + 2 * two, sizeof word);
+                    const __m512bh spread = as_pairs(_mm512_set1_epi32(word));
+                    low[t] = _mm512_dpbf16_ps(low[t], spread, u);
+                    high[t] = _mm512_dpbf16_ps(high[t], spread, v);
+                }
             }
-        }
+        });
     }
 #pragma GCC unroll 16
     for (int t = 0; t < Rows; ++t) {
@@ -70,21 +86,23 @@ void tile(const BfloatProducts& p, const Bfloat16* a_first, const Bfloat16* b_fi
 #pragma GCC unroll 4
             for (int r = 0; r < registers; ++r) sums[t][r] = zeros();
         }
-        for (std::int64_t d = 0; d < p.blocks; ++d, a += p.a_block, b += pair_weights) {
-            for (int two = 0; two < 16; ++two) {
-                Pairs weights[registers];
+        for (std::int64_t d = 0; d < p.blocks; ++d, a += p.a_block, b += parts(p) * pair_weights) {
+            each_meeting(p.a_low, [&](const Meeting& part) {
+                for (int two = 0; two < 16; ++two) {
+                    Pairs weights[registers];
 #pragma GCC unroll 4
-                for (int r = 0; r < registers; ++r) weights[r] = load_pairs(b + two * 32 + r * 2 * lanes);
+                    for (int r = 0; r < registers; ++r) weights[r] = load_pairs(b + part.b + two * 32 + r * 2 * lanes);
 #pragma GCC unroll 4
-                for (int t = 0; t < Rows; ++t) {
-                    const Pairs spread = all_pairs(a + t * p.a_row + 2 * two);
+                    for (int t = 0; t < Rows; ++t) {
+                        const Pairs spread = all_pairs(a + part.a + t * p.a_row + 2 * two);
 #pragma GCC unroll 4
-                    for (int r = 0; r < registers; ++r) {
-                        sums[t][r] = multiply_add(spread.even, weights[r].even, sums[t][r]);
-                        sums[t][r] = multiply_add(spread.odd, weights[r].odd, sums[t][r]);
+                        for (int r = 0; r < registers; ++r) {
+                            sums[t][r] = multiply_add(spread.even, weights[r].even, sums[t][r]);
+                            sums[t][r] = multiply_add(spread.odd, weights[r].odd, sums[t][r]);
+                        }
                     }
                 }
-            }
+            });
         }
 #pragma GCC unroll 4
         for (int t = 0; t < Rows; ++t) {
@@ -116,33 +134,43 @@ void multiply(const BfloatProducts& p) {
     }
 }
 
+template <typename Element>
 void interleave(const float* even, const float* odd, Bfloat16* to) {
-    for (int m = 0; m < maps; m += lanes) store_pairs(to + 2 * m, load(even + m), load(odd + m));
+    for (int m = 0; m < maps; m += lanes) {
+        const Floats first = load(even + m), second = load(odd + m);
+        store_pairs(to + 2 * m, first, second);
+        if (parts_of<Element> == 2) store_pairs(to + pair_weights + 2 * m, rest_of(first), rest_of(second));
+    }
 }
 
-void maps_last(const Bfloat16* row, const Strides& strides, std::int64_t block, std::int64_t count, std::int64_t width,
-               Bfloat16* to) {
+template <typename Element>
+void maps_last(const Element* row, const Strides& strides, std::int64_t block, std::int64_t count, std::int64_t width,
+               Bfloat16* to, std::int64_t low) {
     alignas(64) float pixels[lanes * lanes];
     for (std::int64_t c = 0; c < count; c += lanes) {
-        const Bfloat16* const from = row + c / maps * block + c % maps * strides.map;
+        const Element* const from = row + c / maps * block + c % maps * strides.map;
         const std::int64_t some = smaller(lanes, count - c);
         for (std::int64_t x = 0; x < width; x += lanes) {
             const std::int64_t end = smaller(x + lanes, width);
             gather_row(from, strides, some, width, x, end, pixels);
-            for (std::int64_t i = x; i < end; ++i)
-                store_first(to + i * count + c, load(pixels + (i - x) * lanes), some);
+            for (std::int64_t i = x; i < end; ++i) {
+                const Floats pixel = load(pixels + (i - x) * lanes);
+                store_first(to + i * count + c, pixel, some);
+                if (parts_of<Element> == 2) store_first(to + low + i * count + c, rest_of(pixel), some);
+            }
         }
     }
 }
 
-void finish(const BfloatFinish& f) {
+template <typename Element>
+void finish(const BfloatFinishOf<Element>& f) {
     constexpr std::int64_t most = 64;  // pixels at a time
     alignas(64) float pixels[(most + lanes) * lanes];
     for (std::int64_t c = 0; c < f.maps; c += lanes) {
         const std::int64_t some = smaller(lanes, f.maps - c);
         const std::int64_t at = c / maps * f.result_block + c % maps * f.strides.map;
         const float* const sums = f.sums + c / maps * f.block + c % maps;
-        FinishOf<Bfloat16> end{load(f.bias + c), nullptr, f.relu};
+        FinishOf<Element> end{load(f.bias + c), nullptr, f.relu};
         for (std::int64_t x = 0; x < f.count; x += most) {
             const std::int64_t count = smaller(most, f.count - x), first = at + x * f.strides.pixel;
             for (std::int64_t i = 0; i < count; ++i) store(pixels + i * lanes, load(sums + (x + i) * maps));
@@ -152,9 +180,17 @@ void finish(const BfloatFinish& f) {
     }
 }
 
+template <typename Element>
+constexpr BfloatKernelsOf<Element> kernels = {lanes,
+                                              transforms<Element>,
+                                              sizeof transforms<Element> / sizeof transforms<Element>[0],
+                                              multiply,
+                                              interleave<Element>,
+                                              maps_last<Element>,
+                                              finish<Element>};
+
 }  // namespace
 
-const BfloatKernels bfloat_kernels = {
-    lanes, transforms, sizeof transforms / sizeof transforms[0], multiply, interleave, maps_last, finish};
+const BfloatKernels bfloat_kernels = {kernels<Bfloat16>, kernels<float>};
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

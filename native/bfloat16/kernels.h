@@ -7,33 +7,41 @@
 namespace striate {
 
 // Sums on their way to the result: `count` neighbouring pixels of a row, [count, 16] floats for each block of maps.
-struct BfloatFinish {
+template <typename Element>
+struct BfloatFinishOf {
     const float* sums;
     std::int64_t block;  // from one block of 16 maps to the next
     std::int64_t count, maps;
-    Bfloat16* result;          // the first of these pixels and maps
-    const Bfloat16* residual;  // laid out as the result, or none
+    Element* result;          // the first of these pixels and maps
+    const Element* residual;  // laid out as the result, or none
     Strides strides;
     std::int64_t result_block;  // from 16 maps to the next in the result
     const float* bias;          // of each map, rounded up to 16
     bool relu;
 };
 
-struct BfloatKernels {
+// Of images whose elements are bfloat16 numbers, or floats, which are then made sums of two.
+template <typename Element>
+struct BfloatKernelsOf {
     std::int64_t lanes;
-    const WinogradTransformsOf<Bfloat16>* transforms;
+    const WinogradTransformsOf<Element, Bfloat16>* transforms;
     std::int64_t transforms_count;
 
     void (*multiply)(const BfloatProducts&);
 
-    // to[2 i] = even[i], to[2 i + 1] = odd[i], for 16 of each.
+    // to[2 i] = even[i], to[2 i + 1] = odd[i], for 16 of each; their low parts pair_weights later.
     void (*interleave)(const float* even, const float* odd, Bfloat16* to);
 
-    // A row of pixels to channels-last: map c of pixel x to to[x · maps + c].
-    void (*maps_last)(const Bfloat16* row, const Strides& strides, std::int64_t block, std::int64_t maps,
-                      std::int64_t width, Bfloat16* to);
+    // A row of pixels to channels-last: map c of pixel x to to[x · maps + c], its low part `low` later.
+    void (*maps_last)(const Element* row, const Strides& strides, std::int64_t block, std::int64_t maps,
+                      std::int64_t width, Bfloat16* to, std::int64_t low);
 
-    void (*finish)(const BfloatFinish&);
+    void (*finish)(const BfloatFinishOf<Element>&);
+};
+
+struct BfloatKernels {
+    BfloatKernelsOf<Bfloat16> narrow;
+    BfloatKernelsOf<float> wide;
 };
 
 namespace portable {

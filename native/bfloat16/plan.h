@@ -1,5 +1,7 @@
-// Convolutions whose images, weights and results are bfloat16 numbers, and whose sums are float32's: the signature of
-// conv/plan.h with other elements.
+// Convolutions by products of bfloat16 numbers, summed in float32: the signature of conv/plan.h with other elements.
+//
+// Of bfloat16 images and results; and of floats, each of which becomes the sum of two bfloat16 numbers on the way
+// (product.h). The latter are algorithms in float32 as others are (bf16x3.cpp).
 //
 // The same promises: images, residual and result lie at any address that such numbers may have; nothing but the result
 // is modified; `packed` and `workspace` are aligned to 64 bytes; a run allocates nothing and gives the same bits for
@@ -19,50 +21,63 @@ struct BfloatOptions {
     int threads = 1;
 };
 
-struct BfloatEpilogue {
+template <typename Element>
+struct BfloatEpilogueOf {
     const float* bias = nullptr;
-    const Bfloat16* residual = nullptr;
+    const Element* residual = nullptr;
     bool relu = false;
 };
+using BfloatEpilogue = BfloatEpilogueOf<Bfloat16>;
 
-class BfloatPlan {
+template <typename Element>
+class BfloatPlanOf {
 public:
-    virtual ~BfloatPlan() = default;
+    virtual ~BfloatPlanOf() = default;
 
     virtual std::int64_t packed_bytes() const = 0;
     virtual std::int64_t workspace_bytes() const = 0;
 
     // Weights come as floats, so that they are rounded once: transformed, if there is a transform.
     virtual void pack(const Filters& filters, void* packed) const = 0;
-    virtual void run(const Bfloat16* images, const void* packed, const BfloatEpilogue& epilogue, Bfloat16* result,
-                     void* workspace) const = 0;
+    virtual void run(const Element* images, const void* packed, const BfloatEpilogueOf<Element>& epilogue,
+                     Element* result, void* workspace) const = 0;
 };
+using BfloatPlan = BfloatPlanOf<Bfloat16>;
 
-struct BfloatAlgorithm {
-    const char* name;  // of the algorithm in float32 that it is
+template <typename Element>
+struct BfloatAlgorithmOf {
+    const char* name;  // of bfloat16 images: of the algorithm in float32 that it is
     std::string (*refuses)(Pass, const ConvShape&);
-    std::unique_ptr<BfloatPlan> (*images)(const ConvShape&, const BfloatOptions&);
-    std::unique_ptr<BfloatPlan> (*strided_backward_data)(const ConvShape&, const BfloatOptions&);  // or null
+    std::unique_ptr<BfloatPlanOf<Element>> (*images)(const ConvShape&, const BfloatOptions&);
+    std::unique_ptr<BfloatPlanOf<Element>> (*strided_backward_data)(const ConvShape&, const BfloatOptions&);  // or null
 
     // As ConvAlgorithm::error_bound, in units of 2⁻²⁴ · the largest Σ |a||b|, the rounding of the result with it.
     double (*error_bound)(Pass, const ConvShape&);
 };
+using BfloatAlgorithm = BfloatAlgorithmOf<Bfloat16>;
 
 constexpr double bfloat_rounding = 0x1p16;  // 2⁻⁸, half a last place of eight bits, in units of 2⁻²⁴
+// Of a number that becomes the sum of two; and of a product, which leaves out low · low.
+constexpr double split_rounding = 0x1p8;
 
 // In the order in which a reader should meet them.
-const std::vector<const BfloatAlgorithm*>& bfloat_algorithms();
+template <typename Element>
+const std::vector<const BfloatAlgorithmOf<Element>*>& bfloat_algorithms();
 
 // Null for one that does not compute in bfloat16.
-const BfloatAlgorithm* bfloat_algorithm(const std::string& name);
+template <typename Element>
+const BfloatAlgorithmOf<Element>* bfloat_algorithm(const std::string& name);
 
 // Why `algorithm` cannot do this in bfloat16, for a user to read; empty if it can.
-std::string bfloat_refusal(const BfloatAlgorithm& algorithm, Pass pass, const ConvShape& shape, Layout from, Layout to);
+template <typename Element>
+std::string bfloat_refusal(const BfloatAlgorithmOf<Element>& algorithm, Pass pass, const ConvShape& shape, Layout from, Layout to);
 
 // For shapes that are not refused.
-std::unique_ptr<BfloatPlan> plan_bfloat(const BfloatAlgorithm& algorithm, Pass pass, const ConvShape& shape,
+template <typename Element>
+std::unique_ptr<BfloatPlanOf<Element>> plan_bfloat(const BfloatAlgorithmOf<Element>& algorithm, Pass pass, const ConvShape& shape,
                                         const BfloatOptions& options);
 
 extern const BfloatAlgorithm bfloat_im2col, bfloat_pointwise, bfloat_winograd2, bfloat_winograd4;
+extern const BfloatAlgorithmOf<float> im2col_bf16x3, pointwise_bf16x3, winograd2_bf16x3, winograd4_bf16x3;
 
 }  // namespace striate

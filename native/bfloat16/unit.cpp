@@ -74,7 +74,9 @@ BfloatUnit bfloat_unit_named(const std::string& asked, const std::string& asked_
     throw UnknownIsa(asked_by + "='" + asked + "' is not a bfloat16 unit of this machine; choose from " + listed);
 }
 
-const BfloatKernels& bfloat_kernels_of(BfloatUnit unit) {
+namespace {
+
+const BfloatKernels& kernels_of(BfloatUnit unit) {
 #if defined(STRIATE_X86_KERNELS)
     switch (unit) {
         case BfloatUnit::portable: break;
@@ -84,7 +86,7 @@ const BfloatKernels& bfloat_kernels_of(BfloatUnit unit) {
         case BfloatUnit::amx: {
             static const BfloatKernels kernels = [] {
                 BfloatKernels with_tiles = avx512_bf16::bfloat_kernels;
-                with_tiles.multiply = amx::multiply;
+                with_tiles.narrow.multiply = with_tiles.wide.multiply = amx::multiply;
                 return with_tiles;
             }();
             return kernels;
@@ -93,6 +95,18 @@ const BfloatKernels& bfloat_kernels_of(BfloatUnit unit) {
 #endif
     static_cast<void>(unit);
     return portable::bfloat_kernels;
+}
+
+}  // namespace
+
+template <>
+const BfloatKernelsOf<Bfloat16>& bfloat_kernels_of(BfloatUnit unit) {
+    return kernels_of(unit).narrow;
+}
+
+template <>
+const BfloatKernelsOf<float>& bfloat_kernels_of(BfloatUnit unit) {
+    return kernels_of(unit).wide;
 }
 
 }  // namespace striate

@@ -20,6 +20,7 @@ std::vector<BfloatUnit> bfloat_units(Isa isa);
 // The unit of that name, if this machine can run it. Throws UnknownIsa, naming what is available.
 BfloatUnit bfloat_unit_named(const std::string& name, const std::string& asked_by);
 
-const BfloatKernels& bfloat_kernels_of(BfloatUnit unit);
+template <typename Element>
+const BfloatKernelsOf<Element>& bfloat_kernels_of(BfloatUnit unit);
 
 }  // namespace striate

@@ -35,12 +35,13 @@ struct Range {
     std::int64_t size() const { return end - begin; }
 };
 
-class WinogradPlan final : public BfloatPlan {
+template <typename Element>
+class WinogradPlan final : public BfloatPlanOf<Element> {
 public:
     WinogradPlan(const ConvShape& shape, const BfloatOptions& options, int m)
         : shape_(shape),
           threads_(std::max(1, options.threads)),
-          kernels_(bfloat_kernels_of(options.unit)),
+          kernels_(bfloat_kernels_of<Element>(options.unit)),
           transforms_(transforms_of(kernels_.transforms, shape, m)),
           filters_(transforms_of(floats_of(options.unit).transforms, shape, m)),
           from_(strides_of(options.from, shape.in, shape.rows.size, shape.columns.size)),
@@ -55,7 +56,7 @@ public:
         runs_ = shape.batch * tile_rows_ * runs_of_row_;
         const std::int64_t weight_bytes = 2 * components_ * pairs_ * panel();
         together_ = threads_ > 1 && weight_bytes > second_cache_bytes() * 5 / 8;
-        const std::int64_t tile_bytes = 2 * components_ * blocks_ * terms_per_block;
+        const std::int64_t tile_bytes = 2 * components_ * blocks_ * block_numbers;
         const std::int64_t tiles = together_ ? std::max(part_tiles, shared_bytes / tile_bytes) : alone_tiles;
         // chunks of equal numbers of runs, for all threads the same number of chunks
         const std::int64_t all_tiles = runs_ * tile_columns_ / runs_of_row_;
@@ -73,7 +74,7 @@ public:
             at_once_ = std::clamp<std::int64_t>(
                 std::min(second_cache_bytes() / 2 / pair_bytes, pairs_ * parts / (2 * threads_)), 1, most_pairs);
         }
-        in_numbers_ = components_ * spaced(blocks_ * terms_per_block * most_tiles(chunk_runs_));
+        in_numbers_ = components_ * spaced(blocks_ * block_numbers * most_tiles(chunk_runs_));
         out_floats_ = components_ * spaced(at_once_ * maps_per_pair * most_tiles(part_runs_));
     }
 
@@ -88,7 +89,7 @@ public:
         parallel_items(shape_.groups * pairs_ * blocks_, threads_, [&](std::int64_t item, int) {
             const std::int64_t block = item % blocks_, pair = item / blocks_ % pairs_, group = item / blocks_ / pairs_;
             auto* const to =
-                static_cast<Bfloat16*>(packed) + (group * pairs_ + pair) * components_ * panel() + block * pair_weights;
+                static_cast<Bfloat16*>(packed) + (group * pairs_ + pair) * components_ * panel() + block * parts * pair_weights;
             alignas(64) float scratch[filter_floats];
             alignas(64) float transformed[most_components * 2 * 16];  // two maps of the input, 16 of the result
             for (std::int64_t two = 0; two < terms_per_block / 2; ++two) {
@@ -110,7 +111,7 @@ public:
         });
     }
 
-    void run(const Bfloat16* images, const void* packed, const BfloatEpilogue& epilogue, Bfloat16* result,
+    void run(const Element* images, const void* packed, const BfloatEpilogueOf<Element>& epilogue, Element* result,
              void* workspace) const override {
         const Work work{images, static_cast<const Bfloat16*>(packed), epilogue, result};
         auto* const bytes = static_cast<std::byte*>(workspace);
@@ -132,14 +133,16 @@ public:
     }
 
 private:
+    static constexpr std::int64_t parts = parts_of<Element>;
+    static constexpr std::int64_t block_numbers = parts * terms_per_block;  // of a tile
     static constexpr std::int64_t filter_floats = (16 * 9 + 16) * 16;
     static constexpr std::int64_t most_components = 36;
 
     struct Work {
-        const Bfloat16* images;
+        const Element* images;
         const Bfloat16* packed;
-        const BfloatEpilogue& epilogue;
-        Bfloat16* result;
+        const BfloatEpilogueOf<Element>& epilogue;
+        Element* result;
     };
 
     // Some runs of tiles of one group.
@@ -189,7 +192,7 @@ private:
                           .scratch = scratch});
     }
 
-    std::int64_t panel() const { return blocks_ * pair_weights; }  // weights of one component and pair
+    std::int64_t panel() const { return blocks_ * parts * pair_weights; }  // weights of one component and pair
     std::int64_t in_blocks() const { return blocks_ * terms_per_block / kernels_.lanes; }  // registers of maps
     std::int64_t in_bytes() const { return rounded_up(2 * in_numbers_, 64); }
     // of a thread's own: sums, scratch, bias
@@ -237,10 +240,10 @@ private:
     // Units are (block of terms, run, register of maps): the registers of a run fill the same lines one after another.
     void transform_in(const Work& work, const Chunk& chunk, Range units, Bfloat16* in, float* scratch) const {
         const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.size(), before = tiles_before(chunk.runs.begin);
-        const std::int64_t tiles = tiles_before(chunk.runs.end) - before, parts = terms_per_block / lanes;
+        const std::int64_t tiles = tiles_before(chunk.runs.end) - before, registers = terms_per_block / lanes;
         for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
-            const std::int64_t term = unit / (runs * parts) * terms_per_block + unit % parts * lanes;
-            const std::int64_t run = chunk.runs.begin + unit / parts % runs;
+            const std::int64_t block = unit / (runs * registers), lane = unit % registers * lanes;
+            const std::int64_t term = block * terms_per_block + lane, run = chunk.runs.begin + unit / registers % runs;
             const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_in() - term, 0, lanes);
             const std::int64_t map = chunk.group * shape_.group_in() + (maps > 0 ? term : 0);
             const Place place = place_of(run);
@@ -252,9 +255,8 @@ private:
                                .top = place.row * transforms_.rows.m - shape_.rows.low,
                                .left = place.column * transforms_.columns.m - shape_.columns.low,
                                .tiles = place.tiles,
-                               .components = in + term / terms_per_block * terms_per_block * tiles +
-                                             (tiles_before(run) - before) * terms_per_block + term % terms_per_block,
-                               .component = spaced(blocks_ * terms_per_block * tiles),
+                               .components = in + (block * tiles + tiles_before(run) - before) * block_numbers + lane,
+                               .component = spaced(blocks_ * block_numbers * tiles),
                                .scratch = scratch});
         }
     }
@@ -272,10 +274,11 @@ private:
                            .rows = tiles,
                            .blocks = blocks_,
                            .pairs = pairs,
-                           .a = in + (first - before) * terms_per_block,
-                           .a_step = spaced(blocks_ * terms_per_block * chunk_tiles),
-                           .a_row = terms_per_block,
-                           .a_block = terms_per_block * chunk_tiles,
+                           .a = in + (first - before) * block_numbers,
+                           .a_step = spaced(blocks_ * block_numbers * chunk_tiles),
+                           .a_row = block_numbers,
+                           .a_block = block_numbers * chunk_tiles,
+                           .a_low = parts == 1 ? 0 : terms_per_block,
                            .b = work.packed + (chunk.group * pairs_ + pair) * components_ * panel(),
                            .b_step = panel(),
                            .b_pair = components_ * panel(),
@@ -315,8 +318,8 @@ private:
 
     ConvShape shape_;
     std::int64_t threads_;
-    const BfloatKernels& kernels_;
-    const WinogradTransformsOf<Bfloat16>& transforms_;
+    const BfloatKernelsOf<Element>& kernels_;
+    const WinogradTransformsOf<Element, Bfloat16>& transforms_;
     const WinogradTransforms& filters_;
     ImageStrides from_, to_;
     bool padded_;                                                 // the result's maps come in whole blocks
@@ -327,16 +330,15 @@ private:
     std::int64_t in_numbers_, out_floats_;
 };
 
-template <int M>
-std::unique_ptr<BfloatPlan> images(const ConvShape& shape, const BfloatOptions& options) {
-    return std::make_unique<WinogradPlan>(shape, options, M);
+template <typename Element, int M>
+std::unique_ptr<BfloatPlanOf<Element>> images(const ConvShape& shape, const BfloatOptions& options) {
+    return std::make_unique<WinogradPlan<Element>>(shape, options, M);
 }
 
-template <int M>
 std::string refuses(Pass, const ConvShape& shape) {
     const std::int64_t rows = shape.rows.kernel, columns = shape.columns.kernel;
     if ((rows != 3 && rows != 1) || (columns != 3 && columns != 1) || rows * columns == 1) {
-        return "takes 3×3, 1×3 and 3×1 filters in bfloat16, not " + std::to_string(rows) + "×" +
+        return "takes 3×3, 1×3 and 3×1 filters as products of bfloat16 numbers, not " + std::to_string(rows) + "×" +
                std::to_string(columns);
     }
     for (const Axis& axis : {shape.rows, shape.columns}) {
@@ -351,18 +353,34 @@ double growth_squared(std::int64_t kernel) {
     return kernel == 1 ? 1 : winograd_growth_squared<M, 3>();
 }
 
-// As in float32, beside the roundings to bfloat16: two in each of a component's products, one of the result.
+// As in float32, beside what bfloat16 numbers leave of floats: `roundings` times in each of a component's products.
 template <int M>
-double error_bound(Pass pass, const ConvShape& shape) {
+double error_in_products(Pass pass, const ConvShape& shape, double rounding, double roundings) {
     const double growth = growth_squared<M>(shape.rows.kernel) * growth_squared<M>(shape.columns.kernel);
     const double maps = static_cast<double>(std::max(shape.group_in(), shape.group_out()));
     const ConvAlgorithm& floats = M == 2 ? winograd2_algorithm : winograd4_algorithm;
-    return bfloat_rounding * (std::sqrt(2 * maps * growth) + 1) + floats.error_bound(pass, shape);
+    return rounding * std::sqrt(roundings * maps * growth) + floats.error_bound(pass, shape);
+}
+
+// The result is rounded once more.
+template <int M>
+double narrow_error_bound(Pass pass, const ConvShape& shape) {
+    return error_in_products<M>(pass, shape, bfloat_rounding, 2) + bfloat_rounding;
+}
+
+template <int M>
+double split_error_bound(Pass pass, const ConvShape& shape) {
+    return error_in_products<M>(pass, shape, split_rounding, 3);
 }
 
 }  // namespace
 
-const BfloatAlgorithm bfloat_winograd2 = {"winograd2", refuses<2>, images<2>, nullptr, error_bound<2>};
-const BfloatAlgorithm bfloat_winograd4 = {"winograd4", refuses<4>, images<4>, nullptr, error_bound<4>};
+const BfloatAlgorithm bfloat_winograd2 = {"winograd2", refuses, images<Bfloat16, 2>, nullptr, narrow_error_bound<2>};
+const BfloatAlgorithm bfloat_winograd4 = {"winograd4", refuses, images<Bfloat16, 4>, nullptr, narrow_error_bound<4>};
+
+const BfloatAlgorithmOf<float> winograd2_bf16x3 = {"winograd2_bf16x3", refuses, images<float, 2>, nullptr,
+                                                   split_error_bound<2>};
+const BfloatAlgorithmOf<float> winograd4_bf16x3 = {"winograd4_bf16x3", refuses, images<float, 4>, nullptr,
+                                                   split_error_bound<4>};
 
 }  // namespace striate

@@ -15,7 +15,7 @@ namespace striate::bindings {
 namespace {
 
 const BfloatAlgorithm& named(const std::string& algorithm) {
-    const BfloatAlgorithm* const found = bfloat_algorithm(algorithm);
+    const BfloatAlgorithm* const found = bfloat_algorithm<Bfloat16>(algorithm);
     if (found == nullptr) value_error("BfloatConvPlan", "no algorithm '" + algorithm + "' computes in bfloat16");
     return *found;
 }
@@ -115,7 +115,7 @@ void define_conv_bfloat16(nb::module_& module) {
         "bfloat16_algorithms",
         [] {
             std::vector<std::string> names;
-            for (const BfloatAlgorithm* algorithm : bfloat_algorithms()) names.emplace_back(algorithm->name);
+            for (const BfloatAlgorithm* algorithm : bfloat_algorithms<Bfloat16>()) names.emplace_back(algorithm->name);
             return names;
         },
         "The names of the algorithms that compute in bfloat16.");

@@ -31,6 +31,9 @@ inline __m256i narrowed(Floats x) {
 }
 #endif
 
+// What x has beyond the bfloat16 number that it is rounded to: exact.
+inline Floats rest_of(Floats x) { return x - widened(narrowed(x)); }
+
 inline Floats load(const Bfloat16* from) { return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))); }
 inline Floats load_first(const Bfloat16* from, std::int64_t count) {
     return widened(_mm256_maskz_loadu_epi16(first_lanes(count), from));
@@ -70,6 +73,7 @@ inline __m256i rounded_words(Floats x) {
     const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
     return _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, unordered), 16);
 }
+inline Floats rest_of(Floats x) { return x - floats_of(_mm256_slli_epi32(rounded_words(x), 16)); }
 inline __m128i narrowed(Floats x) {
     const __m256i words = rounded_words(x);
     return _mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_packus_epi32(words, words), 0x08));
@@ -119,6 +123,11 @@ inline void store_first(Bfloat16* to, Floats x, std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i) put_float(x[i], to + i);
 }
 inline void store(Bfloat16* to, Floats x) { store_first(to, x, lanes); }
+inline Floats rest_of(Floats x) {
+    Bfloat16 narrow[lanes];
+    store(narrow, x);
+    return x - load(narrow);
+}
 
 inline Pairs load_pairs(const Bfloat16* from) {
     Pairs pairs;

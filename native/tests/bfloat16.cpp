@@ -199,7 +199,7 @@ int main(int count, char** words) {
     if (named.count("unit")) units = {bfloat_unit_named(named["unit"], "--unit")};
     Random random(named.count("seed") ? static_cast<unsigned>(std::atoi(named["seed"].c_str())) : 1u);
     static constexpr Layout layouts[] = {Layout::nchw, Layout::channels_last, Layout::blocked};
-    const auto& algorithms = bfloat_algorithms();
+    const auto& algorithms = bfloat_algorithms<Bfloat16>();
     std::vector<double> worst(2 * algorithms.size(), 0);
     std::vector<long> tried(2 * algorithms.size(), 0);
     long passed = 0, failed = 0;

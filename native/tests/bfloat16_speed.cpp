@@ -34,10 +34,10 @@ Floats64 noise(std::int64_t count) {
 
 int main(int count, char** words) {
     auto [plain, named] = words_of(count, words);
-    const BfloatAlgorithm* algorithm = plain.size() == 6 ? bfloat_algorithm(plain[0]) : nullptr;
+    const BfloatAlgorithm* algorithm = plain.size() == 6 ? bfloat_algorithm<Bfloat16>(plain[0]) : nullptr;
     if (algorithm == nullptr) {
         std::fprintf(stderr, "usage: striate_bfloat16_speed ALGORITHM N C H K KERNEL …; algorithms:");
-        for (const BfloatAlgorithm* each : bfloat_algorithms()) std::fprintf(stderr, " %s", each->name);
+        for (const BfloatAlgorithm* each : bfloat_algorithms<Bfloat16>()) std::fprintf(stderr, " %s", each->name);
         std::fprintf(stderr, "\n");
         return 2;
     }

@@ -11,7 +11,9 @@
 namespace striate {
 
 // A run of `tiles` neighbouring tiles of one row of tiles, for one block of maps.
-template <typename Element>
+// Components that are bfloat16 numbers have tiles 32 apart; where images are floats all the same, each is the sum of two
+// numbers (bfloat16/product.h), and tiles lie 64 apart, the high parts of 32 maps before the low ones.
+template <typename Element, typename Component = Element>
 struct WinogradInputOf {
     const Element* image;  // its first map
     Strides strides;
@@ -19,7 +21,7 @@ struct WinogradInputOf {
     std::int64_t height, width;  // of the image
     std::int64_t top, left;      // of the first tile; pixels outside the image are zero
     std::int64_t tiles;          // ≤ run
-    Element* components;         // steps of `component`, each [tiles, lanes]; of bfloat16 numbers, tiles lie 32 apart
+    Component* components;       // steps of `component`, each [tiles, lanes]
     std::int64_t component;
     float* scratch;  // scratch_floats
 };
@@ -27,7 +29,7 @@ using WinogradInput = WinogradInputOf<float>;
 
 template <typename Element>
 struct WinogradOutputOf {
-    const float* components;  // as above; for results in bfloat16, tiles lie 16 apart
+    const float* components;  // as above; sums of products of bfloat16 numbers have tiles 16 apart
     std::int64_t component;
     std::int64_t tiles;
     Element* image;
@@ -55,7 +57,7 @@ struct WinogradFilters {
 };
 
 // F(rows.m × columns.m, rows.r × columns.r).
-template <typename Element>
+template <typename Element, typename Component = Element>
 struct WinogradTransformsOf {
     struct Size {
         int m, r;
@@ -64,7 +66,7 @@ struct WinogradTransformsOf {
     Size rows, columns;
     std::int64_t run;  // tiles of a run, at most
     std::int64_t scratch_floats, filter_floats;
-    void (*input)(const WinogradInputOf<Element>&);
+    void (*input)(const WinogradInputOf<Element, Component>&);
     void (*output)(const WinogradOutputOf<Element>&);
     void (*filters)(const WinogradFilters&);
 };

@@ -9,12 +9,14 @@
 
 namespace striate::STRIATE_ISA_NAMESPACE {
 
-// Elements of images and components are floats, or bfloat16 numbers in the order that their products want: a tile's
-// maps in blocks of 32, and its sums in blocks of 16, whatever the lanes (bfloat16/product.h).
-template <typename Down, typename Along, typename Element = float>
+// Elements of images are floats or bfloat16 numbers. So are components; bfloat16 numbers in the order that their products
+// want: a tile's maps in blocks of 32, and its sums in blocks of 16, whatever the lanes. A float becomes the sum of two
+// (bfloat16/product.h).
+template <typename Down, typename Along, typename Element = float, typename Component = Element>
 struct Tiles {
-    static constexpr bool is_narrow = sizeof(Element) < sizeof(float);
-    static constexpr std::int64_t in_step = is_narrow ? 32 : lanes, out_step = is_narrow ? 16 : lanes;  // of tiles
+    static constexpr bool is_narrow = sizeof(Component) < sizeof(float), is_split = sizeof(Component) < sizeof(Element);
+    static constexpr std::int64_t in_step = is_split ? 64 : is_narrow ? 32 : lanes;
+    static constexpr std::int64_t out_step = is_narrow ? 16 : lanes;  // of tiles, both
 
     // Of a run, whose half transformed rows are to stay in the first cache; its pixels fill lines of it.
     static constexpr std::int64_t run = is_narrow || Down::size * Along::outputs > 24 ? 8 : 16;
@@ -62,7 +64,7 @@ struct Tiles {
 
     // Those from `first` on, `row` apart, of which some are outside the image.
     template <typename Source>
-    static Rows<Source> rows_of(const WinogradInputOf<Element>& in, const Source* first, std::int64_t row,
+    static Rows<Source> rows_of(const WinogradInputOf<Element, Component>& in, const Source* first, std::int64_t row,
                                 std::int64_t step) {
         alignas(64) static constexpr Source nothing[lanes] = {};
         Rows<Source> rows;
@@ -74,7 +76,12 @@ struct Tiles {
         return rows;
     }
 
-    static void input(const WinogradInputOf<Element>& in) {
+    static inline __attribute__((always_inline)) void put_component(Component* to, Floats x) {
+        store(to, x);
+        if constexpr (is_split) store(to + 32, rest_of(x));
+    }
+
+    static void input(const WinogradInputOf<Element, Component>& in) {
         float* const transformed = in.scratch;
         float* const gathered = in.scratch + Down::size * line;
         const std::int64_t count = (in.tiles - 1) * Along::outputs + Along::size;
@@ -116,14 +123,14 @@ struct Tiles {
         }
         for (int i = 0; i < Down::size; ++i) {
             const float* row = transformed + i * line;
-            Element* to = in.components + i * Along::size * in.component;
+            Component* to = in.components + i * Along::size * in.component;
             for (std::int64_t t = 0; t < in.tiles; ++t, row += Along::outputs * lanes, to += in_step) {
                 Floats along[Along::size], out[Along::size];
 #pragma GCC unroll 8
                 for (int j = 0; j < Along::size; ++j) along[j] = load(row + j * lanes);
                 Along::input(along, out);
 #pragma GCC unroll 8
-                for (int j = 0; j < Along::size; ++j) store(to + j * in.component, out[j]);
+                for (int j = 0; j < Along::size; ++j) put_component(to + j * in.component, out[j]);
             }
         }
     }
@@ -254,7 +261,7 @@ struct Tiles {
         }
     }
 
-    static constexpr WinogradTransformsOf<Element> table = {
+    static constexpr WinogradTransformsOf<Element, Component> table = {
         {Down::outputs, Down::taps},
         {Along::outputs, Along::taps},
         run,
