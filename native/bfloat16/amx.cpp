@@ -33,7 +33,7 @@ void set_tiles(std::int64_t rows) {
 
 // Rows of one tile or two, by a pair of blocks of maps.
 template <bool Two, bool Split>
-inline void sums(const BfloatProducts& p, const Bfloat16* a, const Bfloat16* second, const Bfloat16* b, float* c,
+inline void sums(const BfloatProducts& p, const Bfloat16* first, const Bfloat16* second, const Bfloat16* b, float* c,
                  float* second_c) {
     const std::int64_t a_bytes = 2 * p.a_row;
     _tile_zero(0);
@@ -42,40 +42,39 @@ inline void sums(const BfloatProducts& p, const Bfloat16* a, const Bfloat16* sec
         _tile_zero(2);
         _tile_zero(3);
     }
-    for (std::int64_t d = 0; d < p.blocks; ++d, a += p.a_block, second += p.a_block) {
-        if (Split) {  // low · high first, so that the high parts of both sides are there for what follows
-            _tile_loadd(4, a + p.a_low, a_bytes);
+    for (std::int64_t d = 0; d < p.blocks; ++d, first += p.a_block, second += p.a_block) {
+        for (std::int64_t k = 0; k < p.shift_count; ++k) {
+            const Bfloat16 *const upper = first + p.shifts[k], *const lower = second + p.shifts[k];
             _tile_loadd(6, b, row_bytes);
-            _tile_dpbf16ps(0, 4, 6);
             _tile_loadd(7, b + pair_weights / 2, row_bytes);
-            _tile_dpbf16ps(1, 4, 7);
-            if (Two) {
-                _tile_loadd(5, second + p.a_low, a_bytes);
-                _tile_dpbf16ps(2, 5, 6);
-                _tile_dpbf16ps(3, 5, 7);
-            }
-        }
-        _tile_loadd(4, a, a_bytes);
-        if (!Split) _tile_loadd(6, b, row_bytes);
-        _tile_dpbf16ps(0, 4, 6);
-        if (!Split) _tile_loadd(7, b + pair_weights / 2, row_bytes);
-        _tile_dpbf16ps(1, 4, 7);
-        if (Two) {
-            _tile_loadd(5, second, a_bytes);
-            _tile_dpbf16ps(2, 5, 6);
-            _tile_dpbf16ps(3, 5, 7);
-        }
-        b += pair_weights;
-        if (Split) {
-            _tile_loadd(6, b, row_bytes);
-            _tile_dpbf16ps(0, 4, 6);
-            _tile_loadd(7, b + pair_weights / 2, row_bytes);
-            _tile_dpbf16ps(1, 4, 7);
-            if (Two) {
-                _tile_dpbf16ps(2, 5, 6);
-                _tile_dpbf16ps(3, 5, 7);
-            }
             b += pair_weights;
+            if (Split) {  // first low by high, so that high parts on both sides stay for what follows
+                _tile_loadd(4, upper + p.a_low, a_bytes);
+                _tile_dpbf16ps(0, 4, 6);
+                _tile_dpbf16ps(1, 4, 7);
+                if (Two) {
+                    _tile_loadd(5, lower + p.a_low, a_bytes);
+                    _tile_dpbf16ps(2, 5, 6);
+                    _tile_dpbf16ps(3, 5, 7);
+                }
+            }
+            _tile_loadd(4, upper, a_bytes);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_dpbf16ps(1, 4, 7);
+            if (Two) {
+                _tile_loadd(5, lower, a_bytes);
+                _tile_dpbf16ps(2, 5, 6);
+                _tile_dpbf16ps(3, 5, 7);
+            }
+            if (Split) {
+                _tile_loadd(6, b, row_bytes);
+                _tile_dpbf16ps(0, 4, 6);
+                if (Two) _tile_dpbf16ps(2, 5, 6);
+                _tile_loadd(7, b + pair_weights / 2, row_bytes);
+                _tile_dpbf16ps(1, 4, 7);
+                if (Two) _tile_dpbf16ps(3, 5, 7);
+                b += pair_weights;
+            }
         }
     }
     _tile_stored(0, c, row_bytes);
@@ -89,7 +88,13 @@ inline void sums(const BfloatProducts& p, const Bfloat16* a, const Bfloat16* sec
 template <bool Split>
 void multiply_parts(const BfloatProducts& p) {
     const std::int64_t tiles = (p.rows + most_rows - 1) / most_rows, rows = (p.rows + tiles - 1) / tiles;
-    const auto row_of = [&](std::int64_t tile) { return tile * rows < p.rows - rows ? tile * rows : p.rows - rows; };
+    const std::int64_t all = p.stretches * tiles;
+    const auto row_of = [&](std::int64_t tile) {
+        const std::int64_t row = tile % tiles * rows;
+        return row < p.rows - rows ? row : p.rows - rows;
+    };
+    const auto a_of = [&](std::int64_t tile) { return p.starts[tile / tiles] + row_of(tile) * p.a_row; };
+    const auto c_of = [&](std::int64_t tile) { return 16 * (tile / tiles * p.rows + row_of(tile)); };
     set_tiles(rows);
     for (std::int64_t i = 0; i < p.count; ++i) {
         for (std::int64_t pair = 0; pair < p.pairs; ++pair) {
@@ -97,11 +102,10 @@ void multiply_parts(const BfloatProducts& p) {
             const Bfloat16* const b = p.b + i * p.b_step + pair * p.b_pair;
             float* const c = p.c + i * p.c_step + 2 * pair * p.c_block;
             std::int64_t tile = 0;
-            for (; tile + 1 < tiles; tile += 2) {
-                const std::int64_t first = row_of(tile), second = row_of(tile + 1);
-                sums<true, Split>(p, a + first * p.a_row, a + second * p.a_row, b, c + first * 16, c + second * 16);
+            for (; tile + 1 < all; tile += 2) {
+                sums<true, Split>(p, a + a_of(tile), a + a_of(tile + 1), b, c + c_of(tile), c + c_of(tile + 1));
             }
-            if (tile < tiles) sums<false, Split>(p, a + row_of(tile) * p.a_row, a, b, c + row_of(tile) * 16, c);
+            if (tile < all) sums<false, Split>(p, a + a_of(tile), a, b, c + c_of(tile), c);
         }
     }
     _tile_release();

@@ -52,8 +52,8 @@ constexpr ConvAlgorithm strided_in_float32(const char* name) {
 
 }  // namespace
 
+const ConvAlgorithm direct_bf16x3_algorithm = strided_in_float32<direct_bf16x3>("direct_bf16x3");
 const ConvAlgorithm im2col_bf16x3_algorithm = strided_in_float32<im2col_bf16x3>("im2col_bf16x3");
-const ConvAlgorithm pointwise_bf16x3_algorithm = strided_in_float32<pointwise_bf16x3>("pointwise_bf16x3");
 const ConvAlgorithm winograd2_bf16x3_algorithm = in_float32<winograd2_bf16x3>("winograd2_bf16x3");
 const ConvAlgorithm winograd4_bf16x3_algorithm = in_float32<winograd4_bf16x3>("winograd4_bf16x3");
 

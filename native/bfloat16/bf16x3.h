@@ -5,7 +5,7 @@
 
 namespace striate {
 
-extern const ConvAlgorithm im2col_bf16x3_algorithm, pointwise_bf16x3_algorithm, winograd2_bf16x3_algorithm,
+extern const ConvAlgorithm direct_bf16x3_algorithm, im2col_bf16x3_algorithm, winograd2_bf16x3_algorithm,
     winograd4_bf16x3_algorithm;
 
 }  // namespace striate

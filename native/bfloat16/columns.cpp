@@ -296,26 +296,14 @@ std::string takes_one_tap(Pass, const ConvShape& shape) {
     return "takes 1×1 filters, not " + std::to_string(shape.rows.kernel) + "×" + std::to_string(shape.columns.kernel);
 }
 
-// Products of two bfloat16 numbers are exact in float32; sums round as any, and the result once more.
-double narrow_error_bound(Pass pass, const ConvShape& shape) {
-    return bfloat_rounding + 1 + plain_sum_error_bound(pass, shape);
-}
-
-// Three times as many sums, and each product lacks the rest of both its numbers and what the two low parts give.
-double split_error_bound(Pass pass, const ConvShape& shape) {
-    return 3 * split_rounding * (1 + 0x1p-7) + 3 * plain_sum_error_bound(pass, shape);
-}
-
 }  // namespace
 
 const BfloatAlgorithm bfloat_im2col = {"im2col_packed", takes_all, images<Bfloat16>, strided_backward_data<Bfloat16>,
-                                       narrow_error_bound};
+                                       direct_error_bound<Bfloat16>};
 const BfloatAlgorithm bfloat_pointwise = {"pointwise", takes_one_tap, images<Bfloat16>, strided_backward_data<Bfloat16>,
-                                          narrow_error_bound};
+                                          direct_error_bound<Bfloat16>};
 
 const BfloatAlgorithmOf<float> im2col_bf16x3 = {"im2col_bf16x3", takes_all, images<float>, strided_backward_data<float>,
-                                                split_error_bound};
-const BfloatAlgorithmOf<float> pointwise_bf16x3 = {"pointwise_bf16x3", takes_one_tap, images<float>,
-                                                   strided_backward_data<float>, split_error_bound};
+                                                direct_error_bound<float>};
 
 }  // namespace striate

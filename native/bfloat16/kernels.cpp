@@ -31,7 +31,16 @@ inline __attribute__((always_inline)) void each_meeting(std::int64_t a_low, Visi
     visit(Meeting{0, pair_weights});
     visit(Meeting{a_low, 0});
 }
-constexpr std::int64_t parts(const BfloatProducts& p) { return p.a_low == 0 ? 1 : 2; }
+
+// Each block of terms at each shift, with its weights.
+template <typename Visit>
+inline __attribute__((always_inline)) void each_step(const BfloatProducts& p, const Bfloat16* a, const Bfloat16* b,
+                                                     Visit&& visit) {
+    const std::int64_t weights = (p.a_low == 0 ? 1 : 2) * pair_weights;
+    for (std::int64_t d = 0; d < p.blocks; ++d, a += p.a_block) {
+        for (std::int64_t k = 0; k < p.shift_count; ++k, b += weights) visit(a + p.shifts[k], b);
+    }
+}
 
 #if defined(__AVX512BF16__)
 
@@ -45,23 +54,23 @@ void tile(const BfloatProducts& p, const Bfloat16* a, const Bfloat16* b, float* 
     Floats low[Rows], high[Rows];
 #pragma GCC unroll 16
     for (int t = 0; t < Rows; ++t) low[t] = high[t] = zeros();
-    for (std::int64_t d = 0; d < p.blocks; ++d, a += p.a_block, b += parts(p) * pair_weights) {
+    each_step(p, a, b, [&](const Bfloat16* a_step, const Bfloat16* b_step) {
         each_meeting(p.a_low, [&](const Meeting& part) {
 #pragma GCC unroll 4
             for (int two = 0; two < 16; ++two) {
-                const __m512bh u = as_pairs(_mm512_loadu_si512(b + part.b + two * 32));
-                const __m512bh v = as_pairs(_mm512_loadu_si512(b + part.b + pair_weights / 2 + two * 32));
+                const __m512bh u = as_pairs(_mm512_loadu_si512(b_step + part.b + two * 32));
+                const __m512bh v = as_pairs(_mm512_loadu_si512(b_step + part.b + pair_weights / 2 + two * 32));
 #pragma GCC unroll 16
                 for (int t = 0; t < Rows; ++t) {
                     std::int32_t word;
-                    std::memcpy(&word, a + part.a + t * p.a_row + 2 * two, sizeof word);
+                    std::memcpy(&word, a_step + part.a + t * p.a_row + 2 * two, sizeof word);
                     const __m512bh spread = as_pairs(_mm512_set1_epi32(word));
                     low[t] = _mm512_dpbf16_ps(low[t], spread, u);
                     high[t] = _mm512_dpbf16_ps(high[t], spread, v);
                 }
             }
         });
-    }
+    });
 #pragma GCC unroll 16
     for (int t = 0; t < Rows; ++t) {
         store(c + t * maps, low[t]);
@@ -77,24 +86,23 @@ constexpr int tile_rows = 4;
 constexpr int registers = maps / lanes;  // of a block
 
 template <int Rows>
-void tile(const BfloatProducts& p, const Bfloat16* a_first, const Bfloat16* b_first, float* c) {
+void tile(const BfloatProducts& p, const Bfloat16* a, const Bfloat16* b, float* c) {
     for (int half = 0; half < 2; ++half) {
-        const Bfloat16 *a = a_first, *b = b_first + half * pair_weights / 2;
         Floats sums[Rows][registers];
 #pragma GCC unroll 4
         for (int t = 0; t < Rows; ++t) {
 #pragma GCC unroll 4
             for (int r = 0; r < registers; ++r) sums[t][r] = zeros();
         }
-        for (std::int64_t d = 0; d < p.blocks; ++d, a += p.a_block, b += parts(p) * pair_weights) {
+        each_step(p, a, b + half * pair_weights / 2, [&](const Bfloat16* a_step, const Bfloat16* b_step) {
             each_meeting(p.a_low, [&](const Meeting& part) {
                 for (int two = 0; two < 16; ++two) {
                     Pairs weights[registers];
 #pragma GCC unroll 4
-                    for (int r = 0; r < registers; ++r) weights[r] = load_pairs(b + part.b + two * 32 + r * 2 * lanes);
+                    for (int r = 0; r < registers; ++r) weights[r] = load_pairs(b_step + part.b + two * 32 + r * 2 * lanes);
 #pragma GCC unroll 4
                     for (int t = 0; t < Rows; ++t) {
-                        const Pairs spread = all_pairs(a + part.a + t * p.a_row + 2 * two);
+                        const Pairs spread = all_pairs(a_step + part.a + t * p.a_row + 2 * two);
 #pragma GCC unroll 4
                         for (int r = 0; r < registers; ++r) {
                             sums[t][r] = multiply_add(spread.even, weights[r].even, sums[t][r]);
@@ -103,7 +111,7 @@ void tile(const BfloatProducts& p, const Bfloat16* a_first, const Bfloat16* b_fi
                     }
                 }
             });
-        }
+        });
 #pragma GCC unroll 4
         for (int t = 0; t < Rows; ++t) {
 #pragma GCC unroll 4
@@ -125,10 +133,11 @@ void multiply(const BfloatProducts& p) {
     for (std::int64_t i = 0; i < p.count; ++i) {
         for (std::int64_t pair = 0; pair < p.pairs; ++pair) {
             const Bfloat16* const b = p.b + i * p.b_step + pair * p.b_pair;
-            for (std::int64_t part = 0; part < parts; ++part) {
+            for (std::int64_t tile = 0; tile < p.stretches * parts; ++tile) {
+                const std::int64_t stretch = tile / parts, part = tile % parts;
                 const std::int64_t first = p.rows * part / parts, rows = p.rows * (part + 1) / parts - first;
-                tile_of(rows, p, p.a + i * p.a_step + first * p.a_row, b,
-                        p.c + i * p.c_step + 2 * pair * p.c_block + first * maps);
+                tile_of(rows, p, p.a + i * p.a_step + p.starts[stretch] + first * p.a_row, b,
+                        p.c + i * p.c_step + 2 * pair * p.c_block + (stretch * p.rows + first) * maps);
             }
         }
     }
@@ -140,6 +149,26 @@ void interleave(const float* even, const float* odd, Bfloat16* to) {
         const Floats first = load(even + m), second = load(odd + m);
         store_pairs(to + 2 * m, first, second);
         if (parts_of<Element> == 2) store_pairs(to + pair_weights + 2 * m, rest_of(first), rest_of(second));
+    }
+}
+
+template <typename Element>
+void terms(const Element* row, const Strides& strides, std::int64_t block, std::int64_t count, std::int64_t width,
+           Bfloat16* to) {
+    constexpr std::int64_t most = 64, step = parts_of<Element> * terms_per_block;  // pixels at a time; in `to`
+    alignas(64) float pixels[(most + lanes) * lanes];
+    for (std::int64_t c = 0; c < terms_per_block; c += lanes) {
+        const Element* const from = row + c / maps * block + c % maps * strides.map;
+        const std::int64_t some = larger(0, smaller(lanes, count - c));
+        for (std::int64_t x = 0; x < width; x += most) {
+            const std::int64_t end = smaller(x + most, width);
+            if (some > 0) gather_row(from, strides, some, width, x, end, pixels);
+            for (std::int64_t i = x; i < end; ++i) {
+                const Floats pixel = some > 0 ? load(pixels + (i - x) * lanes) : zeros();
+                store(to + i * step + c, pixel);
+                if (parts_of<Element> == 2) store(to + i * step + terms_per_block + c, rest_of(pixel));
+            }
+        }
     }
 }
 
@@ -186,6 +215,7 @@ constexpr BfloatKernelsOf<Element> kernels = {lanes,
                                               sizeof transforms<Element> / sizeof transforms<Element>[0],
                                               multiply,
                                               interleave<Element>,
+                                              terms<Element>,
                                               maps_last<Element>,
                                               finish<Element>};
 

@@ -32,14 +32,14 @@ private:
 
 template <>
 const std::vector<const BfloatAlgorithmOf<Bfloat16>*>& bfloat_algorithms() {
-    static const std::vector<const BfloatAlgorithm*> all = {&bfloat_im2col, &bfloat_pointwise, &bfloat_winograd2,
-                                                            &bfloat_winograd4};
+    static const std::vector<const BfloatAlgorithm*> all = {&bfloat_direct, &bfloat_im2col, &bfloat_pointwise,
+                                                            &bfloat_winograd2, &bfloat_winograd4};
     return all;
 }
 
 template <>
 const std::vector<const BfloatAlgorithmOf<float>*>& bfloat_algorithms() {
-    static const std::vector<const BfloatAlgorithmOf<float>*> all = {&im2col_bf16x3, &pointwise_bf16x3,
+    static const std::vector<const BfloatAlgorithmOf<float>*> all = {&direct_bf16x3, &im2col_bf16x3,
                                                                      &winograd2_bf16x3, &winograd4_bf16x3};
     return all;
 }

@@ -77,7 +77,16 @@ template <typename Element>
 std::unique_ptr<BfloatPlanOf<Element>> plan_bfloat(const BfloatAlgorithmOf<Element>& algorithm, Pass pass, const ConvShape& shape,
                                         const BfloatOptions& options);
 
-extern const BfloatAlgorithm bfloat_im2col, bfloat_pointwise, bfloat_winograd2, bfloat_winograd4;
-extern const BfloatAlgorithmOf<float> im2col_bf16x3, pointwise_bf16x3, winograd2_bf16x3, winograd4_bf16x3;
+// Of direct sums. Products of two bfloat16 numbers are exact in float32; sums round as any, and the result once more.
+// Where numbers are sums of two there are three times as many, and each product lacks the rest of both its numbers and
+// what the two low parts give.
+template <typename Element>
+double direct_error_bound(Pass pass, const ConvShape& shape) {
+    const double sums = plain_sum_error_bound(pass, shape);
+    return parts_of<Element> == 1 ? bfloat_rounding + 1 + sums : 3 * split_rounding * (1 + 0x1p-7) + 3 * sums;
+}
+
+extern const BfloatAlgorithm bfloat_direct, bfloat_im2col, bfloat_pointwise, bfloat_winograd2, bfloat_winograd4;
+extern const BfloatAlgorithmOf<float> direct_bf16x3, im2col_bf16x3, winograd2_bf16x3, winograd4_bf16x3;
 
 }  // namespace striate

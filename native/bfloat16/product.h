@@ -23,11 +23,19 @@ constexpr std::int64_t pair_weights = terms_per_block * maps_per_pair;  // of on
 template <typename Element>
 constexpr std::int64_t parts_of = sizeof(Element) / sizeof(Bfloat16);
 
-// `count` products, one after another: of rows t < `rows`,
-//     c[o · c_block + t · 16 + m] = Σ over blocks d of terms i of a[t · a_row + d · a_block + i] · weight[32 d + i, 16
-//     o + m]
+inline constexpr std::int64_t no_shift = 0;
+
+// `count` products, one after another: of rows t < `rows` of stretches s,
+//     c[o · c_block + (s · rows + t) · 16 + m] =
+//         Σ over blocks d, shifts k and terms i of a[starts[s] + t · a_row + d · a_block + shifts[k] + i] · weight[d, k, i, 16 o + m]
 struct BfloatProducts {
-    std::int64_t count, rows, blocks, pairs;  // blocks of terms, pairs of blocks of maps
+    std::int64_t count, rows;
+    std::int64_t stretches = 1;
+    const std::int64_t* starts = &no_shift;
+    std::int64_t blocks;  // of terms
+    std::int64_t shift_count = 1;
+    const std::int64_t* shifts = &no_shift;
+    std::int64_t pairs;  // of blocks of maps
     const Bfloat16* a;
     std::int64_t a_step, a_row, a_block;  // a_step, b_step, c_step: from one product to the next
     std::int64_t a_low;                   // from high parts to low ones; 0 if numbers are no sums

@@ -1,0 +1,315 @@
+// The direct sum as products of bfloat16 numbers (docs/algorithms/bf16.md): 16 pixels of a row by 32 terms meet 32 terms
+// by 32 maps, tap after tap, with no matrix in between.
+//
+// A chunk of rows is copied first, with the zeros around it, as rows of terms: [blocks of 32 maps][rows][columns][32]. A
+// tap is then a shift of where the terms are read. That copy and one panel of weights stay in a thread's second cache, so
+// that images are read once, and weights once for each chunk.
+#include <algorithm>
+#include <cstring>
+
+#include "bfloat16/plan.h"
+#include "conv/division.h"
+#include "dispatch/caches.h"
+#include "im2col/grid.h"
+#include "threads/phases.h"
+
+namespace striate {
+
+namespace {
+
+constexpr std::int64_t most_pixels = 16;     // of a stretch, all in one row of the result: a tile of AMX
+constexpr std::int64_t stretches_at_once = 8;  // whose sums stay in the first cache: 16 KiB
+
+// Where an axis begins and how far it reaches, beyond the pixel itself.
+struct Reach {
+    std::int64_t low = 0, high = 0;
+    std::int64_t size() const { return high - low + 1; }
+};
+
+// One grid of the result's pixels (im2col/grid.h), planned.
+struct GridSums {
+    Grid grid;
+    Reach rows, columns;                     // of the taps
+    std::int64_t row_step, column_step;      // in the copy, from a pixel of the grid to the next
+    std::int64_t pixels, stretches;          // of a stretch; in a row
+    std::int64_t chunk_rows, chunks;         // of an image
+    std::int64_t shares;                     // of the pairs of blocks of maps, where there are few chunks
+    std::int64_t width;                      // of the copy
+    std::int64_t packed;                     // where its weights begin, in numbers
+    std::vector<std::int64_t> shifts;        // of the taps, in the copy
+
+    // Rows of the copy that `count` rows of the grid see.
+    std::int64_t height(std::int64_t count) const { return (count - 1) * row_step + rows.size(); }
+};
+
+// 1×1 filters see no neighbours: rows may be as long as stretches like them.
+ConvShape folded(ConvShape shape) {
+    const auto is_plain = [](const Axis& axis) { return axis.kernel == 1 && axis.stride == 1 && axis.low == 0 && axis.high == 0; };
+    const std::int64_t pixels = shape.in_pixels();
+    if (!is_plain(shape.rows) || !is_plain(shape.columns)) return shape;
+    if (pixels % most_pixels == 0) {
+        shape.rows.size = pixels / most_pixels, shape.columns.size = most_pixels;
+    } else if (pixels <= 256) {
+        shape.rows.size = 1, shape.columns.size = pixels;
+    }
+    return shape;
+}
+
+template <typename Element>
+class DirectPlan final : public BfloatPlanOf<Element> {
+public:
+    DirectPlan(Pass pass, const ConvShape& given, const BfloatOptions& options)
+        : shape_(folded(given)),
+          forward_(pass == Pass::forward),
+          threads_(std::max(1, options.threads)),
+          kernels_(bfloat_kernels_of<Element>(options.unit)) {
+        const ConvShape& s = shape_;
+        in_ = forward_ ? s.group_in() : s.group_out();
+        out_ = forward_ ? s.group_out() : s.group_in();
+        height_ = forward_ ? s.rows.size : s.rows.out(), width_ = forward_ ? s.columns.size : s.columns.out();
+        from_ = strides_of(options.from, in_ * s.groups, height_, width_);
+        to_ = strides_of(options.to, out_ * s.groups, forward_ ? s.rows.out() : s.rows.size,
+                         forward_ ? s.columns.out() : s.columns.size);
+        stored_ = stored_maps(options.to, out_);
+        blocks_ = quotient_up(in_, terms_per_block);
+        pairs_ = quotient_up(stored_, maps_per_pair);
+        for (Grid& grid : forward_ ? std::vector<Grid>{forward_grid(s)} : backward_data_grids(s)) {
+            if (grid.pixels() > 0) plan(std::move(grid));
+        }
+    }
+
+    std::int64_t packed_bytes() const override { return 2 * packed_; }
+    std::int64_t workspace_bytes() const override { return threads_ * member_bytes(); }
+
+    void pack(const Filters& filters, void* packed) const override {
+        for (const GridSums& g : grids_) {
+            const auto taps = static_cast<std::int64_t>(g.grid.taps.size());
+            parallel_items(shape_.groups * pairs_ * blocks_, threads_, [&](std::int64_t item, int) {
+                const std::int64_t block = item % blocks_, pair = item / blocks_ % pairs_,
+                                   group = item / blocks_ / pairs_;
+                const std::int64_t first = block * terms_per_block, map = pair * maps_per_pair;
+                const std::int64_t terms = std::min(terms_per_block, in_ - first);
+                const std::int64_t maps = std::min(maps_per_pair, out_ - map);
+                const std::int64_t of_term = forward_ ? filters.in : filters.out,
+                                   of_map = forward_ ? filters.out : filters.in;
+                for (std::int64_t k = 0; k < taps; ++k) {
+                    const GridTap& tap = g.grid.taps[static_cast<std::size_t>(k)];
+                    const float* const from = filters.data + group * filters.group + tap.row * filters.row +
+                                              tap.column * filters.column + first * of_term + map * of_map;
+                    alignas(64) float weights[terms_per_block][maps_per_pair] = {};
+                    for (std::int64_t m = 0; m < maps; ++m) {
+                        for (std::int64_t i = 0; i < terms; ++i) weights[i][m] = from[i * of_term + m * of_map];
+                    }
+                    Bfloat16* const to =
+                        static_cast<Bfloat16*>(packed) + g.packed + (item * taps + k) * parts * pair_weights;
+                    for (std::int64_t half = 0; half < 2; ++half) {
+                        for (std::int64_t two = 0; two < terms_per_block / 2; ++two) {
+                            kernels_.interleave(weights[2 * two] + 16 * half, weights[2 * two + 1] + 16 * half,
+                                                to + half * pair_weights / 2 + two * 32);
+                        }
+                    }
+                }
+            });
+        }
+    }
+
+    void run(const Element* images, const void* packed, const BfloatEpilogueOf<Element>& epilogue, Element* result,
+             void* workspace) const override {
+        const Work work{images, static_cast<const Bfloat16*>(packed), epilogue, result};
+        std::int64_t items = 0;
+        for (const GridSums& g : grids_) items += items_of(g);
+        parallel_items(items, threads_, [&](std::int64_t item, int member) {
+            std::size_t at = 0;
+            for (; item >= items_of(grids_[at]); ++at) item -= items_of(grids_[at]);
+            compute(work, grids_[at], item, static_cast<std::byte*>(workspace) + member * member_bytes());
+        });
+    }
+
+private:
+    static constexpr std::int64_t parts = parts_of<Element>;
+    static constexpr std::int64_t row_numbers = parts * terms_per_block;
+    static constexpr std::int64_t sum_floats = stretches_at_once * most_pixels * maps_per_pair;
+
+    struct Work {
+        const Element* images;
+        const Bfloat16* packed;
+        const BfloatEpilogueOf<Element>& epilogue;
+        Element* result;
+    };
+
+    void plan(Grid grid) {
+        GridSums g{.grid = std::move(grid), .rows = {}, .columns = {}, .row_step = 0, .column_step = 0, .pixels = 0,
+                   .stretches = 0, .chunk_rows = 0, .chunks = 0, .shares = 1, .width = 0, .packed = packed_, .shifts = {}};
+        for (std::size_t i = 0; i < g.grid.taps.size(); ++i) {
+            const Shift& shift = g.grid.taps[i].shift;
+            g.rows = i == 0 ? Reach{shift.rows, shift.rows}
+                            : Reach{std::min(g.rows.low, shift.rows), std::max(g.rows.high, shift.rows)};
+            g.columns = i == 0 ? Reach{shift.columns, shift.columns}
+                               : Reach{std::min(g.columns.low, shift.columns), std::max(g.columns.high, shift.columns)};
+        }
+        // what no tap sees is not copied
+        g.row_step = g.rows.size() == 1 ? 1 : g.grid.row_stride;
+        g.column_step = g.columns.size() == 1 ? 1 : g.grid.column_stride;
+        g.width = (g.grid.columns - 1) * g.column_step + g.columns.size();
+        for (const GridTap& tap : g.grid.taps) {
+            g.shifts.push_back(((tap.shift.rows - g.rows.low) * g.width + tap.shift.columns - g.columns.low) * row_numbers);
+        }
+        g.stretches = quotient_up(g.grid.columns, most_pixels);
+        g.pixels = quotient_up(g.grid.columns, g.stretches);
+
+        const std::int64_t row_bytes = 2 * blocks_ * g.width * row_numbers;
+        const std::int64_t fitting = (second_cache_bytes() / 2 / row_bytes - g.rows.size()) / g.row_step + 1;
+        const std::int64_t images = shape_.batch * shape_.groups;
+        g.chunks = quotient_up(g.grid.rows, std::clamp<std::int64_t>(fitting, 1, g.grid.rows));
+        if (threads_ > 1 && images * g.chunks < 4 * threads_) {
+            // more chunks, as long as their common rows are few, and the same number for all threads
+            const std::int64_t most = std::max<std::int64_t>(1, g.grid.rows * g.row_step / (3 * g.rows.size()));
+            g.chunks = std::max(g.chunks, std::min(quotient_up(4 * threads_, images), most));
+            if (images * g.chunks < 4 * threads_) g.shares = std::min<std::int64_t>(pairs_, quotient_up(4 * threads_, images * g.chunks));
+        }
+        g.chunk_rows = quotient_up(g.grid.rows, g.chunks);
+        g.chunks = quotient_up(g.grid.rows, g.chunk_rows);
+        copy_numbers_ = std::max(copy_numbers_, blocks_ * g.height(g.chunk_rows) * g.width * row_numbers);
+        packed_ += shape_.groups * pairs_ * panel(g);
+        grids_.push_back(std::move(g));
+    }
+
+    std::int64_t panel(const GridSums& g) const {  // weights of a pair
+        return blocks_ * static_cast<std::int64_t>(g.shifts.size()) * parts * pair_weights;
+    }
+    std::int64_t items_of(const GridSums& g) const { return shape_.batch * shape_.groups * g.chunks * g.shares; }
+    // of a thread's own: the copy, sums, bias
+    std::int64_t member_bytes() const { return 2 * copy_numbers_ + 4 * (sum_floats + maps_per_pair); }
+
+    void compute(const Work& work, const GridSums& g, std::int64_t item, std::byte* own) const {
+        const std::int64_t share = item % g.shares, chunk = item / g.shares % g.chunks,
+                           group = item / g.shares / g.chunks % shape_.groups,
+                           image = item / g.shares / g.chunks / shape_.groups;
+        const std::int64_t row = chunk * g.chunk_rows, rows = std::min(g.chunk_rows, g.grid.rows - row);
+        auto* const copy = reinterpret_cast<Bfloat16*>(own);
+        auto* const sums = reinterpret_cast<float*>(own + 2 * copy_numbers_);
+        float* const bias = sums + sum_floats;
+        const std::int64_t height = g.height(rows);
+        fill(g, work.images + image * from_.image, group, row, height, copy);
+
+        const std::int64_t stretches = rows * g.stretches;
+        for (std::int64_t pair = pairs_ * share / g.shares; pair < pairs_ * (share + 1) / g.shares; ++pair) {
+            const std::int64_t map = pair * maps_per_pair;
+            std::fill_n(bias, maps_per_pair, 0.0f);
+            if (work.epilogue.bias != nullptr) {
+                std::copy_n(work.epilogue.bias + group * out_ + map, std::clamp<std::int64_t>(out_ - map, 0, maps_per_pair), bias);
+            }
+            for (std::int64_t first = 0; first < stretches; first += stretches_at_once) {
+                const std::int64_t count = std::min(stretches_at_once, stretches - first);
+                std::int64_t starts[stretches_at_once];
+                for (std::int64_t i = 0; i < count; ++i) {
+                    starts[i] = ((first + i) / g.stretches * g.row_step * g.width + column_of(g, first + i) * g.column_step) * row_numbers;
+                }
+                kernels_.multiply({.count = 1,
+                                   .rows = g.pixels,
+                                   .stretches = count,
+                                   .starts = starts,
+                                   .blocks = blocks_,
+                                   .shift_count = static_cast<std::int64_t>(g.shifts.size()),
+                                   .shifts = g.shifts.data(),
+                                   .pairs = 1,
+                                   .a = copy,
+                                   .a_step = 0,
+                                   .a_row = g.column_step * row_numbers,
+                                   .a_block = height * g.width * row_numbers,
+                                   .a_low = parts == 1 ? 0 : terms_per_block,
+                                   .b = work.packed + g.packed + (group * pairs_ + pair) * panel(g),
+                                   .b_step = 0,
+                                   .b_pair = panel(g),
+                                   .c = sums,
+                                   .c_step = 0,
+                                   .c_block = count * g.pixels * 16});
+                for (std::int64_t i = 0; i < count; ++i) {
+                    const std::int64_t down = row + (first + i) / g.stretches;
+                    finish(work, g, image, group * out_ + map, std::min(maps_per_pair, stored_ - map), down,
+                           column_of(g, first + i), sums + i * g.pixels * 16, count * g.pixels * 16, bias);
+                }
+            }
+        }
+    }
+
+    // Of a stretch's first pixel. The last of a row begins where it ends with the row.
+    static std::int64_t column_of(const GridSums& g, std::int64_t stretch) {
+        return std::min(stretch % g.stretches * g.pixels, g.grid.columns - g.pixels);
+    }
+
+    void finish(const Work& work, const GridSums& g, std::int64_t image, std::int64_t map, std::int64_t maps, std::int64_t row,
+                std::int64_t column, const float* sums, std::int64_t block, const float* bias) const {
+        const std::int64_t at = image * to_.image + to_.of_map(map) + (g.grid.first_row + row * g.grid.row_step) * to_.row +
+                                (g.grid.first_column + column * g.grid.column_step) * to_.pixel;
+        kernels_.finish({.sums = sums,
+                         .block = block,
+                         .count = g.pixels,
+                         .maps = maps,
+                         .result = work.result + at,
+                         .residual = work.epilogue.residual == nullptr ? nullptr : work.epilogue.residual + at,
+                         .strides = {to_.map, 0, g.grid.column_step * to_.pixel},
+                         .result_block = to_.block,
+                         .bias = bias,
+                         .relu = work.epilogue.relu});
+    }
+
+    // The copy of what rows of the grid from `row` on see.
+    void fill(const GridSums& g, const Element* image, std::int64_t group, std::int64_t row, std::int64_t height,
+              Bfloat16* copy) const {
+        // pixels of the copy stand for those of the image at top + i · down and left + j · across
+        const std::int64_t down = g.rows.size() == 1 ? g.grid.row_stride : 1,
+                           across = g.columns.size() == 1 ? g.grid.column_stride : 1;
+        const std::int64_t top = row * g.grid.row_stride + g.rows.low, left = g.columns.low;
+        const std::int64_t begin = std::clamp<std::int64_t>(quotient_up(std::max<std::int64_t>(-left, 0), across), 0, g.width);
+        const std::int64_t seen = width_ - left;  // columns from the first on that are in the image, or before it
+        const std::int64_t end = std::clamp<std::int64_t>(seen <= 0 ? 0 : quotient_up(seen, across), begin, g.width);
+        for (std::int64_t block = 0; block < blocks_; ++block) {
+            const std::int64_t first = group * in_ + block * terms_per_block;
+            const std::int64_t maps = std::min(terms_per_block, in_ - block * terms_per_block);
+            for (std::int64_t i = 0; i < height; ++i, copy += g.width * row_numbers) {
+                const std::int64_t y = top + i * down;
+                const bool inside = y >= 0 && y < height_;
+                const std::int64_t from = inside ? begin : g.width, to = inside ? end : g.width;
+                std::memset(copy, 0, static_cast<std::size_t>(2 * from * row_numbers));
+                std::memset(copy + to * row_numbers, 0, static_cast<std::size_t>(2 * (g.width - to) * row_numbers));
+                if (!inside || from == to) continue;
+                kernels_.terms(image + from_.of_map(first) + y * from_.row + (left + from * across) * from_.pixel,
+                               {from_.map, 0, across * from_.pixel}, from_.block, maps, to - from,
+                               copy + from * row_numbers);
+            }
+        }
+    }
+
+    ConvShape shape_;
+    bool forward_;
+    std::int64_t threads_;
+    const BfloatKernelsOf<Element>& kernels_;
+    std::int64_t in_, out_, stored_;   // maps of a group; as stored
+    std::int64_t blocks_, pairs_;      // of terms; of the result's maps
+    std::int64_t height_, width_;      // of the images
+    ImageStrides from_, to_;
+    std::vector<GridSums> grids_;
+    std::int64_t packed_ = 0, copy_numbers_ = 0;
+};
+
+template <typename Element>
+std::unique_ptr<BfloatPlanOf<Element>> images(const ConvShape& shape, const BfloatOptions& options) {
+    return std::make_unique<DirectPlan<Element>>(Pass::forward, shape, options);
+}
+
+template <typename Element>
+std::unique_ptr<BfloatPlanOf<Element>> strided_backward_data(const ConvShape& shape, const BfloatOptions& options) {
+    return std::make_unique<DirectPlan<Element>>(Pass::backward_data, shape, options);
+}
+
+std::string refuses(Pass, const ConvShape&) { return {}; }
+
+}  // namespace
+
+const BfloatAlgorithm bfloat_direct = {"direct", refuses, images<Bfloat16>, strided_backward_data<Bfloat16>,
+                                       direct_error_bound<Bfloat16>};
+const BfloatAlgorithmOf<float> direct_bf16x3 = {"direct_bf16x3", refuses, images<float>, strided_backward_data<float>,
+                                                direct_error_bound<float>};
+
+}  // namespace striate
