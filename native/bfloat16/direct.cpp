@@ -3,7 +3,8 @@
 //
 // A chunk of rows is copied first, with the zeros around it, as rows of terms: [blocks of 32 maps][rows][columns][32]. A
 // tap is then a shift of where the terms are read. That copy and one panel of weights stay in a thread's second cache, so
-// that images are read once, and weights once for each chunk.
+// that images are read once, and weights once for each chunk. Where there are fewer chunks than threads want, they make
+// the copies together and then share out the maps of the result.
 #include <algorithm>
 #include <cstring>
 
@@ -33,7 +34,8 @@ struct GridSums {
     std::int64_t row_step, column_step;      // in the copy, from a pixel of the grid to the next
     std::int64_t pixels, stretches;          // of a stretch; in a row
     std::int64_t chunk_rows, chunks;         // of an image
-    std::int64_t shares;                     // of the pairs of blocks of maps, where there are few chunks
+    std::int64_t shares;                     // of the pairs of blocks of maps; if more than one, copies are shared too
+    std::int64_t copies;                     // where those begin, in numbers
     std::int64_t width;                      // of the copy
     std::int64_t packed;                     // where its weights begin, in numbers
     std::vector<std::int64_t> shifts;        // of the taps, in the copy
@@ -79,7 +81,7 @@ public:
     }
 
     std::int64_t packed_bytes() const override { return 2 * packed_; }
-    std::int64_t workspace_bytes() const override { return threads_ * member_bytes(); }
+    std::int64_t workspace_bytes() const override { return 2 * shared_ + threads_ * member_bytes(); }
 
     void pack(const Filters& filters, void* packed) const override {
         for (const GridSums& g : grids_) {
@@ -115,13 +117,27 @@ public:
 
     void run(const Element* images, const void* packed, const BfloatEpilogueOf<Element>& epilogue, Element* result,
              void* workspace) const override {
-        const Work work{images, static_cast<const Bfloat16*>(packed), epilogue, result};
-        std::int64_t items = 0;
-        for (const GridSums& g : grids_) items += items_of(g);
-        parallel_items(items, threads_, [&](std::int64_t item, int member) {
+        const Work work{images, static_cast<const Bfloat16*>(packed), epilogue, result, static_cast<Bfloat16*>(workspace)};
+        enum { copies_phase, sums_phase, phases };
+        const auto items_of = [&](const GridSums& g, std::int64_t phase) {
+            return copies_of(g) * (phase == sums_phase ? g.shares : g.shares > 1 ? blocks_ : 0);
+        };
+        const std::int64_t first = shared_ > 0 ? copies_phase : sums_phase;
+        const auto items = [&](std::int64_t phase) {
+            std::int64_t all = 0;
+            for (const GridSums& g : grids_) all += items_of(g, phase + first);
+            return all;
+        };
+        parallel_phases(phases - first, threads_, items, [&](std::int64_t phase, std::int64_t item, int member) {
             std::size_t at = 0;
-            for (; item >= items_of(grids_[at]); ++at) item -= items_of(grids_[at]);
-            compute(work, grids_[at], item, static_cast<std::byte*>(workspace) + member * member_bytes());
+            for (; item >= items_of(grids_[at], phase + first); ++at) item -= items_of(grids_[at], phase + first);
+            const GridSums& g = grids_[at];
+            if (phase + first == copies_phase) {
+                const Chunk chunk = chunk_of(g, item / blocks_);
+                return fill(work, g, chunk, item % blocks_, copy_of(work, g, item / blocks_));
+            }
+            auto* const own = static_cast<std::byte*>(workspace) + 2 * shared_ + member * member_bytes();
+            compute(work, g, item, own);
         });
     }
 
@@ -135,11 +151,17 @@ private:
         const Bfloat16* packed;
         const BfloatEpilogueOf<Element>& epilogue;
         Element* result;
+        Bfloat16* shared;  // copies
+    };
+
+    // Some rows of a grid in one group of an image.
+    struct Chunk {
+        std::int64_t image, group, row, rows;
     };
 
     void plan(Grid grid) {
         GridSums g{.grid = std::move(grid), .rows = {}, .columns = {}, .row_step = 0, .column_step = 0, .pixels = 0,
-                   .stretches = 0, .chunk_rows = 0, .chunks = 0, .shares = 1, .width = 0, .packed = packed_, .shifts = {}};
+                   .stretches = 0, .chunk_rows = 0, .chunks = 0, .shares = 1, .copies = shared_, .width = 0, .packed = packed_, .shifts = {}};
         for (std::size_t i = 0; i < g.grid.taps.size(); ++i) {
             const Shift& shift = g.grid.taps[i].shift;
             g.rows = i == 0 ? Reach{shift.rows, shift.rows}
@@ -169,7 +191,11 @@ private:
         }
         g.chunk_rows = quotient_up(g.grid.rows, g.chunks);
         g.chunks = quotient_up(g.grid.rows, g.chunk_rows);
-        copy_numbers_ = std::max(copy_numbers_, blocks_ * g.height(g.chunk_rows) * g.width * row_numbers);
+        if (g.shares > 1) {
+            shared_ += copies_of(g) * copy_numbers(g);
+        } else {
+            own_copy_ = std::max(own_copy_, copy_numbers(g));
+        }
         packed_ += shape_.groups * pairs_ * panel(g);
         grids_.push_back(std::move(g));
     }
@@ -177,20 +203,30 @@ private:
     std::int64_t panel(const GridSums& g) const {  // weights of a pair
         return blocks_ * static_cast<std::int64_t>(g.shifts.size()) * parts * pair_weights;
     }
-    std::int64_t items_of(const GridSums& g) const { return shape_.batch * shape_.groups * g.chunks * g.shares; }
-    // of a thread's own: the copy, sums, bias
-    std::int64_t member_bytes() const { return 2 * copy_numbers_ + 4 * (sum_floats + maps_per_pair); }
+    std::int64_t copies_of(const GridSums& g) const { return shape_.batch * shape_.groups * g.chunks; }
+    std::int64_t copy_numbers(const GridSums& g) const {
+        return blocks_ * g.height(g.chunk_rows) * g.width * row_numbers;
+    }
+    Bfloat16* copy_of(const Work& work, const GridSums& g, std::int64_t copy) const {
+        return work.shared + g.copies + copy * copy_numbers(g);
+    }
+    Chunk chunk_of(const GridSums& g, std::int64_t copy) const {
+        const std::int64_t row = copy % g.chunks * g.chunk_rows, image = copy / g.chunks;
+        return {image / shape_.groups, image % shape_.groups, row, std::min(g.chunk_rows, g.grid.rows - row)};
+    }
+    // of a thread's own: a copy, sums, bias
+    std::int64_t member_bytes() const { return 2 * own_copy_ + 4 * (sum_floats + maps_per_pair); }
 
     void compute(const Work& work, const GridSums& g, std::int64_t item, std::byte* own) const {
-        const std::int64_t share = item % g.shares, chunk = item / g.shares % g.chunks,
-                           group = item / g.shares / g.chunks % shape_.groups,
-                           image = item / g.shares / g.chunks / shape_.groups;
-        const std::int64_t row = chunk * g.chunk_rows, rows = std::min(g.chunk_rows, g.grid.rows - row);
-        auto* const copy = reinterpret_cast<Bfloat16*>(own);
-        auto* const sums = reinterpret_cast<float*>(own + 2 * copy_numbers_);
+        const std::int64_t share = item % g.shares;
+        const auto [image, group, row, rows] = chunk_of(g, item / g.shares);
+        auto* const copy = g.shares > 1 ? copy_of(work, g, item / g.shares) : reinterpret_cast<Bfloat16*>(own);
+        auto* const sums = reinterpret_cast<float*>(own + 2 * own_copy_);
         float* const bias = sums + sum_floats;
         const std::int64_t height = g.height(rows);
-        fill(g, work.images + image * from_.image, group, row, height, copy);
+        for (std::int64_t block = 0; g.shares == 1 && block < blocks_; ++block) {
+            fill(work, g, {image, group, row, rows}, block, copy);
+        }
 
         const std::int64_t stretches = rows * g.stretches;
         for (std::int64_t pair = pairs_ * share / g.shares; pair < pairs_ * (share + 1) / g.shares; ++pair) {
@@ -254,30 +290,30 @@ private:
                          .relu = work.epilogue.relu});
     }
 
-    // The copy of what rows of the grid from `row` on see.
-    void fill(const GridSums& g, const Element* image, std::int64_t group, std::int64_t row, std::int64_t height,
-              Bfloat16* copy) const {
+    // One block of the copy of what a chunk sees.
+    void fill(const Work& work, const GridSums& g, const Chunk& chunk, std::int64_t block, Bfloat16* copy) const {
         // pixels of the copy stand for those of the image at top + i · down and left + j · across
         const std::int64_t down = g.rows.size() == 1 ? g.grid.row_stride : 1,
                            across = g.columns.size() == 1 ? g.grid.column_stride : 1;
-        const std::int64_t top = row * g.grid.row_stride + g.rows.low, left = g.columns.low;
-        const std::int64_t begin = std::clamp<std::int64_t>(quotient_up(std::max<std::int64_t>(-left, 0), across), 0, g.width);
-        const std::int64_t seen = width_ - left;  // columns from the first on that are in the image, or before it
-        const std::int64_t end = std::clamp<std::int64_t>(seen <= 0 ? 0 : quotient_up(seen, across), begin, g.width);
-        for (std::int64_t block = 0; block < blocks_; ++block) {
-            const std::int64_t first = group * in_ + block * terms_per_block;
-            const std::int64_t maps = std::min(terms_per_block, in_ - block * terms_per_block);
-            for (std::int64_t i = 0; i < height; ++i, copy += g.width * row_numbers) {
-                const std::int64_t y = top + i * down;
-                const bool inside = y >= 0 && y < height_;
-                const std::int64_t from = inside ? begin : g.width, to = inside ? end : g.width;
-                std::memset(copy, 0, static_cast<std::size_t>(2 * from * row_numbers));
-                std::memset(copy + to * row_numbers, 0, static_cast<std::size_t>(2 * (g.width - to) * row_numbers));
-                if (!inside || from == to) continue;
-                kernels_.terms(image + from_.of_map(first) + y * from_.row + (left + from * across) * from_.pixel,
-                               {from_.map, 0, across * from_.pixel}, from_.block, maps, to - from,
-                               copy + from * row_numbers);
+        const std::int64_t top = chunk.row * g.grid.row_stride + g.rows.low, left = g.columns.low;
+        const std::int64_t begin = std::min(quotient_up(std::max<std::int64_t>(-left, 0), across), g.width);
+        const std::int64_t end =
+            std::clamp(quotient_up(std::max<std::int64_t>(width_ - left, 0), across), begin, g.width);
+        const std::int64_t map = chunk.group * in_ + block * terms_per_block, height = g.height(chunk.rows);
+        const Element* const first = work.images + chunk.image * from_.image + from_.of_map(map);
+        Bfloat16* row = copy + block * height * g.width * row_numbers;
+        for (std::int64_t i = 0; i < height; ++i, row += g.width * row_numbers) {
+            const std::int64_t y = top + i * down;
+            if (y < 0 || y >= height_ || begin == end) {
+                std::memset(row, 0, static_cast<std::size_t>(2 * g.width * row_numbers));
+                continue;
             }
+            std::memset(row, 0, static_cast<std::size_t>(2 * begin * row_numbers));
+            kernels_.terms(first + y * from_.row + (left + begin * across) * from_.pixel,
+                           {from_.map, 0, across * from_.pixel}, from_.block,
+                           std::min(terms_per_block, in_ - block * terms_per_block), end - begin,
+                           row + begin * row_numbers);
+            std::memset(row + end * row_numbers, 0, static_cast<std::size_t>(2 * (g.width - end) * row_numbers));
         }
     }
 
@@ -290,7 +326,7 @@ private:
     std::int64_t height_, width_;      // of the images
     ImageStrides from_, to_;
     std::vector<GridSums> grids_;
-    std::int64_t packed_ = 0, copy_numbers_ = 0;
+    std::int64_t packed_ = 0, own_copy_ = 0, shared_ = 0;  // numbers
 };
 
 template <typename Element>

@@ -21,8 +21,9 @@ namespace striate {
 namespace {
 
 constexpr std::int64_t alone_tiles = 64;  // of a chunk: enough for two tiles of AMX by two
-constexpr std::int64_t part_tiles = 64;   // of the products of one item, in a chunk that threads share
-constexpr std::int64_t most_pairs = 4;    // of blocks of maps, in an item: what reading its tiles is shared by
+constexpr std::int64_t alone_pairs = 2;   // of blocks of maps, in one product, where weights come from afar
+constexpr std::int64_t most_pairs = 4;    // of an item, in a chunk that threads share
+constexpr std::int64_t alone_maps = 256;  // whose tiles still stay near the second cache
 constexpr std::int64_t shared_bytes =
     12 << 20;                              // of transformed images that threads share: they stay in the last cache
 constexpr std::int64_t line_numbers = 32;  // bfloat16 numbers of a cache's line
@@ -55,24 +56,27 @@ public:
         runs_of_row_ = quotient_up(tile_columns_, transforms_.run);
         runs_ = shape.batch * tile_rows_ * runs_of_row_;
         const std::int64_t weight_bytes = 2 * components_ * pairs_ * panel();
-        together_ = threads_ > 1 && weight_bytes > second_cache_bytes() * 5 / 8;
+        const std::int64_t all_tiles = runs_ * tile_columns_ / runs_of_row_;
+        // where weights come from beyond the second cache, fewer pass by when threads share them out
+        const bool is_far = weight_bytes > second_cache_bytes() * 5 / 8;
+        together_ = threads_ > 1 && is_far && (shape.group_in() > alone_maps || all_tiles < threads_ * alone_tiles);
+        ahead_ = is_far;
         const std::int64_t tile_bytes = 2 * components_ * blocks_ * block_numbers;
         const std::int64_t tiles = together_ ? std::max(part_tiles, shared_bytes / tile_bytes) : alone_tiles;
         // chunks of equal numbers of runs, for all threads the same number of chunks
-        const std::int64_t all_tiles = runs_ * tile_columns_ / runs_of_row_;
         std::int64_t chunks = std::max<std::int64_t>(1, quotient_up(all_tiles, tiles));
         if (!together_) chunks = rounded_up(chunks, threads_);
         chunk_runs_ = quotient_up(runs_, std::min(chunks, runs_));
         part_runs_ = chunk_runs_;
-        at_once_ = 1;
+        at_once_ = is_far ? std::min(alone_pairs, pairs_) : 1;
         if (together_) {
             const std::int64_t chunk_tiles = std::max<std::int64_t>(1, chunk_runs_ * tile_columns_ / runs_of_row_);
-            const std::int64_t parts = quotient_up(chunk_tiles, part_tiles);
-            part_runs_ = quotient_up(chunk_runs_, parts);
+            const std::int64_t shared_parts = quotient_up(chunk_tiles, part_tiles);
+            part_runs_ = quotient_up(chunk_runs_, shared_parts);
             // sums fill half of a second cache at most, and every thread has two items at least
             const std::int64_t pair_bytes = 4 * components_ * maps_per_pair * most_tiles(part_runs_);
             at_once_ = std::clamp<std::int64_t>(
-                std::min(second_cache_bytes() / 2 / pair_bytes, pairs_ * parts / (2 * threads_)), 1, most_pairs);
+                std::min(second_cache_bytes() / 2 / pair_bytes, pairs_ * shared_parts / (2 * threads_)), 1, most_pairs);
         }
         in_numbers_ = components_ * spaced(blocks_ * block_numbers * most_tiles(chunk_runs_));
         out_floats_ = components_ * spaced(at_once_ * maps_per_pair * most_tiles(part_runs_));
@@ -135,6 +139,7 @@ public:
 private:
     static constexpr std::int64_t parts = parts_of<Element>;
     static constexpr std::int64_t block_numbers = parts * terms_per_block;  // of a tile
+    static constexpr std::int64_t part_tiles = parts == 1 ? 64 : 104;  // of an item in a chunk that threads share
     static constexpr std::int64_t filter_floats = (16 * 9 + 16) * 16;
     static constexpr std::int64_t most_components = 36;
 
@@ -284,7 +289,8 @@ private:
                            .b_pair = components_ * panel(),
                            .c = sums,
                            .c_step = step,
-                           .c_block = maps_per_pair / 2 * tiles});
+                           .c_block = maps_per_pair / 2 * tiles,
+                           .ahead = ahead_});
         const std::int64_t stored = padded_ ? stored_maps(Layout::blocked, shape_.group_out()) : shape_.group_out();
         for (std::int64_t own = 0; own < pairs * maps_per_pair; own += lanes) {
             const std::int64_t of_group = pair * maps_per_pair + own, map = chunk.group * shape_.group_out() + of_group;
@@ -325,7 +331,7 @@ private:
     bool padded_;                                                 // the result's maps come in whole blocks
     std::int64_t components_, blocks_, pairs_;                    // of a tile; of terms; of maps of the result
     std::int64_t tile_rows_, tile_columns_, runs_of_row_, runs_;  // tiles of an image; runs of tiles, of all images
-    bool together_;
+    bool together_, ahead_;
     std::int64_t chunk_runs_, part_runs_, at_once_;  // of a chunk; of one item's products, and its pairs
     std::int64_t in_numbers_, out_floats_;
 };

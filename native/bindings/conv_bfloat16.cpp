@@ -130,6 +130,9 @@ void define_conv_bfloat16(nb::module_& module) {
         },
         "What multiplies bfloat16 numbers here, from the least to the most capable.");
     module.def(
+        "bfloat16_unit", [] { return std::string(name(bfloat_units(chosen_isa()).back())); },
+        "What multiplies bfloat16 numbers in plans that name no instruction set.");
+    module.def(
         "bfloat16_refusal",
         [](const std::string& algorithm, const std::string& pass, const std::vector<std::int64_t>& shape,
            const std::string& from, const std::string& to) {

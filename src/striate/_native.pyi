@@ -252,6 +252,9 @@ def bfloat16_algorithms() -> list[str]:
 def bfloat16_units() -> list[str]:
     """What multiplies bfloat16 numbers here, from the least to the most capable."""
 
+def bfloat16_unit() -> str:
+    """What multiplies bfloat16 numbers in plans that name no instruction set."""
+
 def bfloat16_refusal(algorithm: str, pass_: str, shape: Sequence[int], from_layout: str, to_layout: str) -> str:
     """Why an algorithm cannot do this in bfloat16; empty if it can."""
 

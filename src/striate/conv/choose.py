@@ -68,10 +68,9 @@ def work(shape: ConvShape, algorithm: str) -> float:
     return macs
 
 
-@lru_cache(maxsize=1)
 def _speed_of_split() -> float:
-    """How many products of floats, each as three of bfloat16 numbers, take the time of one: from 0.2 to 4."""
-    return {"amx": 4.0, "avx512_bf16": 0.7}.get(_native.bfloat16_units()[-1], 0.2)
+    """How many products of floats, each as three of bfloat16 numbers, are done in the time of one as it is."""
+    return {"amx": 4.0, "avx512_bf16": 0.7}.get(_native.bfloat16_unit(), 0.2)
 
 
 def possible(
