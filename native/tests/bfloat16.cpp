@@ -1,5 +1,5 @@
-// Every algorithm in bfloat16 against the reference, fed the same bfloat16 numbers: as conformance.cpp, for the plans
-// of native/bfloat16.
+// Every algorithm by products of bfloat16 numbers against the reference, fed the same numbers: as conformance.cpp, for
+// the plans of native/bfloat16, of bfloat16 numbers and of floats that become sums of two.
 //
 //     striate_bfloat16 [--algorithm NAME] [--unit NAME] [--shapes N] [--seed S]
 //
@@ -55,23 +55,30 @@ private:
 
 enum class Numbers { normal, large_mean, wide_range };
 
-// Floats that are bfloat16 numbers.
+// Floats that are elements.
+template <typename Element>
 std::vector<float> values(Random& random, std::int64_t count, Numbers kind) {
     std::vector<float> result(static_cast<std::size_t>(count));
     for (float& value : result) {
         float drawn = random.normal() + (kind == Numbers::large_mean ? 30.0f : 0.0f);
         if (kind == Numbers::wide_range) drawn = std::ldexp(drawn, static_cast<int>(random.in(-20, 20)));
-        Bfloat16 narrow;
-        put_float(drawn, &narrow);
-        value = as_float(narrow);
+        Element element;
+        put_float(drawn, &element);
+        value = as_float(element);
     }
     return result;
 }
 
 std::int64_t numbers_in(const Images& images, Layout layout) { return images.floats(layout); }
 
-void lay_out(const Images& images, Layout layout, const std::vector<float>& planar, Bfloat16* to) {
-    std::memset(to, 0, static_cast<std::size_t>(2 * numbers_in(images, layout)));
+template <typename Element>
+std::int64_t bytes_in(const Images& images, Layout layout) {
+    return static_cast<std::int64_t>(sizeof(Element)) * numbers_in(images, layout);
+}
+
+template <typename Element>
+void lay_out(const Images& images, Layout layout, const std::vector<float>& planar, Element* to) {
+    std::memset(to, 0, static_cast<std::size_t>(bytes_in<Element>(images, layout)));
     const ImageStrides s = strides_of(layout, images.maps, images.height, images.width);
     std::size_t at = 0;
     for (std::int64_t n = 0; n < images.batch; ++n)
@@ -82,6 +89,7 @@ void lay_out(const Images& images, Layout layout, const std::vector<float>& plan
 }
 
 // One convolution's numbers, and its results in double.
+template <typename Element>
 struct Case {
     ConvShape shape;
     Images x, y;
@@ -93,11 +101,11 @@ struct Case {
         const Numbers kind = random.chance(0.6)   ? Numbers::normal
                              : random.chance(0.5) ? Numbers::large_mean
                                                   : Numbers::wide_range;
-        x_values = values(random, x.floats(Layout::nchw), kind);
-        dy_values = values(random, y.floats(Layout::nchw), kind);
-        w = values(random, s.out * s.group_in() * s.taps(), Numbers::normal);
-        bias = values(random, s.out, Numbers::normal);
-        residual = values(random, y.floats(Layout::nchw), Numbers::normal);
+        x_values = values<Element>(random, x.floats(Layout::nchw), kind);
+        dy_values = values<Element>(random, y.floats(Layout::nchw), kind);
+        w = values<Element>(random, s.out * s.group_in() * s.taps(), Numbers::normal);
+        bias = values<Element>(random, s.out, Numbers::normal);
+        residual = values<Element>(random, y.floats(Layout::nchw), Numbers::normal);
         with_bias = random.chance(0.5), with_residual = random.chance(0.3), relu = random.chance(0.4);
     }
 
@@ -126,20 +134,21 @@ struct Outcome {
     double share = 0;     // of the bound
 };
 
-Outcome run(const Case& given, Pass pass, const BfloatAlgorithm& algorithm, const BfloatOptions& options,
-            const std::vector<double>& sums, double largest) {
+template <typename Element>
+Outcome run(const Case<Element>& given, Pass pass, const BfloatAlgorithmOf<Element>& algorithm,
+            const BfloatOptions& options, const std::vector<double>& sums, double largest) {
     const auto plan = plan_bfloat(algorithm, pass, given.shape, options);
     const bool forward = pass == Pass::forward;
     const Images &from = forward ? given.x : given.y, &to = forward ? given.y : given.x;
-    Guarded images(2 * numbers_in(from, options.from)), packed(plan->packed_bytes(), true),
-        workspace(plan->workspace_bytes(), true), residual(2 * numbers_in(to, options.to)),
-        result(2 * numbers_in(to, options.to));
-    lay_out(from, options.from, forward ? given.x_values : given.dy_values, images.as<Bfloat16>());
-    if (forward) lay_out(to, options.to, given.residual, residual.as<Bfloat16>());
+    Guarded images(bytes_in<Element>(from, options.from)), packed(plan->packed_bytes(), true),
+        workspace(plan->workspace_bytes(), true), residual(bytes_in<Element>(to, options.to)),
+        result(bytes_in<Element>(to, options.to));
+    lay_out(from, options.from, forward ? given.x_values : given.dy_values, images.as<Element>());
+    if (forward) lay_out(to, options.to, given.residual, residual.as<Element>());
     const std::vector<char> before(images.as<char>(), images.as<char>() + images.bytes());
-    BfloatEpilogue epilogue;
+    BfloatEpilogueOf<Element> epilogue;
     if (forward && given.with_bias) epilogue.bias = given.bias.data();
-    if (forward && given.with_residual) epilogue.residual = residual.as<Bfloat16>();
+    if (forward && given.with_residual) epilogue.residual = residual.as<Element>();
     epilogue.relu = forward && given.relu;
 
     packed.poison(), workspace.poison();
@@ -148,7 +157,7 @@ Outcome run(const Case& given, Pass pass, const BfloatAlgorithm& algorithm, cons
     std::vector<char> first;
     for (int again = 0; again < 2; ++again) {
         result.poison();
-        plan->run(images.as<Bfloat16>(), packed.as<void>(), epilogue, result.as<Bfloat16>(), workspace.as<void>());
+        plan->run(images.as<Element>(), packed.as<void>(), epilogue, result.as<Element>(), workspace.as<void>());
         if (again == 0) first.assign(result.as<char>(), result.as<char>() + result.bytes());
     }
     if (std::memcmp(first.data(), result.as<char>(), first.size()) != 0) return {"two runs differ"};
@@ -167,7 +176,7 @@ Outcome run(const Case& given, Pass pass, const BfloatAlgorithm& algorithm, cons
             for (std::int64_t y = 0; y < to.height; ++y)
                 for (std::int64_t x = 0; x < to.width; ++x) {
                     const float value =
-                        as_float(result.as<Bfloat16>()[n * s.image + s.of_map(c) + y * s.row + x * s.pixel]);
+                        as_float(result.as<Element>()[n * s.image + s.of_map(c) + y * s.row + x * s.pixel]);
                     if (c >= to.maps) {
                         if (value != 0) return {"a lane beyond the last map is not zero"};
                         continue;
@@ -187,22 +196,18 @@ Outcome run(const Case& given, Pass pass, const BfloatAlgorithm& algorithm, cons
     return {"", share};
 }
 
-}  // namespace
+struct Tally {
+    long passed = 0, failed = 0;
+};
 
-int main(int count, char** words) {
-    auto [plain, named] = words_of(count, words);
-    const int shapes = named.count("shapes") ? std::atoi(named["shapes"].c_str()) : 200;
-    std::vector<BfloatUnit> units;
-    for (const Isa isa : available_isas()) {
-        for (const BfloatUnit unit : bfloat_units(isa)) units.push_back(unit);
-    }
-    if (named.count("unit")) units = {bfloat_unit_named(named["unit"], "--unit")};
-    Random random(named.count("seed") ? static_cast<unsigned>(std::atoi(named["seed"].c_str())) : 1u);
+template <typename Element>
+Tally try_all(const std::vector<BfloatUnit>& units, int shapes, unsigned seed, const std::string& only) {
+    Random random(seed);
     static constexpr Layout layouts[] = {Layout::nchw, Layout::channels_last, Layout::blocked};
-    const auto& algorithms = bfloat_algorithms<Bfloat16>();
+    const auto& algorithms = bfloat_algorithms<Element>();
     std::vector<double> worst(2 * algorithms.size(), 0);
     std::vector<long> tried(2 * algorithms.size(), 0);
-    long passed = 0, failed = 0;
+    Tally tally;
     std::vector<ConvShape> chosen = chosen_shapes();
     // weights larger than a cache, and tiles in several parts: what threads share in bfloat16
     const Axis shared{.size = 18, .kernel = 3, .low = 1, .high = 1};
@@ -210,15 +215,15 @@ int main(int count, char** words) {
     const int count_of_chosen = static_cast<int>(chosen.size());
     for (int i = -count_of_chosen; i < shapes; ++i) {
         const bool by_chance = i >= 0;
-        const Case given(by_chance ? random_shape(random) : chosen[static_cast<std::size_t>(i + count_of_chosen)],
-                         random);
+        const Case<Element> given(
+            by_chance ? random_shape(random) : chosen[static_cast<std::size_t>(i + count_of_chosen)], random);
         const int threads = static_cast<int>(random.in(by_chance ? 1 : 2, 3));
         for (const Pass pass : {Pass::forward, Pass::backward_data}) {
             std::vector<double> sums;
             double largest = 0;
             for (std::size_t a = 0; a < algorithms.size(); ++a) {
-                const BfloatAlgorithm& algorithm = *algorithms[a];
-                if (named.count("algorithm") && named["algorithm"] != algorithm.name) continue;
+                const BfloatAlgorithmOf<Element>& algorithm = *algorithms[a];
+                if (!only.empty() && only != algorithm.name) continue;
                 for (const BfloatUnit unit : units) {
                     const Layout from = layouts[random.in(0, 2)], to = layouts[random.in(0, 2)];
                     if (!bfloat_refusal(algorithm, pass, given.shape, from, to).empty()) continue;
@@ -229,7 +234,7 @@ int main(int count, char** words) {
                     const Outcome outcome = run(given, pass, algorithm, {from, to, unit, threads}, sums, largest);
                     const std::size_t row = 2 * a + (pass == Pass::forward ? 0 : 1);
                     worst[row] = std::max(worst[row], outcome.share), ++tried[row];
-                    (outcome.problem.empty() ? passed : failed) += 1;
+                    (outcome.problem.empty() ? tally.passed : tally.failed) += 1;
                     if (outcome.problem.empty()) continue;
                     std::printf("FAIL %s %s %s, %s to %s, %d threads, shape %d: %s: %s\n", algorithm.name,
                                 described(pass), name(unit), described(from), described(to), threads, i,
@@ -240,9 +245,26 @@ int main(int count, char** words) {
     }
     for (std::size_t row = 0; row < worst.size(); ++row) {
         if (tried[row] == 0) continue;
-        std::printf("%-14s %-14s %6ld runs, largest error %.3f of its bound\n", algorithms[row / 2]->name,
+        std::printf("%-17s %-14s %6ld runs, largest error %.3f of its bound\n", algorithms[row / 2]->name,
                     described(row % 2 == 0 ? Pass::forward : Pass::backward_data), tried[row], worst[row]);
     }
+    return tally;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+    auto [plain, named] = words_of(count, words);
+    const int shapes = named.count("shapes") ? std::atoi(named["shapes"].c_str()) : 200;
+    const unsigned seed = named.count("seed") ? static_cast<unsigned>(std::atoi(named["seed"].c_str())) : 1u;
+    std::vector<BfloatUnit> units;
+    for (const Isa isa : available_isas()) {
+        for (const BfloatUnit unit : bfloat_units(isa)) units.push_back(unit);
+    }
+    if (named.count("unit")) units = {bfloat_unit_named(named["unit"], "--unit")};
+    const Tally narrow = try_all<Bfloat16>(units, shapes, seed, named["algorithm"]);
+    const Tally split = try_all<float>(units, shapes, seed, named["algorithm"]);
+    const long passed = narrow.passed + split.passed, failed = narrow.failed + split.failed;
     std::printf("%ld passed, %ld failed\n", passed, failed);
     return failed == 0 && passed > 0 ? 0 : 1;
 }

@@ -128,7 +128,7 @@ def test_an_algorithm_without_bfloat16_goes_by_float32() -> None:
     y = conv2d(x, w, padding=1, algorithm="fft")
     assert torch.equal(y, conv2d(x.float(), w.float(), padding=1, algorithm="fft").bfloat16())
     shape = ConvShape.of(x.shape, w.shape, padding=1)
-    why = "does not compute in bfloat16; im2col_packed, pointwise, winograd2, winograd4 do"
+    why = "does not compute in bfloat16; direct, im2col_packed, pointwise, winograd2, winograd4 do"
     assert refusal("fft", "forward", shape, element="bfloat16") == why
     with pytest.raises(WrongShape, match="it does not compute in bfloat16"):
         plan(shape, "fft", element="bfloat16")
@@ -147,7 +147,7 @@ def test_measured_in_bfloat16_beside_torch(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("STRIATE_CONV_CACHE", "")
     shape = ConvShape.of((1, 35, 10, 10), (34, 35, 3, 3), padding=1)
     known = measured(shape, "forward", with_torch=True, element="bfloat16")
-    assert set(known) == {"im2col_packed", "winograd2", "winograd4", "torch"}
+    assert set(known) == {"direct", "im2col_packed", "winograd2", "winograd4", "torch"}
     assert all(m.relative_error < MAX_RELATIVE_ERROR_BF16 for m in known.values())
     assert known["im2col_packed"].relative_error < 2**-8
 

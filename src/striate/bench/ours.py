@@ -19,7 +19,7 @@ from striate.bench.subject import CannotDo, Subject
 from striate.conv.choose import MAX_RELATIVE_ERROR, MAX_RELATIVE_ERROR_BF16, possible
 from striate.conv.plans import Element, Layout
 from striate.conv.plans import Pass as ConvPass
-from striate.conv.race import race
+from striate.conv.race import race, typical
 from striate.errors import StriateError, unknown
 
 __all__ = ["LAYOUTS", "Ours", "candidates", "conv_shape", "fastest", "named"]
@@ -158,7 +158,7 @@ def fastest(problem: Problem, algorithm: str = "auto", layouts: Sequence[Layout]
     for subject in subjects.values():
         subject.run()  # finds its memory
     times = race({one: subject.run for one, subject in subjects.items()})
-    return subjects[min(times, key=lambda one: min(times[one]))]
+    return subjects[min(times, key=lambda one: typical(times[one]))]
 
 
 def _one_run(problem: Problem, candidate: Candidate) -> float:

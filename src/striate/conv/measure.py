@@ -1,6 +1,6 @@
 """How long one algorithm takes for one pass of one shape, and how far its result is from float64.
 
-Candidates race (`conv.race`): they are timed in turns, and the smallest time counts. `torch` is a candidate like any
+Candidates race (`conv.race`): they are timed in turns, and the median time counts. `torch` is a candidate like any
 other.
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from striate.conv.plans import Element, Layout, Pass, from_blocked, plan, to_blocked
-from striate.conv.race import race
+from striate.conv.race import race, typical
 from striate.conv.shape import ConvShape
 
 __all__ = ["SAMPLE", "TORCH", "Measurement", "measure", "relative_difference", "torch_can", "torch_derivative"]
@@ -211,7 +211,7 @@ def _measure(inputs: _Inputs, candidates: Sequence[str], threads: int) -> dict[s
     whole = race({name: run.whole for name, run in runs.items()})
     packed = race({name: run.packed or run.whole for name, run in runs.items()}) if _any_packs(runs) else whole
     return {
-        name: Measurement(min(whole[name]), min(packed[name]), errors[name], runs[name].workspace_bytes)
+        name: Measurement(typical(whole[name]), typical(packed[name]), errors[name], runs[name].workspace_bytes)
         for name in candidates
     }
 
