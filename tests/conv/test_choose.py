@@ -141,3 +141,27 @@ def test_torch_threads_are_joined_where_they_can_be():
 
     assert isinstance(join_torch(), bool)
     assert torch.get_num_threads() >= 1
+
+
+def test_whoever_asks_torch_for_ieee_gets_no_products_of_bfloat16(monkeypatch):
+    """On a machine with AMX the three-product algorithms are candidates, unless torch was told otherwise."""
+    monkeypatch.setattr(choose._native, "bfloat16_unit", lambda: "amx")
+    assert not choose.asked_for_ieee()
+    names = choose.possible(VGG, "forward", "nchw", "nchw")
+    assert {"direct_bf16x3", "winograd4_bf16x3"} <= set(names)
+    torch.backends.mkldnn.conv.fp32_precision = "ieee"
+    try:
+        assert choose.asked_for_ieee()
+        assert choose.possible(VGG, "forward", "nchw", "nchw") == [n for n in names if not n.endswith("_bf16x3")]
+    finally:
+        torch.backends.mkldnn.conv.fp32_precision = "none"
+
+
+def test_three_products_for_one_are_not_tried_without_amx(monkeypatch):
+    monkeypatch.setattr(choose._native, "bfloat16_unit", lambda: "avx2")
+    assert not [n for n in choose.possible(VGG, "forward", "nchw", "nchw") if n.endswith("_bf16x3")]
+
+
+def test_blocks_of_maps_that_are_not_there_are_work():
+    stem = ConvShape.of((1, 3, 56, 56), (64, 3, 3, 3), padding=1)
+    assert choose.work(stem, "direct_bf16x3") == pytest.approx(stem.macs / choose.SPEED_OF_SPLIT * 32 / 3)

@@ -9,6 +9,7 @@ True
 import math
 import os
 from functools import lru_cache
+from typing import Any
 
 import torch
 
@@ -18,7 +19,15 @@ from striate.conv.measure import TORCH, Measurement, measure, torch_can
 from striate.conv.plans import Element, Layout, Pass, algorithms, refusal
 from striate.conv.shape import ConvShape, WrongShape
 
-__all__ = ["MAX_RELATIVE_ERROR", "MAX_RELATIVE_ERROR_BF16", "best_algorithm", "measured", "possible", "work"]
+__all__ = [
+    "MAX_RELATIVE_ERROR",
+    "MAX_RELATIVE_ERROR_BF16",
+    "asked_for_ieee",
+    "best_algorithm",
+    "measured",
+    "possible",
+    "work",
+]
 
 MAX_RELATIVE_ERROR = 1e-4
 # Ten half last places of eight bits. A direct sum, rounded once, is within one; F(2×2) stays within 1e-2, F(4×4) within
@@ -26,7 +35,8 @@ MAX_RELATIVE_ERROR = 1e-4
 MAX_RELATIVE_ERROR_BF16 = 4e-2
 WORKSPACE_LIMIT = 1 << 30  # bytes
 BY_NAME = ("reference", "strassen")  # the one for its speed, the other because its error is bounded by norms only
-SPLIT = "_bf16x3"  # each product as three of bfloat16 numbers
+SPLIT = "_bf16x3"  # each product as three of bfloat16 numbers: three times the work but in AMX's tiles,
+SPEED_OF_SPLIT = 4.0  # which do so many in the time of one of float32
 HOPELESS = 4.0  # times the work of the least: beyond what any difference in efficiency makes up for
 
 
@@ -42,7 +52,7 @@ def work(shape: ConvShape, algorithm: str) -> float:
     pixels, macs = batch * height * width, float(shape.macs)
     algorithm, split, _ = algorithm.partition(SPLIT)
     if split:
-        macs /= _speed_of_split()
+        macs /= SPEED_OF_SPLIT
     if split and algorithm == "direct":
         return macs * math.ceil(group_in / 32) * 32 / group_in  # maps meet in blocks
     if algorithm.startswith("winograd"):
@@ -51,7 +61,7 @@ def work(shape: ConvShape, algorithm: str) -> float:
         tiles = batch * math.ceil(height / down) * math.ceil(width / across)
         components = (down + h - 1) * (across + w - 1)
         size = m + max(h, w) - 1
-        products = group_in * out_channels / (_speed_of_split() if split else 1.0)
+        products = group_in * out_channels / (SPEED_OF_SPLIT if split else 1.0)
         return tiles * components * (products + 2 * size * (shape.in_channels + out_channels))
     if algorithm == "fft":
         extent = max(shape.rows.extent, shape.columns.extent)
@@ -68,25 +78,40 @@ def work(shape: ConvShape, algorithm: str) -> float:
     return macs
 
 
-def _speed_of_split() -> float:
-    """How many products of floats, each as three of bfloat16 numbers, are done in the time of one as it is."""
-    return {"amx": 4.0, "avx512_bf16": 0.7}.get(_native.bfloat16_unit(), 0.2)
+def asked_for_ieee() -> bool:
+    """Whether torch was told that convolutions of float32 keep to its products: `fp32_precision = "ieee"`.
+
+    Of `torch.backends.mkldnn.conv`, or of what it takes its setting from. As torch starts, nothing is said, and the
+    limit of error alone decides.
+    """
+    backend: Any = torch.backends.mkldnn  # a module whose stubs lack this
+    return bool(backend.conv.fp32_precision == "ieee")
 
 
 def possible(
-    shape: ConvShape, pass_: Pass, from_layout: Layout, to_layout: Layout, element: Element = "float32"
+    shape: ConvShape,
+    pass_: Pass,
+    from_layout: Layout,
+    to_layout: Layout,
+    element: Element = "float32",
+    *,
+    ieee: bool | None = None,
 ) -> list[str]:
     """The algorithms that can do it and are not hopeless by the cost model, the most promising first.
 
     The reference is there only if nothing else is; Strassen's product has to be asked for. In bfloat16 there may be
-    none.
+    none. `ieee` leaves out those that make a product of float32 of several of bfloat16; not given, torch is asked.
     """
+    exact = asked_for_ieee() if ieee is None else ieee
+    may_split = not exact and _native.bfloat16_unit() == "amx"
     if element == "bfloat16" and not refusal("depthwise", pass_, shape, from_layout, to_layout):
         return []  # one map a group: products of matrices would multiply zeros
     able = {
         name: work(shape, name)
         for name in algorithms()
-        if name not in BY_NAME and not refusal(name, pass_, shape, from_layout, to_layout, element)
+        if name not in BY_NAME
+        and (may_split or not name.endswith(SPLIT))
+        and not refusal(name, pass_, shape, from_layout, to_layout, element)
     }
     if not able:
         return [] if element == "bfloat16" else ["reference"]
@@ -103,10 +128,11 @@ def measured(
     threads: int | None = None,
     with_torch: bool = False,
     element: Element = "float32",
+    ieee: bool | None = None,
 ) -> dict[str, Measurement]:
     """What every candidate takes, from the cache or measured now."""
     threads = threads or torch.get_num_threads()
-    candidates = possible(shape, pass_, from_layout, to_layout, element)
+    candidates = possible(shape, pass_, from_layout, to_layout, element, ieee=ieee)
     if with_torch and torch_can(shape, from_layout, to_layout):
         candidates.append(TORCH)
     narrow = [element] if element != "float32" else []  # keys of float32 are what they were
@@ -135,11 +161,12 @@ def best_algorithm(
     with_torch: bool = False,
     packed: bool = False,
     element: Element = "float32",
+    ieee: bool = False,
 ) -> str:
     """The fastest candidate within the limits of error and workspace, with weights packed before or in the run.
 
     `max_rel_error` is MAX_RELATIVE_ERROR if not given, or MAX_RELATIVE_ERROR_BF16. In bfloat16 some candidate must be
-    possible.
+    possible. `ieee` as in `possible`.
 
     Where measuring is switched off (STRIATE_CONV_MEASURE=0): torch if it is a candidate, else the cost model's first.
     Where nothing is within the limits, the candidate that needs the least workspace.
@@ -150,13 +177,13 @@ def best_algorithm(
         return (
             TORCH
             if with_torch and torch_can(shape, from_layout, to_layout)
-            else possible(shape, pass_, from_layout, to_layout, element)[0]
+            else possible(shape, pass_, from_layout, to_layout, element, ieee=ieee)[0]
         )
     if max_rel_error is None:
         max_rel_error = MAX_RELATIVE_ERROR_BF16 if element == "bfloat16" else MAX_RELATIVE_ERROR
     known = measured(
         shape, pass_, from_layout=from_layout, to_layout=to_layout, threads=threads, with_torch=with_torch,
-        element=element,
+        element=element, ieee=ieee,
     )  # fmt: skip
     within = {
         name: m

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from striate import _native
-from striate.conv.choose import best_algorithm, possible
+from striate.conv.choose import asked_for_ieee, best_algorithm, possible
 from striate.conv.plans import Element, Layout, Pass, Plan, layout_of, plan, refusal
 from striate.conv.shape import ConvShape, WrongShape
 
@@ -52,7 +52,6 @@ def _shape(
     return ConvShape.of(images, filters, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
-@lru_cache(maxsize=4096)
 def planned(
     shape: ConvShape,
     pass_: Pass,
@@ -63,9 +62,25 @@ def planned(
     element: Element = "float32",
 ) -> Plan:
     """The plan of an algorithm; of the best one for "auto", and for a derivative that the named one lacks."""
+    return _kept(shape, pass_, algorithm, from_, to, threads, element, asked_for_ieee())
+
+
+@lru_cache(maxsize=4096)
+def _kept(
+    shape: ConvShape,
+    pass_: Pass,
+    algorithm: str,
+    from_: Layout,
+    to: Layout,
+    threads: int,
+    element: Element,
+    ieee: bool,
+) -> Plan:
     unable = pass_ != "forward" and algorithm != "auto" and refusal(algorithm, pass_, shape, from_, to, element)
     if algorithm == "auto" or unable:
-        algorithm = best_algorithm(shape, pass_, from_layout=from_, to_layout=to, threads=threads, element=element)
+        algorithm = best_algorithm(
+            shape, pass_, from_layout=from_, to_layout=to, threads=threads, element=element, ieee=ieee
+        )
     return plan(shape, algorithm, pass_, from_layout=from_, to_layout=to, threads=threads, element=element)
 
 
