@@ -229,7 +229,8 @@ private:
         }
 
         const std::int64_t stretches = rows * g.stretches;
-        for (std::int64_t pair = pairs_ * share / g.shares; pair < pairs_ * (share + 1) / g.shares; ++pair) {
+        const std::int64_t last = pairs_ * (share + 1) / g.shares;
+        for (std::int64_t pair = pairs_ * share / g.shares; pair < last; ++pair) {
             const std::int64_t map = pair * maps_per_pair;
             std::fill_n(bias, maps_per_pair, 0.0f);
             if (work.epilogue.bias != nullptr) {
@@ -255,11 +256,12 @@ private:
                                    .a_block = height * g.width * row_numbers,
                                    .a_low = parts == 1 ? 0 : terms_per_block,
                                    .b = work.packed + g.packed + (group * pairs_ + pair) * panel(g),
-                                   .b_step = 0,
+                                   .b_step = panel(g),
                                    .b_pair = panel(g),
                                    .c = sums,
                                    .c_step = 0,
-                                   .c_block = count * g.pixels * 16});
+                                   .c_block = count * g.pixels * 16,
+                                   .ahead = first + count == stretches && pair + 1 < last});
                 for (std::int64_t i = 0; i < count; ++i) {
                     const std::int64_t down = row + (first + i) / g.stretches;
                     finish(work, g, image, group * out_ + map, std::min(maps_per_pair, stored_ - map), down,

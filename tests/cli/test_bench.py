@@ -56,3 +56,13 @@ def test_every_pass_has_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     for title in ("forward:", "backward to data:", "backward to weights:"):
         assert title in out
+
+
+def test_ieee_keeps_to_products_of_float32(striate: Run) -> None:
+    """In a process of its own, since the setting is the process's."""
+    args = ["--layer", "512-512-3x3@14", "-b", "1", "--rounds", "3", "--threads", "1", "--peers", "torch"]
+    told = striate("bench", "conv", *args, "--ieee").stdout
+    assert "winograd" in told
+    assert "bf16x3" not in told
+    named = striate("bench", "conv", *args, "--algorithm", "winograd2_bf16x3").stdout
+    assert "…_bf16x3: a product of float32 as three of bfloat16; peers make it in float32" in named

@@ -165,3 +165,15 @@ def test_three_products_for_one_are_not_tried_without_amx(monkeypatch):
 def test_blocks_of_maps_that_are_not_there_are_work():
     stem = ConvShape.of((1, 3, 56, 56), (64, 3, 3, 3), padding=1)
     assert choose.work(stem, "direct_bf16x3") == pytest.approx(stem.macs / choose.SPEED_OF_SPLIT * 32 / 3)
+
+
+def test_the_explanation_says_why_products_of_bfloat16_are_not_tried(monkeypatch):
+    monkeypatch.setattr(choose._native, "bfloat16_unit", lambda: "avx512_bf16")
+    notes = {row.algorithm: row.note for row in explain(VGG).rows}
+    assert notes["direct_bf16x3"] == "not tried: three products for one, which only AMX makes up for"
+    torch.backends.mkldnn.conv.fp32_precision = "ieee"
+    try:
+        notes = {row.algorithm: row.note for row in explain(VGG).rows}
+    finally:
+        torch.backends.mkldnn.conv.fp32_precision = "none"
+    assert notes["winograd4_bf16x3"] == "not tried: torch's fp32_precision asks for ieee"

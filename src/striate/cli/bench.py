@@ -59,6 +59,9 @@ def conv_command(
     layout: Annotated[
         str, typer.Option("--layout", help="Of ours: nchw, channels_last, blocked; best: the fastest of them.")
     ] = "best",
+    ieee: Annotated[
+        bool, typer.Option("--ieee", help="Ours make a product of float32 in float32, never of bfloat16 (bf16x3).")
+    ] = False,
     threads: Threads = None,
     rounds: Rounds = 11,
     as_json: AsJson = False,
@@ -75,16 +78,21 @@ def conv_command(
     from striate.bench.layer import layers_of
     from striate.bench.ours import LAYOUTS, named
     from striate.bench.record import conv_record
+    from striate.conv.choose import ask_for_ieee
 
     if algorithm != "auto":
         named(algorithm)
+    if ieee:
+        ask_for_ieee()
     layers = layers_of(net, layer)
     layouts = LAYOUTS if layout == "best" else (layout,)
     chosen, here, count = _begin(peers, threads)
     rows: list[Row] = []
     for which in PASSES[backward]:
         rows += _rows(layers, batches, chosen, count, rounds, which, precision, algorithm, layouts)
-    record = conv_record(here, rows, chosen, {"net": net, "rounds": rounds, "precision": precision, "layout": layout})
+    record = conv_record(
+        here, rows, chosen, {"net": net, "rounds": rounds, "precision": precision, "layout": layout, "ieee": ieee}
+    )
     if plot is not None:
         from striate.bench.record import conv_picture
 

@@ -138,12 +138,18 @@ def _print_totals(machine: "Machine", found: dict[int, dict[str, float]]) -> Non
 
 
 def _print_notes(rows: Sequence["Row"]) -> None:
-    """Why something has no time, each reason once."""
+    """What ours multiply, where it is not what peers do; and why something has no time, each reason once."""
+    from striate.conv.choose import SPLIT
+
     told: dict[str, list[str]] = {}
     for row in rows:
         for name, entry in row.entries.items():
             if entry.note:
                 told.setdefault(f"{name}: {entry.note}", []).append(f"{row.layer}, N = {row.batch}")
+    if any(row.algorithm.endswith(SPLIT) for row in rows):
+        print(
+            f"\n…{SPLIT}: a product of float32 as three of bfloat16; peers make it in float32, as ours do with --ieee"
+        )
     for note, where in told.items():
         everywhere = len(where) == len(rows)
         print(f"\n{note}" + ("" if everywhere else f" ({'; '.join(where[:3])}{'; …' if len(where) > 3 else ''})"))

@@ -22,6 +22,8 @@ from striate.conv.shape import ConvShape, WrongShape
 __all__ = [
     "MAX_RELATIVE_ERROR",
     "MAX_RELATIVE_ERROR_BF16",
+    "SPLIT",
+    "ask_for_ieee",
     "asked_for_ieee",
     "best_algorithm",
     "measured",
@@ -86,6 +88,12 @@ def asked_for_ieee() -> bool:
     """
     backend: Any = torch.backends.mkldnn  # a module whose stubs lack this
     return bool(backend.conv.fp32_precision == "ieee")
+
+
+def ask_for_ieee() -> None:
+    """Sets that, for the whole process: convolutions of float32 keep to its products."""
+    backend: Any = torch.backends.mkldnn
+    backend.conv.fp32_precision = "ieee"
 
 
 def possible(

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from striate.conv.choose import MAX_RELATIVE_ERROR, error_bound, measured, work
+from striate import _native
+from striate.conv.choose import MAX_RELATIVE_ERROR, SPLIT, asked_for_ieee, error_bound, measured, work
 from striate.conv.measure import TORCH
 from striate.conv.plans import Layout, Pass, algorithms, refusal
 from striate.conv.shape import ConvShape
@@ -42,7 +43,7 @@ class Explanation:
         if self.chosen_packed != self.chosen:
             head += f", with weights packed before {self.chosen_packed}"
         titles = ("work", "ms", "packed", "GFLOP/s", "error", "bound", "workspace")
-        lines = [head, f"{'algorithm':<14}" + "".join(f"{title:>10}" for title in titles)]
+        lines = [head, f"{'algorithm':<18}" + "".join(f"{title:>10}" for title in titles)]
         for row in self.rows:
             if row.relative_work is None and row.seconds is None:
                 continue
@@ -55,14 +56,27 @@ class Explanation:
                 _cell(row.error_bound, "10.3g"),
                 _cell(row.workspace_bytes, "7.1f", 1e-6) + (" MB" if row.workspace_bytes is not None else ""),
             )
-            lines.append(f"{row.algorithm:<14}{''.join(cells).rstrip()}" + (f"  {row.note}" if row.note else ""))
+            lines.append(f"{row.algorithm:<18}{''.join(cells).rstrip()}" + (f"  {row.note}" if row.note else ""))
         refused = [row for row in self.rows if row.relative_work is None and row.seconds is None]
-        lines += [f"{row.algorithm:<14}{row.note}" for row in refused]
+        lines += [f"{row.algorithm:<18}{row.note}" for row in refused]
         return "\n".join(lines)
 
 
 def _cell(value: float | None, form: str, scale: float = 1.0) -> str:
     return " " * 10 if value is None else f"{scale * value:{form}}"
+
+
+def _why_not_measured(name: str) -> str:
+    """Of one that can compute the shape, all the same."""
+    if name == TORCH:
+        return "no such operator: padding that differs between the sides"
+    if name == "reference":
+        return "the oracle; not measured"
+    if name.endswith(SPLIT) and asked_for_ieee():
+        return "not tried: torch's fp32_precision asks for ieee"
+    if name.endswith(SPLIT) and _native.bfloat16_unit() != "amx":
+        return "not tried: three products for one, which only AMX makes up for"
+    return "not tried: too much work by the cost model"
 
 
 def explain(
@@ -81,8 +95,7 @@ def explain(
         m = known.get(name)
         note = why
         if m is None and not why:
-            note = "the oracle; not measured" if name == "reference" else "not tried: too much work by the cost model"
-            note = "no such operator: padding that differs between the sides" if name == TORCH else note
+            note = _why_not_measured(name)
         elif m is not None and m.relative_error > max_rel_error:
             note = f"beyond the error limit of {max_rel_error:g}"
         rows.append(
