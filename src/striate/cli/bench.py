@@ -182,7 +182,8 @@ def roofline_command(
     bandwidth = copy_bandwidth(count)
     rows = _rows(layers, [batch], chosen, count, rounds, "forward", "fp32", "auto", LAYOUTS)
     points = roofline_points(rows, peer)
-    record = conv_record(here, rows, chosen, {"net": net, "rounds": rounds}) | {"copy_bytes_per_second": bandwidth}
+    settings = {"net": net, "rounds": rounds, "precision": precision, "layout": layout, "ieee": ieee}
+    record = conv_record(here, rows, chosen, settings)
     if plot is not None:
         title = f"{net}, N = {batch}, {here.threads} threads: every convolution under the roof"
         picture = roofline.picture(title, points, peak=here.peak_flops, bandwidth=bandwidth, peer=peer)

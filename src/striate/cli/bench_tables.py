@@ -148,7 +148,7 @@ def _print_notes(rows: Sequence["Row"]) -> None:
                 told.setdefault(f"{name}: {entry.note}", []).append(f"{row.layer}, N = {row.batch}")
     if any(row.algorithm.endswith(SPLIT) for row in rows):
         print(
-            f"\n…{SPLIT}: a product of float32 as three of bfloat16; peers make it in float32, as ours do with --ieee"
+            f"\n…{SPLIT}: a product of float32 as three of bfloat16; peers make it in float32, and ours with --ieee"
         )
     for note, where in told.items():
         everywhere = len(where) == len(rows)
