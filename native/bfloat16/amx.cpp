@@ -1,8 +1,9 @@
 // Products by AMX: tiles of 16 × 32 and 32 × 16 numbers, multiplied into 16 × 16 sums.
 //
 // Two tiles of rows by two of maps: four loads for four products, of 16 cycles each where a load from the first cache
-// takes 8; ten for twelve where numbers are sums of two. Rows are shared out evenly over tiles; the last tile begins earlier where they do not fill it, and computes
-// some sums twice. Numbers below 2⁻¹²⁶ count as zero here, as in AVX512_BF16.
+// takes 8; ten for twelve where numbers are sums of two. Rows are shared out evenly over tiles; the last tile begins
+// earlier where they do not fill it, and computes some sums twice. Numbers below 2⁻¹²⁶ count as zero here, as in
+// AVX512_BF16.
 #include <immintrin.h>
 
 #include "bfloat16/kernels.h"

@@ -32,8 +32,7 @@ BfloatOptions options_of(const ConvOptions& options) {
 template <const BfloatAlgorithmOf<float>& split>
 constexpr ConvAlgorithm in_float32(const char* name) {
     return {.name = name,
-            .refuses = [](Pass pass, const ConvShape& shape,
-                          const ConvOptions&) { return split.refuses(pass, shape); },
+            .refuses = [](Pass pass, const ConvShape& shape, const ConvOptions&) { return split.refuses(pass, shape); },
             .images = [](const ConvShape& shape, const ConvOptions& options) -> std::unique_ptr<ImagePlan> {
                 return std::make_unique<SplitPlan>(split.images(shape, options_of(options)));
             },

@@ -42,8 +42,8 @@ public:
         height_ = forward_ ? s.rows.size : s.rows.out(), width_ = forward_ ? s.columns.size : s.columns.out();
         given_ = strides_of(options.from, in_ * s.groups, height_, width_);
         from_ = strides_of(Layout::channels_last, in_ * s.groups, height_, width_);
-        copied_ = parts > 1 || (options.from != Layout::channels_last &&
-                                !(options.from == Layout::nchw && in_ * s.groups == 1));
+        copied_ = parts > 1 ||
+                  (options.from != Layout::channels_last && !(options.from == Layout::nchw && in_ * s.groups == 1));
         to_ = strides_of(options.to, out_ * s.groups, forward_ ? s.rows.out() : s.rows.size,
                          forward_ ? s.columns.out() : s.columns.size);
         stored_ = stored_maps(options.to, out_);

@@ -1,10 +1,10 @@
-// The direct sum as products of bfloat16 numbers (docs/algorithms/bf16.md): 16 pixels of a row by 32 terms meet 32 terms
-// by 32 maps, tap after tap, with no matrix in between.
+// The direct sum as products of bfloat16 numbers (docs/algorithms/bf16.md): 16 pixels of a row by 32 terms meet 32
+// terms by 32 maps, tap after tap, with no matrix in between.
 //
-// A chunk of rows is copied first, with the zeros around it, as rows of terms: [blocks of 32 maps][rows][columns][32]. A
-// tap is then a shift of where the terms are read. That copy and one panel of weights stay in a thread's second cache, so
-// that images are read once, and weights once for each chunk. Where there are fewer chunks than threads want, they make
-// the copies together and then share out the maps of the result.
+// A chunk of rows is copied first, with the zeros around it, as rows of terms: [blocks of 32 maps][rows][columns][32].
+// A tap is then a shift of where the terms are read. That copy and one panel of weights stay in a thread's second
+// cache, so that images are read once, and weights once for each chunk. Where there are fewer chunks than threads want,
+// they make the copies together and then share out the maps of the result.
 #include <algorithm>
 #include <cstring>
 
@@ -18,7 +18,7 @@ namespace striate {
 
 namespace {
 
-constexpr std::int64_t most_pixels = 16;     // of a stretch, all in one row of the result: a tile of AMX
+constexpr std::int64_t most_pixels = 16;       // of a stretch, all in one row of the result: a tile of AMX
 constexpr std::int64_t stretches_at_once = 8;  // whose sums stay in the first cache: 16 KiB
 
 // Where an axis begins and how far it reaches, beyond the pixel itself.
@@ -30,15 +30,15 @@ struct Reach {
 // One grid of the result's pixels (im2col/grid.h), planned.
 struct GridSums {
     Grid grid;
-    Reach rows, columns;                     // of the taps
-    std::int64_t row_step, column_step;      // in the copy, from a pixel of the grid to the next
-    std::int64_t pixels, stretches;          // of a stretch; in a row
-    std::int64_t chunk_rows, chunks;         // of an image
-    std::int64_t shares;                     // of the pairs of blocks of maps; if more than one, copies are shared too
-    std::int64_t copies;                     // where those begin, in numbers
-    std::int64_t width;                      // of the copy
-    std::int64_t packed;                     // where its weights begin, in numbers
-    std::vector<std::int64_t> shifts;        // of the taps, in the copy
+    Reach rows, columns;                 // of the taps
+    std::int64_t row_step, column_step;  // in the copy, from a pixel of the grid to the next
+    std::int64_t pixels, stretches;      // of a stretch; in a row
+    std::int64_t chunk_rows, chunks;     // of an image
+    std::int64_t shares;                 // of the pairs of blocks of maps; if more than one, copies are shared too
+    std::int64_t copies;                 // where those begin, in numbers
+    std::int64_t width;                  // of the copy
+    std::int64_t packed;                 // where its weights begin, in numbers
+    std::vector<std::int64_t> shifts;    // of the taps, in the copy
 
     // Rows of the copy that `count` rows of the grid see.
     std::int64_t height(std::int64_t count) const { return (count - 1) * row_step + rows.size(); }
@@ -46,7 +46,9 @@ struct GridSums {
 
 // 1×1 filters see no neighbours: rows may be as long as stretches like them.
 ConvShape folded(ConvShape shape) {
-    const auto is_plain = [](const Axis& axis) { return axis.kernel == 1 && axis.stride == 1 && axis.low == 0 && axis.high == 0; };
+    const auto is_plain = [](const Axis& axis) {
+        return axis.kernel == 1 && axis.stride == 1 && axis.low == 0 && axis.high == 0;
+    };
     const std::int64_t pixels = shape.in_pixels();
     if (!is_plain(shape.rows) || !is_plain(shape.columns)) return shape;
     if (pixels % most_pixels == 0) {
@@ -117,7 +119,8 @@ public:
 
     void run(const Element* images, const void* packed, const BfloatEpilogueOf<Element>& epilogue, Element* result,
              void* workspace) const override {
-        const Work work{images, static_cast<const Bfloat16*>(packed), epilogue, result, static_cast<Bfloat16*>(workspace)};
+        const Work work{images, static_cast<const Bfloat16*>(packed), epilogue, result,
+                        static_cast<Bfloat16*>(workspace)};
         enum { copies_phase, sums_phase, phases };
         const auto items_of = [&](const GridSums& g, std::int64_t phase) {
             return copies_of(g) * (phase == sums_phase ? g.shares : g.shares > 1 ? blocks_ : 0);
@@ -160,8 +163,20 @@ private:
     };
 
     void plan(Grid grid) {
-        GridSums g{.grid = std::move(grid), .rows = {}, .columns = {}, .row_step = 0, .column_step = 0, .pixels = 0,
-                   .stretches = 0, .chunk_rows = 0, .chunks = 0, .shares = 1, .copies = shared_, .width = 0, .packed = packed_, .shifts = {}};
+        GridSums g{.grid = std::move(grid),
+                   .rows = {},
+                   .columns = {},
+                   .row_step = 0,
+                   .column_step = 0,
+                   .pixels = 0,
+                   .stretches = 0,
+                   .chunk_rows = 0,
+                   .chunks = 0,
+                   .shares = 1,
+                   .copies = shared_,
+                   .width = 0,
+                   .packed = packed_,
+                   .shifts = {}};
         for (std::size_t i = 0; i < g.grid.taps.size(); ++i) {
             const Shift& shift = g.grid.taps[i].shift;
             g.rows = i == 0 ? Reach{shift.rows, shift.rows}
@@ -174,7 +189,8 @@ private:
         g.column_step = g.columns.size() == 1 ? 1 : g.grid.column_stride;
         g.width = (g.grid.columns - 1) * g.column_step + g.columns.size();
         for (const GridTap& tap : g.grid.taps) {
-            g.shifts.push_back(((tap.shift.rows - g.rows.low) * g.width + tap.shift.columns - g.columns.low) * row_numbers);
+            g.shifts.push_back(((tap.shift.rows - g.rows.low) * g.width + tap.shift.columns - g.columns.low) *
+                               row_numbers);
         }
         g.stretches = quotient_up(g.grid.columns, most_pixels);
         g.pixels = quotient_up(g.grid.columns, g.stretches);
@@ -187,7 +203,8 @@ private:
             // more chunks, as long as their common rows are few, and the same number for all threads
             const std::int64_t most = std::max<std::int64_t>(1, g.grid.rows * g.row_step / (3 * g.rows.size()));
             g.chunks = std::max(g.chunks, std::min(quotient_up(4 * threads_, images), most));
-            if (images * g.chunks < 4 * threads_) g.shares = std::min<std::int64_t>(pairs_, quotient_up(4 * threads_, images * g.chunks));
+            if (images * g.chunks < 4 * threads_)
+                g.shares = std::min<std::int64_t>(pairs_, quotient_up(4 * threads_, images * g.chunks));
         }
         g.chunk_rows = quotient_up(g.grid.rows, g.chunks);
         g.chunks = quotient_up(g.grid.rows, g.chunk_rows);
@@ -234,13 +251,16 @@ private:
             const std::int64_t map = pair * maps_per_pair;
             std::fill_n(bias, maps_per_pair, 0.0f);
             if (work.epilogue.bias != nullptr) {
-                std::copy_n(work.epilogue.bias + group * out_ + map, std::clamp<std::int64_t>(out_ - map, 0, maps_per_pair), bias);
+                std::copy_n(work.epilogue.bias + group * out_ + map,
+                            std::clamp<std::int64_t>(out_ - map, 0, maps_per_pair), bias);
             }
             for (std::int64_t first = 0; first < stretches; first += stretches_at_once) {
                 const std::int64_t count = std::min(stretches_at_once, stretches - first);
                 std::int64_t starts[stretches_at_once];
                 for (std::int64_t i = 0; i < count; ++i) {
-                    starts[i] = ((first + i) / g.stretches * g.row_step * g.width + column_of(g, first + i) * g.column_step) * row_numbers;
+                    starts[i] =
+                        ((first + i) / g.stretches * g.row_step * g.width + column_of(g, first + i) * g.column_step) *
+                        row_numbers;
                 }
                 kernels_.multiply({.count = 1,
                                    .rows = g.pixels,
@@ -276,9 +296,10 @@ private:
         return std::min(stretch % g.stretches * g.pixels, g.grid.columns - g.pixels);
     }
 
-    void finish(const Work& work, const GridSums& g, std::int64_t image, std::int64_t map, std::int64_t maps, std::int64_t row,
-                std::int64_t column, const float* sums, std::int64_t block, const float* bias) const {
-        const std::int64_t at = image * to_.image + to_.of_map(map) + (g.grid.first_row + row * g.grid.row_step) * to_.row +
+    void finish(const Work& work, const GridSums& g, std::int64_t image, std::int64_t map, std::int64_t maps,
+                std::int64_t row, std::int64_t column, const float* sums, std::int64_t block, const float* bias) const {
+        const std::int64_t at = image * to_.image + to_.of_map(map) +
+                                (g.grid.first_row + row * g.grid.row_step) * to_.row +
                                 (g.grid.first_column + column * g.grid.column_step) * to_.pixel;
         kernels_.finish({.sums = sums,
                          .block = block,
@@ -323,9 +344,9 @@ private:
     bool forward_;
     std::int64_t threads_;
     const BfloatKernelsOf<Element>& kernels_;
-    std::int64_t in_, out_, stored_;   // maps of a group; as stored
-    std::int64_t blocks_, pairs_;      // of terms; of the result's maps
-    std::int64_t height_, width_;      // of the images
+    std::int64_t in_, out_, stored_;  // maps of a group; as stored
+    std::int64_t blocks_, pairs_;     // of terms; of the result's maps
+    std::int64_t height_, width_;     // of the images
     ImageStrides from_, to_;
     std::vector<GridSums> grids_;
     std::int64_t packed_ = 0, own_copy_ = 0, shared_ = 0;  // numbers

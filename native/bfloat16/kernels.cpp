@@ -99,7 +99,8 @@ void tile(const BfloatProducts& p, const Bfloat16* a, const Bfloat16* b, float* 
                 for (int two = 0; two < 16; ++two) {
                     Pairs weights[registers];
 #pragma GCC unroll 4
-                    for (int r = 0; r < registers; ++r) weights[r] = load_pairs(b_step + part.b + two * 32 + r * 2 * lanes);
+                    for (int r = 0; r < registers; ++r)
+                        weights[r] = load_pairs(b_step + part.b + two * 32 + r * 2 * lanes);
 #pragma GCC unroll 4
                     for (int t = 0; t < Rows; ++t) {
                         const Pairs spread = all_pairs(a_step + part.a + t * p.a_row + 2 * two);

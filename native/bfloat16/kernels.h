@@ -32,8 +32,8 @@ struct BfloatKernelsOf {
     // to[2 i] = even[i], to[2 i + 1] = odd[i], for 16 of each; their low parts pair_weights later.
     void (*interleave)(const float* even, const float* odd, Bfloat16* to);
 
-    // `count` neighbouring pixels of a row and at most 32 maps to rows of terms: map c of pixel x to to[32 x + c], maps that
-    // do not exist as zeros; of floats to to[64 x + c], their low parts 32 later.
+    // `count` neighbouring pixels of a row and at most 32 maps to rows of terms: map c of pixel x to to[32 x + c], maps
+    // that do not exist as zeros; of floats to to[64 x + c], their low parts 32 later.
     void (*terms)(const Element* row, const Strides& strides, std::int64_t block, std::int64_t maps, std::int64_t count,
                   Bfloat16* to);
 

@@ -39,8 +39,8 @@ const std::vector<const BfloatAlgorithmOf<Bfloat16>*>& bfloat_algorithms() {
 
 template <>
 const std::vector<const BfloatAlgorithmOf<float>*>& bfloat_algorithms() {
-    static const std::vector<const BfloatAlgorithmOf<float>*> all = {&direct_bf16x3, &im2col_bf16x3,
-                                                                     &winograd2_bf16x3, &winograd4_bf16x3};
+    static const std::vector<const BfloatAlgorithmOf<float>*> all = {&direct_bf16x3, &im2col_bf16x3, &winograd2_bf16x3,
+                                                                     &winograd4_bf16x3};
     return all;
 }
 

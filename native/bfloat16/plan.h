@@ -70,12 +70,13 @@ const BfloatAlgorithmOf<Element>* bfloat_algorithm(const std::string& name);
 
 // Why `algorithm` cannot do this in bfloat16, for a user to read; empty if it can.
 template <typename Element>
-std::string bfloat_refusal(const BfloatAlgorithmOf<Element>& algorithm, Pass pass, const ConvShape& shape, Layout from, Layout to);
+std::string bfloat_refusal(const BfloatAlgorithmOf<Element>& algorithm, Pass pass, const ConvShape& shape, Layout from,
+                           Layout to);
 
 // For shapes that are not refused.
 template <typename Element>
-std::unique_ptr<BfloatPlanOf<Element>> plan_bfloat(const BfloatAlgorithmOf<Element>& algorithm, Pass pass, const ConvShape& shape,
-                                        const BfloatOptions& options);
+std::unique_ptr<BfloatPlanOf<Element>> plan_bfloat(const BfloatAlgorithmOf<Element>& algorithm, Pass pass,
+                                                   const ConvShape& shape, const BfloatOptions& options);
 
 // Of direct sums. Products of two bfloat16 numbers are exact in float32; sums round as any, and the result once more.
 // Where numbers are sums of two there are three times as many, and each product lacks the rest of both its numbers and

@@ -27,7 +27,8 @@ inline constexpr std::int64_t no_shift = 0;
 
 // `count` products, one after another: of rows t < `rows` of stretches s,
 //     c[o · c_block + (s · rows + t) · 16 + m] =
-//         Σ over blocks d, shifts k and terms i of a[starts[s] + t · a_row + d · a_block + shifts[k] + i] · weight[d, k, i, 16 o + m]
+//         Σ over blocks d, shifts k and terms i of a[starts[s] + t · a_row + d · a_block + shifts[k] + i] · weight[d,
+//         k, i, 16 o + m]
 struct BfloatProducts {
     std::int64_t count, rows;
     std::int64_t stretches = 1;

@@ -92,8 +92,8 @@ public:
         const std::int64_t lanes = filter_lanes();
         parallel_items(shape_.groups * pairs_ * blocks_, threads_, [&](std::int64_t item, int) {
             const std::int64_t block = item % blocks_, pair = item / blocks_ % pairs_, group = item / blocks_ / pairs_;
-            auto* const to =
-                static_cast<Bfloat16*>(packed) + (group * pairs_ + pair) * components_ * panel() + block * parts * pair_weights;
+            auto* const to = static_cast<Bfloat16*>(packed) + (group * pairs_ + pair) * components_ * panel() +
+                             block * parts * pair_weights;
             alignas(64) float scratch[filter_floats];
             alignas(64) float transformed[most_components * 2 * 16];  // two maps of the input, 16 of the result
             for (std::int64_t two = 0; two < terms_per_block / 2; ++two) {
@@ -139,7 +139,7 @@ public:
 private:
     static constexpr std::int64_t parts = parts_of<Element>;
     static constexpr std::int64_t block_numbers = parts * terms_per_block;  // of a tile
-    static constexpr std::int64_t part_tiles = parts == 1 ? 64 : 104;  // of an item in a chunk that threads share
+    static constexpr std::int64_t part_tiles = parts == 1 ? 64 : 104;       // of an item in a chunk that threads share
     static constexpr std::int64_t filter_floats = (16 * 9 + 16) * 16;
     static constexpr std::int64_t most_components = 36;
 

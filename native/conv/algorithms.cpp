@@ -14,10 +14,12 @@ namespace striate {
 
 const std::vector<const ConvAlgorithm*>& conv_algorithms() {
     static const std::vector<const ConvAlgorithm*> all = {
-        &reference_algorithm, &direct_algorithm,    &im2col_algorithm,    &im2col_packed_algorithm,
-        &pointwise_algorithm, &depthwise_algorithm, &winograd2_algorithm, &winograd4_algorithm,
-        &winograd5_algorithm, &winograd6_algorithm, &fft_algorithm,       &strassen_algorithm,
-        &direct_bf16x3_algorithm, &im2col_bf16x3_algorithm, &winograd2_bf16x3_algorithm, &winograd4_bf16x3_algorithm,
+        &reference_algorithm,        &direct_algorithm,        &im2col_algorithm,
+        &im2col_packed_algorithm,    &pointwise_algorithm,     &depthwise_algorithm,
+        &winograd2_algorithm,        &winograd4_algorithm,     &winograd5_algorithm,
+        &winograd6_algorithm,        &fft_algorithm,           &strassen_algorithm,
+        &direct_bf16x3_algorithm,    &im2col_bf16x3_algorithm, &winograd2_bf16x3_algorithm,
+        &winograd4_bf16x3_algorithm,
     };
     return all;
 }

@@ -11,8 +11,8 @@
 namespace striate {
 
 // A run of `tiles` neighbouring tiles of one row of tiles, for one block of maps.
-// Components that are bfloat16 numbers have tiles 32 apart; where images are floats all the same, each is the sum of two
-// numbers (bfloat16/product.h), and tiles lie 64 apart, the high parts of 32 maps before the low ones.
+// Components that are bfloat16 numbers have tiles 32 apart; where images are floats all the same, each is the sum of
+// two numbers (bfloat16/product.h), and tiles lie 64 apart, the high parts of 32 maps before the low ones.
 template <typename Element, typename Component = Element>
 struct WinogradInputOf {
     const Element* image;  // its first map

@@ -9,9 +9,9 @@
 
 namespace striate::STRIATE_ISA_NAMESPACE {
 
-// Elements of images are floats or bfloat16 numbers. So are components; bfloat16 numbers in the order that their products
-// want: a tile's maps in blocks of 32, and its sums in blocks of 16, whatever the lanes. A float becomes the sum of two
-// (bfloat16/product.h).
+// Elements of images are floats or bfloat16 numbers. So are components; bfloat16 numbers in the order that their
+// products want: a tile's maps in blocks of 32, and its sums in blocks of 16, whatever the lanes. A float becomes the
+// sum of two (bfloat16/product.h).
 template <typename Down, typename Along, typename Element = float, typename Component = Element>
 struct Tiles {
     static constexpr bool is_narrow = sizeof(Component) < sizeof(float), is_split = sizeof(Component) < sizeof(Element);

@@ -90,9 +90,8 @@ def conv_command(
     rows: list[Row] = []
     for which in PASSES[backward]:
         rows += _rows(layers, batches, chosen, count, rounds, which, precision, algorithm, layouts)
-    record = conv_record(
-        here, rows, chosen, {"net": net, "rounds": rounds, "precision": precision, "layout": layout, "ieee": ieee}
-    )
+    settings = {"net": net, "rounds": rounds, "precision": precision, "layout": layout, "ieee": ieee}
+    record = conv_record(here, rows, chosen, settings)
     if plot is not None:
         from striate.bench.record import conv_picture
 
@@ -182,8 +181,7 @@ def roofline_command(
     bandwidth = copy_bandwidth(count)
     rows = _rows(layers, [batch], chosen, count, rounds, "forward", "fp32", "auto", LAYOUTS)
     points = roofline_points(rows, peer)
-    settings = {"net": net, "rounds": rounds, "precision": precision, "layout": layout, "ieee": ieee}
-    record = conv_record(here, rows, chosen, settings)
+    record = conv_record(here, rows, chosen, {"net": net, "rounds": rounds}) | {"copy_bytes_per_second": bandwidth}
     if plot is not None:
         title = f"{net}, N = {batch}, {here.threads} threads: every convolution under the roof"
         picture = roofline.picture(title, points, peak=here.peak_flops, bandwidth=bandwidth, peer=peer)

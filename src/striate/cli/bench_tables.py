@@ -147,9 +147,7 @@ def _print_notes(rows: Sequence["Row"]) -> None:
             if entry.note:
                 told.setdefault(f"{name}: {entry.note}", []).append(f"{row.layer}, N = {row.batch}")
     if any(row.algorithm.endswith(SPLIT) for row in rows):
-        print(
-            f"\n…{SPLIT}: a product of float32 as three of bfloat16; peers make it in float32, and ours with --ieee"
-        )
+        print(f"\n…{SPLIT}: a product of float32 as three of bfloat16; peers make it in float32, and ours with --ieee")
     for note, where in told.items():
         everywhere = len(where) == len(rows)
         print(f"\n{note}" + ("" if everywhere else f" ({'; '.join(where[:3])}{'; …' if len(where) > 3 else ''})"))
