@@ -7,9 +7,9 @@
 #include <cstring>
 
 #include "bfloat16/plan.h"
+#include "bfloat16/sides.h"
 #include "conv/division.h"
 #include "dispatch/caches.h"
-#include "im2col/grid.h"
 #include "threads/phases.h"
 
 namespace striate {
@@ -35,20 +35,14 @@ public:
     ColumnsPlan(Pass pass, const ConvShape& s, const BfloatOptions& options)
         : shape_(s),
           forward_(pass == Pass::forward),
+          sides_(sides_of(pass, s, options.from, options.to)),
           threads_(std::max(1, options.threads)),
           kernels_(bfloat_kernels_of<Element>(options.unit)) {
-        in_ = forward_ ? s.group_in() : s.group_out();
-        out_ = forward_ ? s.group_out() : s.group_in();
-        height_ = forward_ ? s.rows.size : s.rows.out(), width_ = forward_ ? s.columns.size : s.columns.out();
-        given_ = strides_of(options.from, in_ * s.groups, height_, width_);
-        from_ = strides_of(Layout::channels_last, in_ * s.groups, height_, width_);
-        copied_ = parts > 1 ||
-                  (options.from != Layout::channels_last && !(options.from == Layout::nchw && in_ * s.groups == 1));
-        to_ = strides_of(options.to, out_ * s.groups, forward_ ? s.rows.out() : s.rows.size,
-                         forward_ ? s.columns.out() : s.columns.size);
-        stored_ = stored_maps(options.to, out_);
-        pairs_ = quotient_up(stored_, maps_per_pair);
-        for (Grid& grid : forward_ ? std::vector<Grid>{forward_grid(s)} : backward_data_grids(s)) plan(std::move(grid));
+        from_ = strides_of(Layout::channels_last, sides_.in * s.groups, sides_.height, sides_.width);
+        copied_ = parts > 1 || (options.from != Layout::channels_last &&
+                                !(options.from == Layout::nchw && sides_.in * s.groups == 1));
+        pairs_ = quotient_up(sides_.stored, maps_per_pair);
+        for (Grid& grid : sides_.grids) plan(std::move(grid));
     }
 
     std::int64_t packed_bytes() const override { return 2 * packed_; }
@@ -64,11 +58,11 @@ public:
                 for (std::int64_t i = 0; i < terms_per_block; ++i) {
                     const std::int64_t term = block * terms_per_block + i;
                     if (term >= g.terms) break;
-                    const GridTap& tap = g.grid.taps[static_cast<std::size_t>(term / in_)];
+                    const GridTap& tap = g.grid.taps[static_cast<std::size_t>(term / sides_.in)];
                     const float* const from = filters.data + group * filters.group + tap.row * filters.row +
                                               tap.column * filters.column +
-                                              term % in_ * (forward_ ? filters.in : filters.out);
-                    const std::int64_t maps = std::min(maps_per_pair, out_ - pair * maps_per_pair);
+                                              term % sides_.in * (forward_ ? filters.in : filters.out);
+                    const std::int64_t maps = std::min(maps_per_pair, sides_.out - pair * maps_per_pair);
                     for (std::int64_t m = 0; m < maps; ++m) {
                         terms[i][m] = from[(pair * maps_per_pair + m) * (forward_ ? filters.out : filters.in)];
                     }
@@ -97,13 +91,14 @@ public:
         const std::int64_t first = copied_ ? 0 : 1;
         parallel_phases(
             2 - first, threads_,
-            [&](std::int64_t phase) { return phase + first == 0 ? shape_.batch * height_ : items; },
+            [&](std::int64_t phase) { return phase + first == 0 ? shape_.batch * sides_.height : items; },
             [&](std::int64_t phase, std::int64_t item, int member) {
                 if (phase + first == 0) {
-                    const std::int64_t image = item / height_, row = item % height_;
-                    return kernels_.maps_last(images + image * given_.image + row * given_.row,
-                                              {given_.map, given_.row, given_.pixel}, given_.block, in_ * shape_.groups,
-                                              width_, copy + image * from_.image + row * from_.row, image_low());
+                    const std::int64_t image = item / sides_.height, row = item % sides_.height;
+                    return kernels_.maps_last(images + image * sides_.from.image + row * sides_.from.row,
+                                              {sides_.from.map, sides_.from.row, sides_.from.pixel}, sides_.from.block,
+                                              sides_.in * shape_.groups, sides_.width,
+                                              copy + image * from_.image + row * from_.row, image_low());
                 }
                 std::size_t at = 0;
                 for (; item >= items_of(grids_[at]); ++at) item -= items_of(grids_[at]);
@@ -124,7 +119,7 @@ private:
     void plan(Grid grid) {
         GridProduct g{
             .grid = std::move(grid), .terms = 0, .blocks = 0, .pixels = 0, .chunks = 0, .shares = 1, .packed = packed_};
-        g.terms = in_ * static_cast<std::int64_t>(g.grid.taps.size());
+        g.terms = sides_.in * static_cast<std::int64_t>(g.grid.taps.size());
         g.blocks = quotient_up(g.terms, terms_per_block);
         g.pixels = shape_.batch * g.grid.pixels();
         // a panel fills half of a second cache at most
@@ -178,9 +173,9 @@ private:
                                 .c = sums,
                                 .c_step = 0,
                                 .c_block = 16 * count};
-        const Bfloat16* const maps = work.images + group * in_;
+        const Bfloat16* const maps = work.images + group * sides_.in;
         const std::int64_t even =
-            in_ % terms_per_block == 0 ? g.grid.even_sight(from_, height_, width_, first, count) : -1;
+            sides_.in % terms_per_block == 0 ? g.grid.even_sight(from_, sides_.height, sides_.width, first, count) : -1;
         if (even >= 0) {
             products.a = maps + even, products.a_row = from_.pixel, products.a_block = terms_per_block;
             products.a_low = parts == 1 ? 0 : image_low();
@@ -188,7 +183,7 @@ private:
             fill(g, maps, first, count, panel);
             if (parts == 2) fill(g, maps + image_low(), first, count, panel + panel_low());
         }
-        g.grid.places(to_, first, count, places);
+        g.grid.places(sides_.to, first, count, places);
         const std::int64_t begin = pairs_ * share / g.shares, end = pairs_ * (share + 1) / g.shares;
         for (std::int64_t pair = begin; pair < end; pair += pairs_at_once) {
             products.pairs = std::min(pairs_at_once, end - pair);
@@ -212,10 +207,10 @@ private:
             std::int64_t term = 0;
             for (const GridTap& tap : g.grid.taps) {
                 const std::int64_t down = y + tap.shift.rows, across = x + tap.shift.columns;
-                const bool inside = down >= 0 && down < height_ && across >= 0 && across < width_;
+                const bool inside = down >= 0 && down < sides_.height && across >= 0 && across < sides_.width;
                 const Bfloat16* from =
                     inside ? maps + image * from_.image + down * from_.row + across * from_.pixel : nullptr;
-                for (std::int64_t left = in_; left > 0;) {
+                for (std::int64_t left = sides_.in; left > 0;) {
                     const std::int64_t room = terms_per_block - term % terms_per_block, some = std::min(left, room);
                     Bfloat16* const to =
                         panel + (term / terms_per_block * count + t) * terms_per_block + term % terms_per_block;
@@ -243,25 +238,25 @@ private:
     // Sums of some pairs of blocks of maps to the result, pixels that lie evenly together.
     void finish(const Work& work, std::int64_t group, std::int64_t pair, const BfloatProducts& products,
                 const std::int64_t* places, float* bias) const {
-        const std::int64_t first = pair * maps_per_pair, map = group * out_ + first;
-        const std::int64_t maps = std::min(products.pairs * maps_per_pair, stored_ - first);
+        const std::int64_t first = pair * maps_per_pair, map = group * sides_.out + first;
+        const std::int64_t maps = std::min(products.pairs * maps_per_pair, sides_.stored - first);
         std::fill_n(bias, pairs_at_once * maps_per_pair, 0.0f);
         if (work.epilogue.bias != nullptr) {
-            std::copy_n(work.epilogue.bias + map, std::clamp<std::int64_t>(out_ - first, 0, maps), bias);
+            std::copy_n(work.epilogue.bias + map, std::clamp<std::int64_t>(sides_.out - first, 0, maps), bias);
         }
         for (std::int64_t t = 0, next; t < products.rows; t = next) {
             next = t + 1;
-            const std::int64_t step = next < products.rows ? places[next] - places[t] : to_.pixel;
+            const std::int64_t step = next < products.rows ? places[next] - places[t] : sides_.to.pixel;
             while (next < products.rows && places[next] - places[next - 1] == step) ++next;
-            const std::int64_t at = places[t] + to_.of_map(map);
+            const std::int64_t at = places[t] + sides_.to.of_map(map);
             kernels_.finish({.sums = products.c + t * 16,
                              .block = products.c_block,
                              .count = next - t,
                              .maps = maps,
                              .result = work.result + at,
                              .residual = work.epilogue.residual == nullptr ? nullptr : work.epilogue.residual + at,
-                             .strides = {to_.map, 0, step},
-                             .result_block = to_.block,
+                             .strides = {sides_.to.map, 0, step},
+                             .result_block = sides_.to.block,
                              .bias = bias,
                              .relu = work.epilogue.relu});
         }
@@ -269,12 +264,12 @@ private:
 
     ConvShape shape_;
     bool forward_;
+    Sides sides_;
     std::int64_t threads_;
     const BfloatKernelsOf<Element>& kernels_;
-    std::int64_t in_, out_, stored_, pairs_;  // maps of a group; as stored; in pairs of blocks
-    std::int64_t height_, width_;             // of the images
-    bool copied_;                             // to channels-last
-    ImageStrides given_, from_, to_;
+    std::int64_t pairs_;  // of blocks of the result's maps
+    bool copied_;         // to channels-last
+    ImageStrides from_;   // of what products read
     std::vector<GridProduct> grids_;
     std::int64_t packed_ = 0, panel_numbers_ = 0, most_pixels_ = 0;
 };

@@ -9,9 +9,9 @@
 #include <cstring>
 
 #include "bfloat16/plan.h"
+#include "bfloat16/sides.h"
 #include "conv/division.h"
 #include "dispatch/caches.h"
-#include "im2col/grid.h"
 #include "threads/phases.h"
 
 namespace striate {
@@ -65,19 +65,12 @@ public:
     DirectPlan(Pass pass, const ConvShape& given, const BfloatOptions& options)
         : shape_(folded(given)),
           forward_(pass == Pass::forward),
+          sides_(sides_of(pass, shape_, options.from, options.to)),
           threads_(std::max(1, options.threads)),
           kernels_(bfloat_kernels_of<Element>(options.unit)) {
-        const ConvShape& s = shape_;
-        in_ = forward_ ? s.group_in() : s.group_out();
-        out_ = forward_ ? s.group_out() : s.group_in();
-        height_ = forward_ ? s.rows.size : s.rows.out(), width_ = forward_ ? s.columns.size : s.columns.out();
-        from_ = strides_of(options.from, in_ * s.groups, height_, width_);
-        to_ = strides_of(options.to, out_ * s.groups, forward_ ? s.rows.out() : s.rows.size,
-                         forward_ ? s.columns.out() : s.columns.size);
-        stored_ = stored_maps(options.to, out_);
-        blocks_ = quotient_up(in_, terms_per_block);
-        pairs_ = quotient_up(stored_, maps_per_pair);
-        for (Grid& grid : forward_ ? std::vector<Grid>{forward_grid(s)} : backward_data_grids(s)) {
+        blocks_ = quotient_up(sides_.in, terms_per_block);
+        pairs_ = quotient_up(sides_.stored, maps_per_pair);
+        for (Grid& grid : sides_.grids) {
             if (grid.pixels() > 0) plan(std::move(grid));
         }
     }
@@ -86,33 +79,31 @@ public:
     std::int64_t workspace_bytes() const override { return 2 * shared_ + threads_ * member_bytes(); }
 
     void pack(const Filters& filters, void* packed) const override {
+        const std::int64_t of_term = forward_ ? filters.in : filters.out, of_map = forward_ ? filters.out : filters.in;
+        // the adjoint's taps lie backwards
+        const std::int64_t low = std::min<std::int64_t>(0, (shape_.rows.kernel - 1) * filters.row) +
+                                 std::min<std::int64_t>(0, (shape_.columns.kernel - 1) * filters.column);
+        const std::int64_t high = std::max<std::int64_t>(0, (shape_.rows.kernel - 1) * filters.row) +
+                                  std::max<std::int64_t>(0, (shape_.columns.kernel - 1) * filters.column);
         for (const GridSums& g : grids_) {
-            const auto taps = static_cast<std::int64_t>(g.grid.taps.size());
+            std::vector<std::int64_t> taps;
+            for (const GridTap& tap : g.grid.taps) {
+                taps.push_back(tap.row * filters.row + tap.column * filters.column - low);
+            }
             parallel_items(shape_.groups * pairs_ * blocks_, threads_, [&](std::int64_t item, int) {
-                const std::int64_t block = item % blocks_, pair = item / blocks_ % pairs_,
-                                   group = item / blocks_ / pairs_;
-                const std::int64_t first = block * terms_per_block, map = pair * maps_per_pair;
-                const std::int64_t terms = std::min(terms_per_block, in_ - first);
-                const std::int64_t maps = std::min(maps_per_pair, out_ - map);
-                const std::int64_t of_term = forward_ ? filters.in : filters.out,
-                                   of_map = forward_ ? filters.out : filters.in;
-                for (std::int64_t k = 0; k < taps; ++k) {
-                    const GridTap& tap = g.grid.taps[static_cast<std::size_t>(k)];
-                    const float* const from = filters.data + group * filters.group + tap.row * filters.row +
-                                              tap.column * filters.column + first * of_term + map * of_map;
-                    alignas(64) float weights[terms_per_block][maps_per_pair] = {};
-                    for (std::int64_t m = 0; m < maps; ++m) {
-                        for (std::int64_t i = 0; i < terms; ++i) weights[i][m] = from[i * of_term + m * of_map];
-                    }
-                    Bfloat16* const to =
-                        static_cast<Bfloat16*>(packed) + g.packed + (item * taps + k) * parts * pair_weights;
-                    for (std::int64_t half = 0; half < 2; ++half) {
-                        for (std::int64_t two = 0; two < terms_per_block / 2; ++two) {
-                            kernels_.interleave(weights[2 * two] + 16 * half, weights[2 * two + 1] + 16 * half,
-                                                to + half * pair_weights / 2 + two * 32);
-                        }
-                    }
-                }
+                const std::int64_t term = item % blocks_ * terms_per_block,
+                                   map = item / blocks_ % pairs_ * maps_per_pair, group = item / blocks_ / pairs_;
+                const auto count = static_cast<std::int64_t>(taps.size());
+                kernels_.filters(
+                    {.data = filters.data + low + group * filters.group + term * of_term + map * of_map,
+                     .of_term = of_term,
+                     .of_map = of_map,
+                     .terms = std::min(terms_per_block, sides_.in - term),
+                     .maps = std::clamp<std::int64_t>(sides_.out - map, 0, maps_per_pair),
+                     .span = high - low + 1,
+                     .tap_count = count,
+                     .taps = taps.data(),
+                     .to = static_cast<Bfloat16*>(packed) + g.packed + item * count * parts * pair_weights});
             });
         }
     }
@@ -251,8 +242,8 @@ private:
             const std::int64_t map = pair * maps_per_pair;
             std::fill_n(bias, maps_per_pair, 0.0f);
             if (work.epilogue.bias != nullptr) {
-                std::copy_n(work.epilogue.bias + group * out_ + map,
-                            std::clamp<std::int64_t>(out_ - map, 0, maps_per_pair), bias);
+                std::copy_n(work.epilogue.bias + group * sides_.out + map,
+                            std::clamp<std::int64_t>(sides_.out - map, 0, maps_per_pair), bias);
             }
             for (std::int64_t first = 0; first < stretches; first += stretches_at_once) {
                 const std::int64_t count = std::min(stretches_at_once, stretches - first);
@@ -284,7 +275,7 @@ private:
                                    .ahead = first + count == stretches && pair + 1 < last});
                 for (std::int64_t i = 0; i < count; ++i) {
                     const std::int64_t down = row + (first + i) / g.stretches;
-                    finish(work, g, image, group * out_ + map, std::min(maps_per_pair, stored_ - map), down,
+                    finish(work, g, image, group * sides_.out + map, std::min(maps_per_pair, sides_.stored - map), down,
                            column_of(g, first + i), sums + i * g.pixels * 16, count * g.pixels * 16, bias);
                 }
             }
@@ -298,17 +289,17 @@ private:
 
     void finish(const Work& work, const GridSums& g, std::int64_t image, std::int64_t map, std::int64_t maps,
                 std::int64_t row, std::int64_t column, const float* sums, std::int64_t block, const float* bias) const {
-        const std::int64_t at = image * to_.image + to_.of_map(map) +
-                                (g.grid.first_row + row * g.grid.row_step) * to_.row +
-                                (g.grid.first_column + column * g.grid.column_step) * to_.pixel;
+        const std::int64_t at = image * sides_.to.image + sides_.to.of_map(map) +
+                                (g.grid.first_row + row * g.grid.row_step) * sides_.to.row +
+                                (g.grid.first_column + column * g.grid.column_step) * sides_.to.pixel;
         kernels_.finish({.sums = sums,
                          .block = block,
                          .count = g.pixels,
                          .maps = maps,
                          .result = work.result + at,
                          .residual = work.epilogue.residual == nullptr ? nullptr : work.epilogue.residual + at,
-                         .strides = {to_.map, 0, g.grid.column_step * to_.pixel},
-                         .result_block = to_.block,
+                         .strides = {sides_.to.map, 0, g.grid.column_step * sides_.to.pixel},
+                         .result_block = sides_.to.block,
                          .bias = bias,
                          .relu = work.epilogue.relu});
     }
@@ -321,20 +312,20 @@ private:
         const std::int64_t top = chunk.row * g.grid.row_stride + g.rows.low, left = g.columns.low;
         const std::int64_t begin = std::min(quotient_up(std::max<std::int64_t>(-left, 0), across), g.width);
         const std::int64_t end =
-            std::clamp(quotient_up(std::max<std::int64_t>(width_ - left, 0), across), begin, g.width);
-        const std::int64_t map = chunk.group * in_ + block * terms_per_block, height = g.height(chunk.rows);
-        const Element* const first = work.images + chunk.image * from_.image + from_.of_map(map);
+            std::clamp(quotient_up(std::max<std::int64_t>(sides_.width - left, 0), across), begin, g.width);
+        const std::int64_t map = chunk.group * sides_.in + block * terms_per_block, height = g.height(chunk.rows);
+        const Element* const first = work.images + chunk.image * sides_.from.image + sides_.from.of_map(map);
         Bfloat16* row = copy + block * height * g.width * row_numbers;
         for (std::int64_t i = 0; i < height; ++i, row += g.width * row_numbers) {
             const std::int64_t y = top + i * down;
-            if (y < 0 || y >= height_ || begin == end) {
+            if (y < 0 || y >= sides_.height || begin == end) {
                 std::memset(row, 0, static_cast<std::size_t>(2 * g.width * row_numbers));
                 continue;
             }
             std::memset(row, 0, static_cast<std::size_t>(2 * begin * row_numbers));
-            kernels_.terms(first + y * from_.row + (left + begin * across) * from_.pixel,
-                           {from_.map, 0, across * from_.pixel}, from_.block,
-                           std::min(terms_per_block, in_ - block * terms_per_block), end - begin,
+            kernels_.terms(first + y * sides_.from.row + (left + begin * across) * sides_.from.pixel,
+                           {sides_.from.map, 0, across * sides_.from.pixel}, sides_.from.block,
+                           std::min(terms_per_block, sides_.in - block * terms_per_block), end - begin,
                            row + begin * row_numbers);
             std::memset(row + end * row_numbers, 0, static_cast<std::size_t>(2 * (g.width - end) * row_numbers));
         }
@@ -342,12 +333,10 @@ private:
 
     ConvShape shape_;
     bool forward_;
+    Sides sides_;
     std::int64_t threads_;
     const BfloatKernelsOf<Element>& kernels_;
-    std::int64_t in_, out_, stored_;  // maps of a group; as stored
-    std::int64_t blocks_, pairs_;     // of terms; of the result's maps
-    std::int64_t height_, width_;     // of the images
-    ImageStrides from_, to_;
+    std::int64_t blocks_, pairs_;  // of terms; of the result's maps
     std::vector<GridSums> grids_;
     std::int64_t packed_ = 0, own_copy_ = 0, shared_ = 0;  // numbers
 };

@@ -153,6 +153,112 @@ void interleave(const float* even, const float* odd, Bfloat16* to) {
     }
 }
 
+// Neighbours [0, count) of up to 16 rows, `row` apart, to to[16 · neighbour + row]; those of rows that do not exist are
+// zeros. Writes up to a register of neighbours more.
+void gather(const float* from, std::int64_t row, std::int64_t rows, std::int64_t count, float* to) {
+    alignas(64) float part[2 * lanes * lanes];
+    for (std::int64_t first = 0; first < maps; first += lanes) {
+        const std::int64_t some = larger(0, smaller(lanes, rows - first));
+        for (std::int64_t x = 0; x < count; x += lanes) {
+            const std::int64_t end = smaller(x + lanes, count);
+            gather_row(from + first * row, {.map = row, .row = 0, .pixel = 1}, some, count, x, end, part);
+            for (std::int64_t i = x; i < end; ++i) store(to + i * maps + first, load(part + (i - x) * lanes));
+        }
+    }
+}
+
+// A square of 16 × 16, of which row i lies at row_of(i).
+template <typename RowOf>
+inline void transpose_square(RowOf&& row_of, float* to) {
+    for (int i = 0; i < maps; i += lanes) {
+        for (int j = 0; j < maps; j += lanes) {
+            Floats block[lanes];
+            for (int r = 0; r < lanes; ++r) block[r] = load(row_of(i + r) + j);
+            transpose(block);
+            for (int r = 0; r < lanes; ++r) store(to + (j + r) * maps + i, block[r]);
+        }
+    }
+}
+
+constexpr std::int64_t most_taps = 25;  // that are read together
+alignas(64) constexpr float nothing[maps] = {};
+
+// Terms 2 · two and 2 · two + 1 of one half of the maps, at one tap.
+template <typename Element>
+void put_weights(const BfloatFilters& f, std::int64_t tap, std::int64_t half, std::int64_t two, const float* even,
+                 const float* odd) {
+    interleave<Element>(even, odd,
+                        f.to + parts_of<Element> * tap * pair_weights + half * pair_weights / 2 + two * 2 * maps);
+}
+
+template <typename Element>
+void put_square(const BfloatFilters& f, std::int64_t tap, std::int64_t half, std::int64_t term, const float* square) {
+    for (std::int64_t two = 0; two < maps / 2; ++two) {
+        put_weights<Element>(f, tap, half, term / 2 + two, square + 2 * two * maps, square + (2 * two + 1) * maps);
+    }
+}
+
+// A term's taps are neighbours of the next one's: rows are maps.
+template <typename Element>
+void filters_of_adjoining_terms(const BfloatFilters& f) {
+    alignas(64) float gathered[terms_per_block * most_taps * maps];
+    for (std::int64_t half = 0; half < 2; ++half) {
+        gather(f.data + half * maps * f.of_map, f.of_map, f.maps - half * maps, f.terms * f.span, gathered);
+        for (std::int64_t k = 0; k < f.tap_count; ++k) {
+            const auto row_of = [&](std::int64_t term) {
+                return term < f.terms ? gathered + (term * f.span + f.taps[k]) * maps : nothing;
+            };
+            for (std::int64_t two = 0; two < maps; ++two) {
+                put_weights<Element>(f, k, half, two, row_of(2 * two), row_of(2 * two + 1));
+            }
+        }
+    }
+}
+
+// A map's taps are neighbours of the next one's: rows are terms, and are transposed.
+template <typename Element>
+void filters_of_adjoining_maps(const BfloatFilters& f) {
+    alignas(64) float gathered[maps_per_pair * most_taps * maps];
+    alignas(64) float square[maps * maps];
+    for (std::int64_t term = 0; term < terms_per_block; term += maps) {
+        gather(f.data + term * f.of_term, f.of_term, f.terms - term, f.maps * f.span, gathered);
+        for (std::int64_t k = 0; k < f.tap_count; ++k) {
+            for (std::int64_t half = 0; half < 2; ++half) {
+                const auto row_of = [&](std::int64_t i) {
+                    const std::int64_t map = half * maps + i;
+                    return map < f.maps ? gathered + (map * f.span + f.taps[k]) * maps : nothing;
+                };
+                transpose_square(row_of, square);
+                put_square<Element>(f, k, half, term, square);
+            }
+        }
+    }
+}
+
+template <typename Element>
+void filters_one_by_one(const BfloatFilters& f) {
+    alignas(64) float square[maps * maps];
+    for (std::int64_t term = 0; term < terms_per_block; term += maps) {
+        for (std::int64_t k = 0; k < f.tap_count; ++k) {
+            for (std::int64_t half = 0; half < 2; ++half) {
+                for (std::int64_t i = 0; i < maps * maps; ++i) {
+                    const std::int64_t of = term + i / maps, map = half * maps + i % maps;
+                    const bool exists = of < f.terms && map < f.maps;
+                    square[i] = exists ? f.data[of * f.of_term + map * f.of_map + f.taps[k]] : 0.0f;
+                }
+                put_square<Element>(f, k, half, term, square);
+            }
+        }
+    }
+}
+
+template <typename Element>
+void filters(const BfloatFilters& f) {
+    if (f.span <= most_taps && f.of_term == f.span) return filters_of_adjoining_terms<Element>(f);
+    if (f.span <= most_taps && f.of_map == f.span) return filters_of_adjoining_maps<Element>(f);
+    filters_one_by_one<Element>(f);
+}
+
 template <typename Element>
 void terms(const Element* row, const Strides& strides, std::int64_t block, std::int64_t count, std::int64_t width,
            Bfloat16* to) {
@@ -211,14 +317,10 @@ void finish(const BfloatFinishOf<Element>& f) {
 }
 
 template <typename Element>
-constexpr BfloatKernelsOf<Element> kernels = {lanes,
-                                              transforms<Element>,
-                                              sizeof transforms<Element> / sizeof transforms<Element>[0],
-                                              multiply,
-                                              interleave<Element>,
-                                              terms<Element>,
-                                              maps_last<Element>,
-                                              finish<Element>};
+constexpr BfloatKernelsOf<Element> kernels = {
+    lanes,          transforms<Element>, sizeof transforms<Element> / sizeof transforms<Element>[0],
+    multiply,       interleave<Element>, filters<Element>,
+    terms<Element>, maps_last<Element>,  finish<Element>};
 
 }  // namespace
 

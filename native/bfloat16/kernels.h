@@ -20,6 +20,17 @@ struct BfloatFinishOf {
     bool relu;
 };
 
+// Weights of at most 32 terms and 32 maps, at all taps.
+struct BfloatFilters {
+    const float* data;             // of the first term and map
+    std::int64_t of_term, of_map;  // from one to the next
+    std::int64_t terms, maps;      // that exist
+    std::int64_t span;             // taps lie at data[0] to data[span − 1]
+    std::int64_t tap_count;
+    const std::int64_t* taps;  // where each lies
+    Bfloat16* to;              // a block of weights for each tap, as products take them (product.h)
+};
+
 // Of images whose elements are bfloat16 numbers, or floats, which are then made sums of two.
 template <typename Element>
 struct BfloatKernelsOf {
@@ -31,6 +42,8 @@ struct BfloatKernelsOf {
 
     // to[2 i] = even[i], to[2 i + 1] = odd[i], for 16 of each; their low parts pair_weights later.
     void (*interleave)(const float* even, const float* odd, Bfloat16* to);
+
+    void (*filters)(const BfloatFilters&);
 
     // `count` neighbouring pixels of a row and at most 32 maps to rows of terms: map c of pixel x to to[32 x + c], maps
     // that do not exist as zeros; of floats to to[64 x + c], their low parts 32 later.
