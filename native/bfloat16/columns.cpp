@@ -7,9 +7,9 @@
 #include <cstring>
 
 #include "bfloat16/plan.h"
-#include "bfloat16/sides.h"
 #include "conv/division.h"
 #include "dispatch/caches.h"
+#include "im2col/sides.h"
 #include "threads/phases.h"
 
 namespace striate {

@@ -7,6 +7,7 @@
 #include "conv/division.h"
 #include "dispatch/kernels.h"
 #include "gemm/kernels.h"
+#include "im2col/sides.h"
 #include "threads/phases.h"
 
 namespace striate {
@@ -42,19 +43,11 @@ public:
         : pass_(pass),
           in_place_(in_place),
           shape_(s),
+          sides_(sides_of(pass, s, options.from, options.to)),
           threads_(std::max(1, options.threads)),
           gemm_(STRIATE_KERNELS_OF(options.isa, gemm_kernels)),
           kernels_(STRIATE_KERNELS_OF(options.isa, im2col_kernels)) {
-        const bool forward = pass == Pass::forward;
-        in_ = forward ? s.group_in() : s.group_out();
-        out_ = forward ? s.group_out() : s.group_in();
-        const Axis &rows = s.rows, &columns = s.columns;
-        height_ = forward ? rows.size : rows.out(), width_ = forward ? columns.size : columns.out();
-        from_ = strides_of(options.from, in_ * s.groups, height_, width_);
-        to_ = strides_of(options.to, out_ * s.groups, forward ? rows.out() : rows.size,
-                         forward ? columns.out() : columns.size);
-        stored_ = stored_maps(options.to, out_);
-        for (Grid& grid : forward ? std::vector<Grid>{forward_grid(s)} : backward_data_grids(s)) {
+        for (Grid& grid : sides_.grids) {
             plan(std::move(grid), options.to == Layout::nchw);
         }
     }
@@ -67,14 +60,14 @@ public:
             const std::int64_t step = g.maps_down ? gemm_.tile_rows : gemm_.tile_columns;
             parallel_items(shape_.groups * g.map_parts, threads_, [&](std::int64_t item, int) {
                 const std::int64_t group = item / g.map_parts, part = item % g.map_parts;
-                const std::int64_t first = first_map(g, part), last = std::min(first_map(g, part + 1), out_);
+                const std::int64_t first = first_map(g, part), last = std::min(first_map(g, part + 1), sides_.out);
                 float* to = packed + g.packed + item * g.depth * step;
                 const std::int64_t out = pass_ == Pass::forward ? filters.out : filters.in;
                 const std::int64_t in = pass_ == Pass::forward ? filters.in : filters.out;
                 for (const GridTap& tap : g.grid.taps) {
                     const float* from =
                         filters.data + group * filters.group + tap.row * filters.row + tap.column * filters.column;
-                    for (std::int64_t c = 0; c < in_; ++c, to += step) {
+                    for (std::int64_t c = 0; c < sides_.in; ++c, to += step) {
                         for (std::int64_t m = 0; m < step; ++m)
                             to[m] = first + m < last ? from[(first + m) * out + c * in] : 0.0f;
                     }
@@ -147,14 +140,14 @@ private:
                       .shares = 1,
                       .packed = packed_};
         const std::int64_t rows = gemm_.tile_rows, columns = gemm_.tile_columns;
-        g.depth = static_cast<std::int64_t>(g.grid.taps.size()) * in_;
+        g.depth = static_cast<std::int64_t>(g.grid.taps.size()) * sides_.in;
         g.pixels = shape_.batch * g.grid.pixels();
         // the cycles of either way: rows can be shared out evenly, columns come in whole panels
-        const double down = static_cast<double>(quotient_up(g.pixels, columns) * columns * out_);
-        const double across = static_cast<double>(quotient_up(stored_, columns) * columns * g.pixels) *
+        const double down = static_cast<double>(quotient_up(g.pixels, columns) * columns * sides_.out);
+        const double across = static_cast<double>(quotient_up(sides_.stored, columns) * columns * g.pixels) *
                               (1 + transpose_cycles / static_cast<double>(rows * std::max<std::int64_t>(g.depth, 1)));
         g.maps_down = pixels_are_neighbours && down <= across;
-        g.map_parts = quotient_up(stored_, g.maps_down ? rows : columns);
+        g.map_parts = quotient_up(sides_.stored, g.maps_down ? rows : columns);
         const std::int64_t pixel_parts = quotient_up(g.pixels, g.maps_down ? columns : rows);
         const std::int64_t part_pixels = g.maps_down ? columns : rows;
         std::int64_t parts =
@@ -162,7 +155,7 @@ private:
         g.chunks = quotient_up(pixel_parts, parts);
         const std::int64_t jobs = shape_.groups * g.chunks;
         if (threads_ > 1 && jobs < 4 * threads_) {
-            if (out_ > g.pixels && g.map_parts >= threads_) {
+            if (sides_.out > g.pixels && g.map_parts >= threads_) {
                 g.shares = quotient_up(threads_, std::min<std::int64_t>(jobs, threads_));
                 if (g.chunks > 1 && g.shares == 1) g.chunks = quotient_up(g.chunks, threads_) * threads_;
             } else {
@@ -182,7 +175,7 @@ private:
     // Tiles of pixels against one panel of weights. Few, where the weights stay in the second cache: the pixels are
     // then in the first when the next panel comes, and whole pixels of the result are written together.
     std::int64_t bunch_tiles(const GridProduct& g) const {
-        return g.depth <= depth_block && g.depth * stored_ <= weights_floats ? few_tiles : most_tiles;
+        return g.depth <= depth_block && g.depth * sides_.stored <= weights_floats ? few_tiles : most_tiles;
     }
 
     static constexpr std::int64_t depth_part(std::int64_t depth, std::int64_t blocks, std::int64_t i) {
@@ -198,7 +191,7 @@ private:
     }
 
     std::int64_t first_map(const GridProduct& g, std::int64_t part) const {
-        return g.maps_down ? part_of(out_, g.map_parts, part) : part * gemm_.tile_columns;
+        return g.maps_down ? part_of(sides_.out, g.map_parts, part) : part * gemm_.tile_columns;
     }
 
     void compute(const Work& w, float* workspace) const {
@@ -209,7 +202,8 @@ private:
         const GridProduct& g = w.g;
         const std::int64_t width = g.maps_down ? gemm_.tile_columns : gemm_.tile_rows;
         const std::int64_t pixels = w.last_pixel - w.first_pixel, parts = quotient_up(pixels, width);
-        const Sight sight{w.images + from_.of_map(w.group * in_), from_, in_, height_, width_};
+        const Sight sight{w.images + sides_.from.of_map(w.group * sides_.in), sides_.from, sides_.in, sides_.height,
+                          sides_.width};
         for (std::int64_t part = 0; part < parts; ++part) {
             // columns come in whole panels, rows as equal as can be
             const std::int64_t first = g.maps_down ? part * width : part_of(pixels, parts, part);
@@ -217,26 +211,27 @@ private:
             Places& place = places[part];
             place.count = last - first;
             const std::int64_t pixel = w.first_pixel + first;
-            place.at[0] = g.grid.even_places(to_, pixel, place.count);
+            place.at[0] = g.grid.even_places(sides_.to, pixel, place.count);
             place.even = place.at[0] >= 0;
             if (place.even) {
                 place.run_count = 1, place.runs[0] = {0, place.count, place.at[0]};  // of pixels that are neighbours
             } else {
-                g.grid.places(to_, pixel, place.count, place.at);
+                g.grid.places(sides_.to, pixel, place.count, place.at);
                 place.run_count = runs_of(place.at, place.count, place.runs);
             }
-            const std::int64_t source =
-                lies_ready(g, place.count) ? g.grid.even_sight(from_, height_, width_, pixel, place.count) : -1;
+            const std::int64_t source = lies_ready(g, place.count) ? g.grid.even_sight(sides_.from, sides_.height,
+                                                                                       sides_.width, pixel, place.count)
+                                                                   : -1;
             place.source = source < 0 ? nullptr : sight.images + source;
             if (source >= 0) continue;
-            const Pixels seen = g.grid.seen(from_, pixel, place.count);
+            const Pixels seen = g.grid.seen(sides_.from, pixel, place.count);
             float* to = panels + part * width * g.depth;
             for (std::size_t tap = 0; tap < g.grid.taps.size();) {
                 const std::int64_t taps = taps_together(g.grid, tap, seen);
                 Sight wide = sight;
-                wide.maps = taps * in_;
+                wide.maps = taps * sides_.in;
                 kernels_.pixels_across(wide, seen, g.grid.taps[tap].shift, to, width);
-                to += taps * in_ * width;
+                to += taps * sides_.in * width;
                 tap += static_cast<std::size_t>(taps);
             }
         }
@@ -250,16 +245,17 @@ private:
     // With maps innermost, neighbouring taps of a row see neighbouring values: they are read as if they were one with
     // more maps, where none of them is outside. This many, from `tap` on.
     std::int64_t taps_together(const Grid& grid, std::size_t tap, const Pixels& seen) const {
-        if (from_.map != 1 || from_.block != maps_per_block || from_.pixel != in_) return 1;
+        if (sides_.from.map != 1 || sides_.from.block != maps_per_block || sides_.from.pixel != sides_.in) return 1;
         const Shift first = grid.taps[tap].shift;
-        std::int64_t left = width_, right = 0;
+        std::int64_t left = sides_.width, right = 0;
         for (std::int64_t t = 0; t < seen.count; ++t)
             left = std::min(left, seen.x[t]), right = std::max(right, seen.x[t]);
         if (left + first.columns < 0) return 1;
         std::int64_t taps = 1;
         for (std::size_t next = tap + 1; next < grid.taps.size(); ++next, ++taps) {
             const Shift shift = grid.taps[next].shift;
-            if (shift.rows != first.rows || shift.columns != first.columns + taps || right + shift.columns >= width_)
+            if (shift.rows != first.rows || shift.columns != first.columns + taps ||
+                right + shift.columns >= sides_.width)
                 break;
         }
         return taps;
@@ -269,8 +265,8 @@ private:
     // multiple of 4 KiB apart fall on the same few lines of the first cache: they are better copied.
     bool lies_ready(const GridProduct& g, std::int64_t pixels) const {
         if (!in_place_) return false;
-        if (g.maps_down) return from_.pixel == 1 && pixels == gemm_.tile_columns;
-        return from_.map == 1 && from_.pixel % 1024 != 0;
+        if (g.maps_down) return sides_.from.pixel == 1 && pixels == gemm_.tile_columns;
+        return sides_.from.map == 1 && sides_.from.pixel % 1024 != 0;
     }
 
     // The tiles of up to most_tiles panels of A against one panel of B. A tile goes straight to the result where its
@@ -286,9 +282,9 @@ private:
                 const TileWork tile = tile_at(i);
                 const Places& places = *tile.places;
                 const bool last = block + 1 == blocks,
-                           straight = w.g.maps_down ? places.run_count == 1 : places.even && to_.map == 1;
-                const std::int64_t at = places.at[0] + to_.of_map(tile.map);
-                GemmTile t{.a = tile.rows + (tile.a_row == 0 ? begin * gemm_.tile_rows : from_.of_map(begin)),
+                           straight = w.g.maps_down ? places.run_count == 1 : places.even && sides_.to.map == 1;
+                const std::int64_t at = places.at[0] + sides_.to.of_map(tile.map);
+                GemmTile t{.a = tile.rows + (tile.a_row == 0 ? begin * gemm_.tile_rows : sides_.from.of_map(begin)),
                            .b = b + begin * b_step,
                            .b_step = b_step,
                            .k = end - begin,
@@ -306,11 +302,12 @@ private:
                            .residual = nullptr,
                            .relu = false,
                            .a_row = tile.a_row,
-                           .a_block = from_.block};
+                           .a_block = sides_.from.block};
                 if (straight) {
                     t.c = w.result + at;
-                    t.c_row = w.g.maps_down ? to_.map : to_.pixel;
-                    if (!w.g.maps_down) t.c_high = to_.of_map(tile.map + gemm_.lanes) - to_.of_map(tile.map);
+                    t.c_row = w.g.maps_down ? sides_.to.map : sides_.to.pixel;
+                    if (!w.g.maps_down)
+                        t.c_high = sides_.to.of_map(tile.map + gemm_.lanes) - sides_.to.of_map(tile.map);
                     t.finish =
                         last && (w.epilogue.bias != nullptr || w.epilogue.residual != nullptr || w.epilogue.relu);
                     if (w.epilogue.bias != nullptr) (w.g.maps_down ? t.row_bias : t.column_bias) = tile.bias;
@@ -332,18 +329,19 @@ private:
             const std::int64_t bunch = i / (w.last_part - w.first_part),
                                part = w.first_part + i % (w.last_part - w.first_part);
             const std::int64_t begin = part_of(parts, bunches, bunch), end = part_of(parts, bunches, bunch + 1);
-            const std::int64_t first = part * gemm_.tile_columns, map = w.group * out_ + first;
+            const std::int64_t first = part * gemm_.tile_columns, map = w.group * sides_.out + first;
             std::fill_n(bias, gemm_.tile_columns, 0.0f);
-            if (w.epilogue.bias != nullptr && first < out_) {
-                std::copy_n(w.epilogue.bias + map, std::min(gemm_.tile_columns, out_ - first), bias);
+            if (w.epilogue.bias != nullptr && first < sides_.out) {
+                std::copy_n(w.epilogue.bias + map, std::min(gemm_.tile_columns, sides_.out - first), bias);
             }
             const float* weights = w.packed + g.packed + (w.group * g.map_parts + part) * g.depth * gemm_.tile_columns;
-            const std::int64_t maps = std::min(gemm_.tile_columns, stored_ - first);
+            const std::int64_t maps = std::min(gemm_.tile_columns, sides_.stored - first);
             multiply(
                 w, end - begin,
                 [&](std::int64_t tile) {
                     const Places& place = places[begin + tile];
-                    if (place.source != nullptr) return TileWork{place.source, from_.pixel, map, maps, bias, &place};
+                    if (place.source != nullptr)
+                        return TileWork{place.source, sides_.from.pixel, map, maps, bias, &place};
                     return TileWork{panels + (begin + tile) * gemm_.tile_rows * g.depth, 0, map, maps, bias, &place};
                 },
                 weights, gemm_.tile_columns, sums);
@@ -362,7 +360,7 @@ private:
                 multiply(
                     w, end - begin,
                     [&](std::int64_t tile) {
-                        const std::int64_t first = first_map(g, begin + tile), map = w.group * out_ + first;
+                        const std::int64_t first = first_map(g, begin + tile), map = w.group * sides_.out + first;
                         return TileWork{
                             w.packed + g.packed + (w.group * g.map_parts + begin + tile) * g.depth * gemm_.tile_rows,
                             0,
@@ -372,17 +370,17 @@ private:
                             places + part};
                     },
                     ready ? places[part].source : panels + part * gemm_.tile_columns * g.depth,
-                    ready ? from_.map : gemm_.tile_columns, sums);
+                    ready ? sides_.from.map : gemm_.tile_columns, sums);
             }
         }
     }
 
     Finished finished(const Work& w, const float* sums, const TileWork& tile) const {
-        const std::int64_t offset = to_.of_map(tile.map);
+        const std::int64_t offset = sides_.to.of_map(tile.map);
         return {.sums = sums,
                 .result = w.result + offset,
                 .residual = w.epilogue.residual == nullptr ? nullptr : w.epilogue.residual + offset,
-                .strides = to_,
+                .strides = sides_.to,
                 .maps = tile.maps,
                 .bias = tile.bias,
                 .relu = w.epilogue.relu,
@@ -395,13 +393,10 @@ private:
     Pass pass_;
     bool in_place_;
     ConvShape shape_;
+    Sides sides_;
     std::int64_t threads_;
     const GemmKernels& gemm_;
     const Im2colKernels& kernels_;
-    std::int64_t in_, out_;        // maps of a group: of what is read, of the result
-    std::int64_t stored_;          // maps of a group as the result stores them
-    std::int64_t height_, width_;  // of the images that are read
-    ImageStrides from_, to_;
     std::vector<GridProduct> grids_;
     std::int64_t packed_ = 0, chunk_parts_ = 0, panel_floats_ = 0;
 };
