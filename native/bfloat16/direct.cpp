@@ -1,4 +1,4 @@
-// The direct sum as products of bfloat16 numbers (docs/algorithms/bf16.md): 16 pixels of a row by 32 terms meet 32
+// The direct sum as products of bfloat16 numbers (docs/algorithms/bf16x3.md): 16 pixels of a row by 32 terms meet 32
 // terms by 32 maps, tap after tap, with no matrix in between.
 //
 // A chunk of rows is copied first, with the zeros around it, as rows of terms: [blocks of 32 maps][rows][columns][32].
@@ -21,24 +21,30 @@ namespace {
 constexpr std::int64_t most_pixels = 16;       // of a stretch, all in one row of the result: a tile of AMX
 constexpr std::int64_t stretches_at_once = 8;  // whose sums stay in the first cache: 16 KiB
 
-// Where an axis begins and how far it reaches, beyond the pixel itself.
+// From the first pixel to the last that taps see along an axis, where the pixel itself is 0.
 struct Reach {
     std::int64_t low = 0, high = 0;
     std::int64_t size() const { return high - low + 1; }
 };
 
+Reach reach_of(const std::vector<GridTap>& taps, std::int64_t Shift::* axis) {
+    if (taps.empty()) return {};
+    const auto [least, most] = std::minmax_element(
+        taps.begin(), taps.end(), [&](const GridTap& a, const GridTap& b) { return a.shift.*axis < b.shift.*axis; });
+    return {least->shift.*axis, most->shift.*axis};
+}
+
 // One grid of the result's pixels (im2col/grid.h), planned.
 struct GridSums {
     Grid grid;
-    Reach rows, columns;                 // of the taps
-    std::int64_t row_step, column_step;  // in the copy, from a pixel of the grid to the next
-    std::int64_t pixels, stretches;      // of a stretch; in a row
-    std::int64_t chunk_rows, chunks;     // of an image
-    std::int64_t shares;                 // of the pairs of blocks of maps; if more than one, copies are shared too
-    std::int64_t copies;                 // where those begin, in numbers
-    std::int64_t width;                  // of the copy
-    std::int64_t packed;                 // where its weights begin, in numbers
-    std::vector<std::int64_t> shifts;    // of the taps, in the copy
+    Reach rows, columns;          // of the taps
+    std::int64_t packed, copies;  // where its weights begin, and the copies that threads share; in numbers
+    std::int64_t row_step = 1, column_step = 1;  // in the copy, from a pixel of the grid to the next
+    std::int64_t width = 0;                      // of the copy
+    std::vector<std::int64_t> shifts = {};       // of the taps, in the copy
+    std::int64_t pixels = 0, stretches = 0;      // of a stretch; in a row
+    std::int64_t chunk_rows = 0, chunks = 0;     // of an image
+    std::int64_t shares = 1;  // of the pairs of blocks of maps; if more than one, copies are shared too
 
     // Rows of the copy that `count` rows of the grid see.
     std::int64_t height(std::int64_t count) const { return (count - 1) * row_step + rows.size(); }
@@ -154,30 +160,11 @@ private:
     };
 
     void plan(Grid grid) {
-        GridSums g{.grid = std::move(grid),
-                   .rows = {},
-                   .columns = {},
-                   .row_step = 0,
-                   .column_step = 0,
-                   .pixels = 0,
-                   .stretches = 0,
-                   .chunk_rows = 0,
-                   .chunks = 0,
-                   .shares = 1,
-                   .copies = shared_,
-                   .width = 0,
-                   .packed = packed_,
-                   .shifts = {}};
-        for (std::size_t i = 0; i < g.grid.taps.size(); ++i) {
-            const Shift& shift = g.grid.taps[i].shift;
-            g.rows = i == 0 ? Reach{shift.rows, shift.rows}
-                            : Reach{std::min(g.rows.low, shift.rows), std::max(g.rows.high, shift.rows)};
-            g.columns = i == 0 ? Reach{shift.columns, shift.columns}
-                               : Reach{std::min(g.columns.low, shift.columns), std::max(g.columns.high, shift.columns)};
-        }
+        const Reach rows = reach_of(grid.taps, &Shift::rows), columns = reach_of(grid.taps, &Shift::columns);
+        GridSums g{.grid = std::move(grid), .rows = rows, .columns = columns, .packed = packed_, .copies = shared_};
         // what no tap sees is not copied
-        g.row_step = g.rows.size() == 1 ? 1 : g.grid.row_stride;
-        g.column_step = g.columns.size() == 1 ? 1 : g.grid.column_stride;
+        if (rows.size() > 1) g.row_step = g.grid.row_stride;
+        if (columns.size() > 1) g.column_step = g.grid.column_stride;
         g.width = (g.grid.columns - 1) * g.column_step + g.columns.size();
         for (const GridTap& tap : g.grid.taps) {
             g.shifts.push_back(((tap.shift.rows - g.rows.low) * g.width + tap.shift.columns - g.columns.low) *
@@ -186,6 +173,18 @@ private:
         g.stretches = quotient_up(g.grid.columns, most_pixels);
         g.pixels = quotient_up(g.grid.columns, g.stretches);
 
+        share_out(g);
+        if (g.shares > 1) {
+            shared_ += copies_of(g) * copy_numbers(g);
+        } else {
+            own_copy_ = std::max(own_copy_, copy_numbers(g));
+        }
+        packed_ += shape_.groups * pairs_ * panel(g);
+        grids_.push_back(std::move(g));
+    }
+
+    // Chunks that fit half of a second cache, and enough of them for all threads, or shares.
+    void share_out(GridSums& g) const {
         const std::int64_t row_bytes = 2 * blocks_ * g.width * row_numbers;
         const std::int64_t fitting = (second_cache_bytes() / 2 / row_bytes - g.rows.size()) / g.row_step + 1;
         const std::int64_t images = shape_.batch * shape_.groups;
@@ -194,18 +193,12 @@ private:
             // more chunks, as long as their common rows are few, and the same number for all threads
             const std::int64_t most = std::max<std::int64_t>(1, g.grid.rows * g.row_step / (3 * g.rows.size()));
             g.chunks = std::max(g.chunks, std::min(quotient_up(4 * threads_, images), most));
-            if (images * g.chunks < 4 * threads_)
+            if (images * g.chunks < 4 * threads_) {
                 g.shares = std::min<std::int64_t>(pairs_, quotient_up(4 * threads_, images * g.chunks));
+            }
         }
         g.chunk_rows = quotient_up(g.grid.rows, g.chunks);
         g.chunks = quotient_up(g.grid.rows, g.chunk_rows);
-        if (g.shares > 1) {
-            shared_ += copies_of(g) * copy_numbers(g);
-        } else {
-            own_copy_ = std::max(own_copy_, copy_numbers(g));
-        }
-        packed_ += shape_.groups * pairs_ * panel(g);
-        grids_.push_back(std::move(g));
     }
 
     std::int64_t panel(const GridSums& g) const {  // weights of a pair
