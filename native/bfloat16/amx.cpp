@@ -7,6 +7,7 @@
 #include <immintrin.h>
 
 #include "bfloat16/kernels.h"
+#include "conv/division.h"
 
 namespace striate::amx {
 
@@ -32,12 +33,17 @@ void set_tiles(std::int64_t rows) {
     _tile_loadconfig(&settings);
 }
 
-// Lines of the weights that the next product reads, fetched into the second cache a few at each step.
+// What the next product reads, fetched into the second cache a few lines at each step of this one: its weights, which
+// lie side by side, and its rows, of which each step fetches some of one block.
 struct Ahead {
-    const char* next;
-    std::int64_t lines;  // a step
+    const char* weights;
+    std::int64_t weight_lines;  // a step
+    const char* rows;
+    std::int64_t row_lines, block_bytes;
     void fetch() {
-        for (std::int64_t i = 0; i < lines; ++i, next += 64) __builtin_prefetch(next, 0, 2);
+        for (std::int64_t i = 0; i < weight_lines; ++i, weights += 64) __builtin_prefetch(weights, 0, 2);
+        for (std::int64_t i = 0; i < row_lines; ++i) __builtin_prefetch(rows + 64 * i, 0, 2);
+        rows += block_bytes;
     }
 };
 
@@ -106,19 +112,34 @@ void multiply_parts(const BfloatProducts& p) {
     };
     const auto a_of = [&](std::int64_t tile) { return p.starts[tile / tiles] + row_of(tile) * p.a_row; };
     const auto c_of = [&](std::int64_t tile) { return 16 * (tile / tiles * p.rows + row_of(tile)); };
+    const std::int64_t passes = quotient_up(all, 2);  // over a panel of weights
+    const std::int64_t weight_lines = p.ahead ? (Split ? 64 : 32) / passes : 0;
+    const std::int64_t row_lines = p.ahead ? quotient_up(p.rows * p.a_row / 32, passes * p.pairs) : 0;
     set_tiles(rows);
     for (std::int64_t i = 0; i < p.count; ++i) {
         for (std::int64_t pair = 0; pair < p.pairs; ++pair) {
             const Bfloat16* const a = p.a + i * p.a_step;
             const Bfloat16* const b = p.b + i * p.b_step + pair * p.b_pair;
             float* const c = p.c + i * p.c_step + 2 * pair * p.c_block;
-            Ahead ahead{reinterpret_cast<const char*>(pair + 1 < p.pairs ? b + p.b_pair : p.b + (i + 1) * p.b_step),
-                        p.ahead ? (Split ? 64 : 32) / ((all + 1) / 2) : 0};
-            std::int64_t tile = 0;
-            for (; tile + 1 < all; tile += 2) {
-                sums<true, Split>(p, a + a_of(tile), a + a_of(tile + 1), b, c + c_of(tile), c + c_of(tile + 1), ahead);
+            const char* const next_b =
+                reinterpret_cast<const char*>(pair + 1 < p.pairs ? b + p.b_pair : p.b + (i + 1) * p.b_step);
+            const char* const next_a = reinterpret_cast<const char*>(a + p.a_step);
+            Ahead ahead{.weights = next_b,
+                        .weight_lines = weight_lines,
+                        .rows = nullptr,
+                        .row_lines = 0,
+                        .block_bytes = 2 * p.a_block};
+            if (i + 1 < p.count) ahead.row_lines = row_lines;
+            for (std::int64_t pass = 0; pass < passes; ++pass) {
+                const std::int64_t tile = 2 * pass;
+                ahead.rows = next_a + 64 * row_lines * (pair * passes + pass);
+                if (tile + 1 < all) {
+                    sums<true, Split>(p, a + a_of(tile), a + a_of(tile + 1), b, c + c_of(tile), c + c_of(tile + 1),
+                                      ahead);
+                } else {
+                    sums<false, Split>(p, a + a_of(tile), a, b, c + c_of(tile), c, ahead);
+                }
             }
-            if (tile < all) sums<false, Split>(p, a + a_of(tile), a, b, c + c_of(tile), c, ahead);
         }
     }
     _tile_release();

@@ -44,7 +44,7 @@ struct BfloatProducts {
     std::int64_t b_step, b_pair;  // from one pair to the next
     float* c;
     std::int64_t c_step, c_block;
-    bool ahead = false;  // weights are fetched a product before their turn
+    bool ahead = false;  // weights and rows are fetched a product before their turn
 };
 
 }  // namespace striate
