@@ -24,11 +24,13 @@ using namespace striate;
 
 namespace {
 
-// Numbers between canaries, at an address that is aligned to no more than they are (or to 64 bytes, on request).
+// Numbers between canaries, at an address that is aligned to so much and no more; to 64 bytes or more if to 64.
 class Guarded {
 public:
-    explicit Guarded(std::int64_t bytes, bool aligned = false)
-        : bytes_(bytes), block_(aligned_floats((bytes + 2 * guard + 64) / 4)), first_(guard + (aligned ? 0 : 2)) {
+    Guarded(std::int64_t bytes, std::int64_t alignment)
+        : bytes_(bytes),
+          block_(aligned_floats((bytes + 2 * guard + 64) / 4)),
+          first_(guard + (alignment < 64 ? alignment : 0)) {
         std::memset(block_.get(), canary, static_cast<std::size_t>(bytes + 2 * guard));
     }
     template <typename T>
@@ -140,9 +142,10 @@ Outcome run(const Case<Element>& given, Pass pass, const BfloatAlgorithmOf<Eleme
     const auto plan = plan_bfloat(algorithm, pass, given.shape, options);
     const bool forward = pass == Pass::forward;
     const Images &from = forward ? given.x : given.y, &to = forward ? given.y : given.x;
-    Guarded images(bytes_in<Element>(from, options.from)), packed(plan->packed_bytes(), true),
-        workspace(plan->workspace_bytes(), true), residual(bytes_in<Element>(to, options.to)),
-        result(bytes_in<Element>(to, options.to));
+    constexpr auto own = static_cast<std::int64_t>(alignof(Element));
+    Guarded images(bytes_in<Element>(from, options.from), own), packed(plan->packed_bytes(), 64),
+        workspace(plan->workspace_bytes(), 64), residual(bytes_in<Element>(to, options.to), own),
+        result(bytes_in<Element>(to, options.to), own);
     lay_out(from, options.from, forward ? given.x_values : given.dy_values, images.as<Element>());
     if (forward) lay_out(to, options.to, given.residual, residual.as<Element>());
     const std::vector<char> before(images.as<char>(), images.as<char>() + images.bytes());
