@@ -44,7 +44,7 @@ sanitize: $(LOCKED)  ## the conformance suites under AddressSanitizer and Undefi
 	$(BIN)/cmake --build build/sanitize --parallel
 	build/sanitize/striate_conformance --shapes 60
 	build/sanitize/striate_warp --shapes 60
-	build/sanitize/striate_bfloat16 --shapes 30
+	build/sanitize/striate_bfloat16 --shapes 60
 
 mutants: $(LOCKED)  ## one deliberate fault in each kernel; the conformance suites have to see every one
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python native/tests/mutate.py

@@ -1,7 +1,7 @@
 // Products by AMX: tiles of 16 × 32 and 32 × 16 numbers, multiplied into 16 × 16 sums.
 //
 // Two tiles of rows by two of maps: four loads for four products, of 16 cycles each where a load from the first cache
-// takes 8; ten for twelve where numbers are sums of two. Rows are shared out evenly over tiles; the last tile begins
+// takes 8; eight for twelve where numbers are sums of two. Rows are shared out evenly over tiles; the last tile begins
 // earlier where they do not fill it, and computes some sums twice. Numbers below 2⁻¹²⁶ count as zero here, as in
 // AVX512_BF16.
 #include <immintrin.h>
@@ -104,7 +104,7 @@ inline void sums(const BfloatProducts& p, const Bfloat16* first, const Bfloat16*
 
 template <bool Split>
 void multiply_parts(const BfloatProducts& p) {
-    const std::int64_t tiles = (p.rows + most_rows - 1) / most_rows, rows = (p.rows + tiles - 1) / tiles;
+    const std::int64_t tiles = quotient_up(p.rows, most_rows), rows = quotient_up(p.rows, tiles);
     const std::int64_t all = p.stretches * tiles;
     const auto row_of = [&](std::int64_t tile) {
         const std::int64_t row = tile % tiles * rows;

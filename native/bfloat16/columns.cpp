@@ -9,6 +9,7 @@
 #include "bfloat16/plan.h"
 #include "conv/division.h"
 #include "dispatch/caches.h"
+#include "im2col/grid.h"
 #include "im2col/sides.h"
 #include "threads/phases.h"
 
@@ -42,7 +43,7 @@ public:
         copied_ = parts > 1 || (options.from != Layout::channels_last &&
                                 !(options.from == Layout::nchw && sides_.in * s.groups == 1));
         pairs_ = quotient_up(sides_.stored, maps_per_pair);
-        for (Grid& grid : sides_.grids) plan(std::move(grid));
+        for (Grid& grid : grids_of(pass, s)) plan(std::move(grid));
     }
 
     std::int64_t packed_bytes() const override { return 2 * packed_; }
@@ -275,14 +276,10 @@ private:
 };
 
 template <typename Element>
-std::unique_ptr<BfloatPlanOf<Element>> images(const ConvShape& shape, const BfloatOptions& options) {
-    return std::make_unique<ColumnsPlan<Element>>(Pass::forward, shape, options);
-}
+constexpr auto images = made<ColumnsPlan<Element>, Element, Pass::forward>;
 
 template <typename Element>
-std::unique_ptr<BfloatPlanOf<Element>> strided_backward_data(const ConvShape& shape, const BfloatOptions& options) {
-    return std::make_unique<ColumnsPlan<Element>>(Pass::backward_data, shape, options);
-}
+constexpr auto strided_backward_data = made<ColumnsPlan<Element>, Element, Pass::backward_data>;
 
 std::string takes_all(Pass, const ConvShape&) { return {}; }
 

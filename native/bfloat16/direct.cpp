@@ -11,6 +11,7 @@
 #include "bfloat16/plan.h"
 #include "conv/division.h"
 #include "dispatch/caches.h"
+#include "im2col/grid.h"
 #include "im2col/sides.h"
 #include "threads/phases.h"
 
@@ -76,7 +77,7 @@ public:
           kernels_(bfloat_kernels_of<Element>(options.unit)) {
         blocks_ = quotient_up(sides_.in, terms_per_block);
         pairs_ = quotient_up(sides_.stored, maps_per_pair);
-        for (Grid& grid : sides_.grids) {
+        for (Grid& grid : grids_of(pass, shape_)) {
             if (grid.pixels() > 0) plan(std::move(grid));
         }
     }
@@ -335,14 +336,10 @@ private:
 };
 
 template <typename Element>
-std::unique_ptr<BfloatPlanOf<Element>> images(const ConvShape& shape, const BfloatOptions& options) {
-    return std::make_unique<DirectPlan<Element>>(Pass::forward, shape, options);
-}
+constexpr auto images = made<DirectPlan<Element>, Element, Pass::forward>;
 
 template <typename Element>
-std::unique_ptr<BfloatPlanOf<Element>> strided_backward_data(const ConvShape& shape, const BfloatOptions& options) {
-    return std::make_unique<DirectPlan<Element>>(Pass::backward_data, shape, options);
-}
+constexpr auto strided_backward_data = made<DirectPlan<Element>, Element, Pass::backward_data>;
 
 std::string refuses(Pass, const ConvShape&) { return {}; }
 

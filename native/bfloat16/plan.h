@@ -78,6 +78,12 @@ template <typename Element>
 std::unique_ptr<BfloatPlanOf<Element>> plan_bfloat(const BfloatAlgorithmOf<Element>& algorithm, Pass pass,
                                                    const ConvShape& shape, const BfloatOptions& options);
 
+// A plan of a class that is made for a pass.
+template <typename Plan, typename Element, Pass pass>
+std::unique_ptr<BfloatPlanOf<Element>> made(const ConvShape& shape, const BfloatOptions& options) {
+    return std::make_unique<Plan>(pass, shape, options);
+}
+
 // Of direct sums. Products of two bfloat16 numbers are exact in float32; sums round as any, and the result once more.
 // Where numbers are sums of two there are three times as many, and each product lacks the rest of both its numbers and
 // what the two low parts give.

@@ -116,6 +116,11 @@ std::vector<Grid> backward_data_grids(const ConvShape& s) {
     return grids;
 }
 
+std::vector<Grid> grids_of(Pass pass, const ConvShape& s) {
+    if (pass == Pass::forward) return {forward_grid(s)};
+    return backward_data_grids(s);
+}
+
 std::int64_t runs_of(const std::int64_t* at, std::int64_t count, Run* runs) {
     std::int64_t found = 0;
     for (std::int64_t t = 0; t < count; ++t) {

@@ -40,6 +40,7 @@ struct Grid {
 
 Grid forward_grid(const ConvShape& shape);
 std::vector<Grid> backward_data_grids(const ConvShape& shape);
+std::vector<Grid> grids_of(Pass pass, const ConvShape& shape);  // of one of the two
 
 // Joins places that follow each other; returns their number.
 std::int64_t runs_of(const std::int64_t* at, std::int64_t count, Run* runs);

@@ -7,6 +7,7 @@
 #include "conv/division.h"
 #include "dispatch/kernels.h"
 #include "gemm/kernels.h"
+#include "im2col/grid.h"
 #include "im2col/sides.h"
 #include "threads/phases.h"
 
@@ -47,7 +48,7 @@ public:
           threads_(std::max(1, options.threads)),
           gemm_(STRIATE_KERNELS_OF(options.isa, gemm_kernels)),
           kernels_(STRIATE_KERNELS_OF(options.isa, im2col_kernels)) {
-        for (Grid& grid : sides_.grids) {
+        for (Grid& grid : grids_of(pass, s)) {
             plan(std::move(grid), options.to == Layout::nchw);
         }
     }

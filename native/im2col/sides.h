@@ -2,7 +2,6 @@
 #pragma once
 
 #include "conv/plan.h"
-#include "im2col/grid.h"
 
 namespace striate {
 
@@ -11,7 +10,6 @@ struct Sides {
     std::int64_t stored;         // of them in the result, as its layout has them
     std::int64_t height, width;  // of the images
     ImageStrides from, to;
-    std::vector<Grid> grids;  // of the result's pixels
 };
 
 inline Sides sides_of(Pass pass, const ConvShape& s, Layout from, Layout to) {
@@ -26,8 +24,7 @@ inline Sides sides_of(Pass pass, const ConvShape& s, Layout from, Layout to) {
             .width = width,
             .from = strides_of(from, in * s.groups, height, width),
             .to = strides_of(to, out * s.groups, forward ? s.rows.out() : s.rows.size,
-                             forward ? s.columns.out() : s.columns.size),
-            .grids = forward ? std::vector<Grid>{forward_grid(s)} : backward_data_grids(s)};
+                             forward ? s.columns.out() : s.columns.size)};
 }
 
 }  // namespace striate

@@ -86,14 +86,17 @@ def asked_for_ieee() -> bool:
     Of `torch.backends.mkldnn.conv`, or of what it takes its setting from. As torch starts, nothing is said, and the
     limit of error alone decides.
     """
-    backend: Any = torch.backends.mkldnn  # a module whose stubs lack this
-    return bool(backend.conv.fp32_precision == "ieee")
+    return bool(_torch_convolutions().fp32_precision == "ieee")
 
 
 def ask_for_ieee() -> None:
     """Sets that, for the whole process: convolutions of float32 keep to its products."""
-    backend: Any = torch.backends.mkldnn
-    backend.conv.fp32_precision = "ieee"
+    _torch_convolutions().fp32_precision = "ieee"
+
+
+def _torch_convolutions() -> Any:
+    backend: Any = torch.backends.mkldnn  # a module whose stubs lack this
+    return backend.conv
 
 
 def possible(

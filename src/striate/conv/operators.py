@@ -52,6 +52,7 @@ def _shape(
     return ConvShape.of(images, filters, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
+@lru_cache(maxsize=4096)
 def planned(
     shape: ConvShape,
     pass_: Pass,
@@ -60,22 +61,13 @@ def planned(
     to: Layout,
     threads: int,
     element: Element = "float32",
+    *,
+    ieee: bool = False,
 ) -> Plan:
-    """The plan of an algorithm; of the best one for "auto", and for a derivative that the named one lacks."""
-    return _kept(shape, pass_, algorithm, from_, to, threads, element, asked_for_ieee())
+    """The plan of an algorithm; of the best one for "auto", and for a derivative that the named one lacks.
 
-
-@lru_cache(maxsize=4096)
-def _kept(
-    shape: ConvShape,
-    pass_: Pass,
-    algorithm: str,
-    from_: Layout,
-    to: Layout,
-    threads: int,
-    element: Element,
-    ieee: bool,
-) -> Plan:
+    `ieee` as in `choose.possible`: of the choice, where there is one.
+    """
     unable = pass_ != "forward" and algorithm != "auto" and refusal(algorithm, pass_, shape, from_, to, element)
     if algorithm == "auto" or unable:
         algorithm = best_algorithm(
@@ -87,8 +79,10 @@ def _kept(
 def _planned(
     shape: ConvShape, pass_: Pass, algorithm: str, from_: Layout, to: Layout, dtype: torch.dtype
 ) -> Plan | None:
-    compute = _narrow if dtype == torch.bfloat16 else planned
-    return compute(shape, pass_, algorithm, from_, to, torch.get_num_threads())
+    threads = torch.get_num_threads()
+    if dtype == torch.bfloat16:
+        return _narrow(shape, pass_, algorithm, from_, to, threads)
+    return planned(shape, pass_, algorithm, from_, to, threads, ieee=asked_for_ieee())
 
 
 @lru_cache(maxsize=4096)
