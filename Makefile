@@ -9,7 +9,7 @@ BUILT  := $(VENV)/.built
 NATIVE := $(wildcard CMakeLists.txt) $(shell find native -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow check native sanitize mutants dev bench lock clean distclean
+.PHONY: help demo test slow check native sanitize aarch64 mutants dev bench lock clean distclean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
@@ -45,6 +45,15 @@ sanitize: $(LOCKED)  ## the conformance suites under AddressSanitizer and Undefi
 	build/sanitize/striate_conformance --shapes 60
 	build/sanitize/striate_warp --shapes 60
 	build/sanitize/striate_bfloat16 --shapes 60
+
+# In an emulator, so slowly: few shapes, and no timing.
+aarch64: $(LOCKED)  ## the conformance suites for ARM's 64 bits (Debian: g++-aarch64-linux-gnu, qemu-user)
+	$(BIN)/cmake -S . -B build/aarch64 -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" -DSTRIATE_NATIVE_TESTS=ON \
+	  -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ >/dev/null
+	$(BIN)/cmake --build build/aarch64 --parallel
+	qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/striate_conformance --shapes 4
+	qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/striate_warp --shapes 4
+	qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/striate_bfloat16 --shapes 2
 
 mutants: $(LOCKED)  ## one deliberate fault in each kernel; the conformance suites have to see every one
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python native/tests/mutate.py

@@ -11,11 +11,7 @@ namespace {
 // Pixels (or taps, for gradients) whose sums fit the registers beside the weights and one spread value. Two
 // multiply-adds a cycle of four cycles each want eight sums at least; two loads a cycle want more, because each pixel's
 // value, loaded once, serves only as many multiply-adds as there are registers of maps.
-#if defined(__AVX512F__)
-constexpr int tile_pixels = 14;  // 28 sums, 2 registers of weights, 1 spread value: 31 of 32
-#else
-constexpr int tile_pixels = 6;  // 12 + 2 + 1 of 16
-#endif
+constexpr int tile_pixels = registers == 32 ? 14 : 6;  // twice as many sums, 2 registers of weights, 1 spread value
 
 constexpr std::int64_t line_floats = 16;  // of 64 bytes
 

@@ -9,11 +9,7 @@ namespace striate::STRIATE_ISA_NAMESPACE {
 
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int tile_rows = 14;  // 28 sums, 2 registers of u, 1 spread number: 31 of 32
-#else
-constexpr int tile_rows = 6;  // 12 + 2 + 1 of 16
-#endif
+constexpr int tile_rows = registers == 32 ? 14 : 6;  // twice as many sums, 2 registers of u, 1 spread number
 
 // Floats from what a product reads to what it asks memory for: weights are read once, from end to end, and the
 // processor's own prefetching stops at every page.

@@ -2,9 +2,10 @@
 //
 // A tile is `tile_rows` × 2 registers of C. For every k it takes two registers of B and one value of A per row, spread
 // over a register: tile_rows · 2 multiply-adds for tile_rows + 2 loads. The rows are as many as the registers hold:
-// 14 of 32 (AVX-512), 6 of 16 (AVX2 and portable), so that the sums that run side by side cover the latency of one.
+// 14 of 32 (AVX-512, NEON), 6 of 16 (AVX2), so that the sums that run side by side cover the latency of one.
 #include "gemm/kernels.h"
 
+#include "gemm/blocks.h"
 #include "simd/floats.h"
 #include "simd/transpose.h"
 
@@ -12,13 +13,13 @@ namespace striate::STRIATE_ISA_NAMESPACE {
 
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int tile_rows = 14;
-#else
-constexpr int tile_rows = 6;
-#endif
+constexpr int tile_rows = registers == 32 ? 14 : 6;
 constexpr int tile_columns = 2 * lanes;
-constexpr int ahead = 16 * tile_rows;  // floats of A's panel that are fetched before their turn
+// Steps of the sum that panels are fetched before their turn. A streams from the second cache, and so does B where its
+// panel is larger than the first.
+constexpr int a_ahead = 16, b_ahead = 8;
+constexpr bool b_streams = tile_columns * DepthBlocks::longest * sizeof(float) > (48 << 10);
+constexpr int line = 16;  // floats
 
 // Both panels are k × Width, with value (p, i) = from[i · across + p · along] for i < count and zero beyond.
 // A register stored may reach into the next p's values, which are stored after it; the last p's may not.
@@ -123,7 +124,11 @@ inline void sum_panel(const GemmTile& t, Floats (&sums)[Registers][Rows]) {
         Floats row[Registers];
 #pragma GCC unroll 2
         for (int r = 0; r < Registers; ++r) row[r] = load(b + r * lanes);
-        __builtin_prefetch(a + ahead);  // A streams from the second cache
+        __builtin_prefetch(a + a_ahead * tile_rows);
+        if constexpr (b_streams) {
+#pragma GCC unroll 2
+            for (int i = 0; i < Registers * lanes; i += line) __builtin_prefetch(b + b_ahead * b_step + i);
+        }
 #pragma GCC unroll 16
         for (int i = 0; i < Rows; ++i) {
             const Floats spread = all(a[i]);

@@ -9,11 +9,7 @@ namespace striate::STRIATE_ISA_NAMESPACE {
 
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int sums = 24;
-#else
-constexpr int sums = 12;
-#endif
+constexpr int sums = registers / 4 * 3;
 
 std::int64_t multiply_adds(std::int64_t rounds, float* sink) {
     Floats sum[sums];

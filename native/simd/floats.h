@@ -1,12 +1,14 @@
 // One register of floats, for the instruction set this file is compiled for.
 //
-// `lanes` floats wide: 16 (AVX-512), 8 (AVX2) or 4 (the compiler's own vectors, which every target has). Fused where
-// the set fuses; the portable one rounds the product too. As everything that kernels use, it lives in the namespace of
-// its set (simd/vector.h says why).
+// `lanes` floats wide: 16 (AVX-512), 8 (AVX2) or 4 (the compiler's own vectors, which every target has, and which are
+// NEON's on AArch64). There are `registers` of them. Fused where the set fuses; x86's portable one rounds the product
+// too. As everything that kernels use, it lives in the namespace of its set (simd/vector.h says why).
 #pragma once
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #include <cstdint>
@@ -17,7 +19,7 @@ namespace striate::STRIATE_ISA_NAMESPACE {
 #if defined(__AVX512F__)
 
 using Floats = __m512;
-constexpr int lanes = 16;
+constexpr int lanes = 16, registers = 32;
 
 inline Floats zeros() { return _mm512_setzero_ps(); }
 inline Floats all(float x) { return _mm512_set1_ps(x); }
@@ -37,7 +39,7 @@ inline Floats at_least_zero(Floats x) { return _mm512_max_ps(zeros(), x); }     
 #elif defined(__AVX2__)
 
 using Floats = __m256;
-constexpr int lanes = 8;
+constexpr int lanes = 8, registers = 16;
 
 inline Floats zeros() { return _mm256_setzero_ps(); }
 inline Floats all(float x) { return _mm256_set1_ps(x); }
@@ -78,9 +80,21 @@ inline void store_first(float* to, Floats x, std::int64_t count) {
 }
 inline void stream(float* to, Floats x) { store(to, x); }
 inline void settle_streams() {}
+inline Floats at_least_zero(Floats x) { return x < zeros() ? zeros() : x; }
+
+#if defined(__aarch64__)
+
+constexpr int registers = 32;
+inline Floats multiply_add(Floats a, Floats b, Floats c) { return vfmaq_f32(c, a, b); }
+inline Floats minus_product(Floats a, Floats b, Floats c) { return vfmsq_f32(c, a, b); }
+
+#else
+
+constexpr int registers = 16;
 inline Floats multiply_add(Floats a, Floats b, Floats c) { return a * b + c; }
 inline Floats minus_product(Floats a, Floats b, Floats c) { return c - a * b; }
-inline Floats at_least_zero(Floats x) { return x < zeros() ? zeros() : x; }
+
+#endif
 
 #endif
 

@@ -10,11 +10,8 @@ namespace striate::STRIATE_ISA_NAMESPACE {
 
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int sum_rows = 8;  // 16 sums, twice what covers the latency, and half a block of maps
-#else
-constexpr int sum_rows = 4;  // 8 sums, 2 columns, 1 spread row: 11 of 16
-#endif
+// Of 32 registers 16 sums, twice what covers the latency, and half a block of maps; of 16 registers 8.
+constexpr int sum_rows = registers / 4;
 
 // Bᵀ of tiles of x, and A of tiles of dy.
 template <int M>

@@ -7,11 +7,7 @@ namespace striate::STRIATE_ISA_NAMESPACE {
 
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int tile_rows = 14;  // 28 sums, 2 registers of weights, 1 spread input: 31 of 32
-#else
-constexpr int tile_rows = 6;  // 12 + 2 + 1 of 16
-#endif
+constexpr int tile_rows = registers == 32 ? 14 : 6;  // twice as many sums, 2 registers of weights, 1 spread input
 
 constexpr std::int64_t line_floats = 16;  // of the caches
 
