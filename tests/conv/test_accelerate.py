@@ -25,6 +25,32 @@ def ours_is_fastest(monkeypatch):
     return monkeypatch
 
 
+def test_every_pass_is_looked_at_twice_before_anything_is_chosen(net, images, monkeypatch):
+    seen = []
+
+    def measured(shape, pass_, *, looks, **settings):
+        seen.append((shape.out_channels, pass_, looks))
+        return {"torch": Measurement(1.0, 1.0, 1e-7, 0)}
+
+    monkeypatch.setattr(acceleration, "measured", measured)
+    accelerate(net, images, verbose=False)
+    kinds = [(8, "forward"), (8, "backward_weights")]  # of the images nobody asks for a gradient
+    kinds += [(16, "forward"), (16, "backward_weights"), (16, "backward_data")]
+    assert seen[:10] == [(*kind, looks) for looks in (1, 2) for kind in kinds]
+
+
+def test_long_models_are_compared_less_often(net, images, monkeypatch, ours_is_fastest):
+    steps = []
+    monkeypatch.setattr(acceleration, "step_of", lambda *_: lambda: steps.append(1))
+    accelerate(net, images, verbose=False)
+    usual = len(steps)
+    steps.clear()
+    monkeypatch.setattr(acceleration, "SECONDS", -1.0)
+    accelerate(net, images, verbose=False)
+    rounds_left_out = acceleration.ROUNDS - acceleration.SURE
+    assert usual - len(steps) == 3 * rounds_left_out  # torch's step, ours to pack, ours
+
+
 class Net(nn.Module):
     def __init__(self):
         super().__init__()

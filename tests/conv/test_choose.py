@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from striate.conv import ConvShape, WrongShape, best_algorithm, cache, choose, explain, refusal
+from striate.conv import ConvShape, WrongShape, best_algorithm, cache, choose, explain, plan, refusal
 from striate.conv.measure import Measurement, measure
 
 VGG = ConvShape.of((1, 16, 24, 24), (16, 16, 3, 3), padding=1)
@@ -81,6 +81,47 @@ def test_measured_once_and_kept_on_disk(tmp_path, monkeypatch):
     assert json.loads(path.read_text())
 
 
+@pytest.fixture
+def looks(tmp_path, monkeypatch):
+    """What was measured, in order: batches; the first look finds winograd4 at 3 s, all else is 2 s."""
+    monkeypatch.setenv("STRIATE_CONV_CACHE", str(tmp_path))
+    cache._known.cache_clear()
+    batches = []
+
+    def look(shape, pass_, names, **_):
+        batches.append(shape.batch)
+        slow = {"winograd4": 3.0} if len(batches) == 1 else {"winograd4": 1.0}
+        return {name: Measurement(slow.get(name, 2.0), slow.get(name, 2.0), 1e-6, 0) for name in names}
+
+    monkeypatch.setattr(choose, "measure", look)
+    yield batches
+    cache._known.cache_clear()
+
+
+def test_a_second_look_forgives_a_slow_moment(looks):
+    assert choose.measured(VGG, "forward", threads=1)["winograd4"].seconds == 3.0
+    for _ in range(3):
+        known = choose.measured(VGG, "forward", threads=1, looks=2)
+        assert known["winograd4"].seconds == 1.0
+        assert known["winograd2"].seconds == 2.0
+        assert known["winograd4"].looks == 2
+    assert len(looks) == 2
+
+
+def test_of_a_large_batch_a_part_is_measured(looks):
+    large = ConvShape.of((640, 16, 240, 240), (16, 16, 3, 3), padding=1)
+    part = choose.measured_batch(large)
+    assert part == 33  # 33 · 132,710,400 multiply-adds are the first to be more than 2³²
+    known = choose.measured(large, "forward", threads=1)
+    assert looks == [part]
+    assert known["winograd2"].seconds == pytest.approx(2.0 * 640 / part)
+    prepared = plan(large, "winograd2", threads=1)
+    assert known["winograd2"].workspace_bytes == prepared.workspace_bytes + prepared.packed_bytes
+    half = ConvShape.of((320, 16, 240, 240), (16, 16, 3, 3), padding=1)
+    assert choose.measured(half, "forward", threads=1)["winograd2"].seconds == pytest.approx(320 * 2.0 / part)
+    assert looks == [part]  # what was measured serves every large batch
+
+
 def test_a_damaged_cache_counts_as_empty(tmp_path, monkeypatch):
     monkeypatch.setenv("STRIATE_CONV_CACHE", str(tmp_path))
     cache._known.cache_clear()
@@ -122,6 +163,13 @@ def test_the_explanation_is_a_table_with_reasons():
     by_name = {row.algorithm: row for row in explanation.rows}
     assert by_name["torch"].seconds is not None
     assert by_name["winograd4"].seconds is None
+
+
+def test_the_explanation_says_that_a_part_was_measured(looks):
+    assert "; measured on 33 of the images\n" in str(
+        explain(ConvShape.of((64, 16, 240, 240), (16, 16, 3, 3), padding=1))
+    )
+    assert "measured on" not in str(explain(VGG))
 
 
 def test_names_that_do_not_exist():

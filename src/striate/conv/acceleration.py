@@ -8,7 +8,7 @@ computes as it always did. Models in bfloat16, and models under torch's autocast
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,14 +18,16 @@ from torch.nn import functional
 
 from striate import _native
 from striate.conv.choose import MAX_RELATIVE_ERROR, MAX_RELATIVE_ERROR_BF16, WORKSPACE_LIMIT, measured
-from striate.conv.measure import SAMPLE, TORCH, relative_difference
+from striate.conv.example import Call, Untouched, calls_of, element_of_call, step_of
+from striate.conv.measure import SAMPLE, TORCH, Measurement, relative_difference
 from striate.conv.passes import Passes
-from striate.conv.plans import Element, Layout, Pass, element_of, layout_of
-from striate.conv.shape import ConvShape, WrongShape
+from striate.conv.plans import Element, Layout, Pass, layout_of
+from striate.conv.shape import WrongShape
 
 __all__ = ["Acceleration", "LayerChoice", "accelerate"]
 
-ROUNDS = 7  # of the whole model, before and after
+ROUNDS = 7  # of the whole model, before and after,
+SURE, SECONDS = 3, 20.0  # but only so many where torch's alone take longer
 # of the largest result: no rounding, but a wrong pixel somewhere
 GROSS: dict[Element, float] = {"float32": 1e-3, "bfloat16": 1e-1}
 NOISE = 0.98  # a ratio of speeds below this is slower, not noise
@@ -39,7 +41,7 @@ class AcceleratedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         passes = self._passes.get((x.shape, layout_of(x)))
-        if passes is None or _element_of_call(self, x) != passes.element or x.device.type != "cpu":
+        if passes is None or element_of_call(self, x) != passes.element or x.device.type != "cpu":
             return super().forward(x)
         learns = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)
         if torch.is_autocast_enabled("cpu"):
@@ -144,12 +146,14 @@ def accelerate(
     arguments = example if isinstance(example, tuple) else (example,)
     if any(p.device.type != "cpu" for p in model.parameters()):
         raise WrongShape("accelerate: the model is not on the CPU; model.cpu() first")
-    with _Untouched(model):
-        calls = _calls(model, arguments)
+    _install(model, [])
+    with Untouched(model):
+        calls = calls_of(model, arguments)
         if verbose:
             print(f"measuring {len(calls)} convolutions; once for each shape, then it is remembered", file=sys.stderr)
         limits: dict[Element, float] = {"float32": max_rel_error, "bfloat16": max_rel_error_bf16}
-        layers = [_choose(name, module, call, limits, workspace_limit) for name, module, call in calls]
+        _look(calls)
+        layers = [_choose(call, limits, workspace_limit) for call in calls]
         before, after = _compare(model, arguments, layers)
     if before / after < NOISE:
         _install(model, [])
@@ -161,95 +165,28 @@ def accelerate(
     return result
 
 
-@dataclass(frozen=True)
-class _Call:
-    """How a layer was called: its input, and whether a gradient of it is wanted."""
-
-    x: Tensor
-    needs_data: bool
-    element: Element
-
-
-def _element_of_call(module: nn.Conv2d, x: Tensor) -> Element | None:
-    """What a layer would compute in: autocast's type, else that of images and weights if it is one."""
-    if torch.is_autocast_enabled("cpu"):
-        narrow = torch.get_autocast_dtype("cpu") == torch.bfloat16 and x.dtype in (torch.float32, torch.bfloat16)
-        return "bfloat16" if narrow else None
-    return element_of(x) if x.dtype == module.weight.dtype else None
+def _look(calls: Sequence[Call]) -> None:
+    """Measure what the cache lacks, all of it twice: a second look some time after the first forgives a slow moment."""
+    for looks in (1, 2):
+        for call in calls:
+            for pass_, from_, to in call.wanted:
+                _measured(call, pass_, from_, to, looks=looks)
 
 
-class _Untouched:
-    """Everything that running the model may change is put back: buffers, gradients, the random state."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self._model = model
-
-    def __enter__(self) -> None:
-        self._buffers = [(b, b.clone()) for b in self._model.buffers()]
-        self._gradients = [(p, p.grad) for p in self._model.parameters()]
-        self._random = torch.get_rng_state()
-
-    def __exit__(self, *_: object) -> None:
-        with torch.no_grad():
-            for buffer, value in self._buffers:
-                buffer.copy_(value)
-        for parameter, gradient in self._gradients:
-            parameter.grad = gradient
-        torch.set_rng_state(self._random)
+def _measured(call: Call, pass_: Pass, from_: Layout, to: Layout, *, looks: int = 1) -> dict[str, Measurement]:
+    return measured(
+        call.shape, pass_, from_layout=from_, to_layout=to, with_torch=True, element=call.element, looks=looks
+    )
 
 
-def _calls(model: nn.Module, arguments: tuple[Any, ...]) -> list[tuple[str, nn.Conv2d, _Call]]:
-    """Every plain Conv2d that the example reaches, in order, with its first call."""
-    calls: dict[str, tuple[str, nn.Conv2d, _Call]] = {}
-    hooks = []
-    for name, module in model.named_modules():
-        if type(module) is AcceleratedConv2d:
-            _restore(module)
-        if type(module) is not nn.Conv2d or module.padding_mode != "zeros" or element_of(module.weight) is None:
-            continue
-
-        def seen(module: nn.Module, inputs: tuple[Any, ...], name: str = name) -> None:
-            (x,) = inputs
-            assert isinstance(module, nn.Conv2d)
-            element = _element_of_call(module, x)
-            if x.ndim == 4 and element is not None and layout_of(x) is not None:
-                given = x.detach().bfloat16() if element == "bfloat16" else x.detach()
-                calls.setdefault(name, (name, module, _Call(given, x.requires_grad, element)))
-
-        hooks.append(module.register_forward_pre_hook(seen))
-    try:
-        with torch.set_grad_enabled(model.training):
-            model(*arguments)
-    except (RuntimeError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise WrongShape(f"accelerate: the model does not take the example: {reason}") from error
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return list(calls.values())
-
-
-def _choose(
-    name: str, module: nn.Conv2d, call: _Call, limits: dict[Element, float], workspace_limit: int
-) -> LayerChoice:
-    element, max_rel_error = call.element, limits[call.element]
-    x_layout = layout_of(call.x)
-    assert x_layout is not None
-    y_layout: Layout = "channels_last" if "channels_last" in (x_layout, layout_of(module.weight)) else "nchw"
-    shape = ConvShape.of(
-        call.x.shape, module.weight.shape,
-        stride=module.stride, padding=module.padding, dilation=module.dilation, groups=module.groups,
-    )  # fmt: skip
-    wanted: list[tuple[Pass, Layout, Layout]] = [("forward", x_layout, y_layout)]
-    if module.training and module.weight.requires_grad:
-        wanted.append(("backward_weights", x_layout, y_layout))
-    if module.training and call.needs_data:
-        wanted.append(("backward_data", y_layout, x_layout))
+def _choose(call: Call, limits: dict[Element, float], workspace_limit: int) -> LayerChoice:
+    name, module, element, shape = call.name, call.module, call.element, call.shape
+    max_rel_error = limits[element]
     chosen: dict[Pass, str] = {}
     notes: list[str] = []
     before = after = largest_error = 0.0
-    for pass_, from_, to in wanted:
-        known = measured(shape, pass_, from_layout=from_, to_layout=to, with_torch=True, element=element)
+    for pass_, from_, to in call.wanted:
+        known = _measured(call, pass_, from_, to)
         if TORCH not in known:  # layouts that differ: torch would copy; it stays with torch
             continue
         seconds = {name: m.of(packed=not module.training) for name, m in known.items()}
@@ -276,7 +213,7 @@ def _choose(
         before += seconds[TORCH]
         after += seconds[candidate]
     passes = Passes(
-        shape, x_layout, y_layout, chosen.get("forward", TORCH),
+        shape, call.x_layout, call.y_layout, chosen.get("forward", TORCH),
         chosen.get("backward_data", TORCH), chosen.get("backward_weights", TORCH), element=element,
     )  # fmt: skip
     return LayerChoice(name, passes, before, after, largest_error, tuple(notes))
@@ -327,9 +264,11 @@ def _restore(module: AcceleratedConv2d) -> None:
 
 def _compare(model: nn.Module, arguments: tuple[Any, ...], layers: Sequence[LayerChoice]) -> tuple[float, float]:
     """Seconds of the example by torch and with the choices, in turns; the choices are left installed."""
-    step = _step(model, arguments)
+    step = step_of(model, arguments)
     times: dict[bool, list[float]] = {False: [], True: []}
     for turn in range(ROUNDS + 1):
+        if turn > SURE and sum(times[False]) > SECONDS:
+            break
         for ours in (False, True):
             _install(model, layers if ours else [])
             if ours or turn == 0:
@@ -339,29 +278,6 @@ def _compare(model: nn.Module, arguments: tuple[Any, ...], layers: Sequence[Laye
             if turn > 0:
                 times[ours].append(time.perf_counter() - begin)
     return statistics.median(times[False]), statistics.median(times[True])
-
-
-def _step(model: nn.Module, arguments: tuple[Any, ...]) -> Callable[[], None]:
-    """The model on the example, with the backward pass if it is training."""
-
-    def run() -> None:
-        with torch.set_grad_enabled(model.training):
-            result = model(*arguments)
-        if model.training:
-            tensors = [t for t in _tensors(result) if t.requires_grad]
-            torch.autograd.backward([t.sum() for t in tensors])
-
-    return run
-
-
-def _tensors(result: Any) -> list[Tensor]:
-    if isinstance(result, Tensor):
-        return [result]
-    if isinstance(result, dict):
-        result = result.values()
-    if not isinstance(result, str) and hasattr(result, "__iter__"):
-        return [t for part in result for t in _tensors(part)]
-    return []
 
 
 def _as_torch(layer: LayerChoice) -> LayerChoice:

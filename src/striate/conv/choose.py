@@ -8,6 +8,7 @@ True
 
 import math
 import os
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 
 from striate import _native
 from striate.conv import cache
-from striate.conv.measure import TORCH, Measurement, measure, torch_can
+from striate.conv.measure import TORCH, Measurement, bytes_needed, measure, torch_can
 from striate.conv.plans import Element, Layout, Pass, algorithms, refusal
 from striate.conv.shape import ConvShape, WrongShape
 
@@ -27,6 +28,7 @@ __all__ = [
     "asked_for_ieee",
     "best_algorithm",
     "measured",
+    "measured_batch",
     "possible",
     "work",
 ]
@@ -39,6 +41,7 @@ WORKSPACE_LIMIT = 1 << 30  # bytes
 BY_NAME = ("reference", "strassen")  # the one for its speed, the other because its error is bounded by norms only
 SPLIT = "_bf16x3"  # each product as three of bfloat16 numbers: three times the work but in AMX's tiles,
 SPEED_OF_SPLIT = 4.0  # which do so many in the time of one of float32
+ENOUGH_IMAGES, ENOUGH_MACS = 8, 1 << 32  # of a batch that is measured; more only take longer, in the same proportion
 HOPELESS = 4.0  # times the work of the least: beyond what any difference in efficiency makes up for
 
 
@@ -140,23 +143,50 @@ def measured(
     with_torch: bool = False,
     element: Element = "float32",
     ieee: bool | None = None,
+    looks: int = 1,
 ) -> dict[str, Measurement]:
-    """What every candidate takes, from the cache or measured now."""
+    """What every candidate takes, from the cache or measured now.
+
+    Of a large batch a part is measured (`measured_batch`), and its times are multiplied. With `looks` > 1, what the
+    cache has seen less often is measured once more; looks some seconds apart tell a slow algorithm from a slow moment.
+    """
     threads = threads or torch.get_num_threads()
     candidates = possible(shape, pass_, from_layout, to_layout, element, ieee=ieee)
     if with_torch and torch_can(shape, from_layout, to_layout):
         candidates.append(TORCH)
+    part = replace(shape, batch=measured_batch(shape))
     narrow = [element] if element != "float32" else []  # keys of float32 are what they were
-    key = " ".join(map(str, [pass_, *shape.numbers, from_layout, to_layout, *narrow]))
+    key = " ".join(map(str, [pass_, *part.numbers, from_layout, to_layout, *narrow]))
     known = cache.load(key, threads)
-    missing = [name for name in candidates if name not in known]
-    if missing:
-        # all of them again, in turns: times of different days do not compare
-        known = measure(
-            shape, pass_, candidates, from_layout=from_layout, to_layout=to_layout, threads=threads, element=element
+    missing = any(name not in known for name in candidates)
+    if missing or min(known[name].looks for name in candidates) < looks:
+        # all of them, in turns: times of different days do not compare
+        now = measure(
+            part, pass_, candidates, from_layout=from_layout, to_layout=to_layout, threads=threads, element=element
         )
+        known = now if missing else {name: known[name].and_later(now[name]) for name in candidates}
         cache.store(key, threads, known)
-    return {name: known[name] for name in candidates}
+    if part == shape:
+        return {name: known[name] for name in candidates}
+    return {
+        name: known[name].of_more(
+            shape.batch / part.batch,
+            bytes_needed(
+                shape, name, pass_, from_layout=from_layout, to_layout=to_layout, threads=threads, element=element
+            ),
+        )
+        for name in candidates
+    }
+
+
+def measured_batch(shape: ConvShape) -> int:
+    """How many of the images of a batch are measured: eight, or as many more as make a run some tens of milliseconds.
+
+    >>> measured_batch(ConvShape.of((64, 64, 56, 56), (64, 64, 3, 3), padding=1))
+    38
+    """
+    macs = max(shape.macs // max(shape.batch, 1), 1)
+    return min(shape.batch, max(ENOUGH_IMAGES, -(-ENOUGH_MACS // macs)))
 
 
 @lru_cache(maxsize=4096)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from striate import _native
-from striate.conv.choose import MAX_RELATIVE_ERROR, SPLIT, asked_for_ieee, error_bound, measured, work
+from striate.conv.choose import MAX_RELATIVE_ERROR, SPLIT, asked_for_ieee, error_bound, measured, measured_batch, work
 from striate.conv.measure import TORCH
 from striate.conv.plans import Layout, Pass, algorithms, refusal
 from striate.conv.shape import ConvShape
@@ -42,6 +42,8 @@ class Explanation:
         head = f"{self.shape}, {self.pass_}, {torch.get_num_threads()} threads; chosen: {self.chosen}"
         if self.chosen_packed != self.chosen:
             head += f", with weights packed before {self.chosen_packed}"
+        if (part := measured_batch(self.shape)) < self.shape.batch:
+            head += f"; measured on {part} of the images"
         titles = ("work", "ms", "packed", "GFLOP/s", "error", "bound", "workspace")
         lines = [head, f"{'algorithm':<18}" + "".join(f"{title:>10}" for title in titles)]
         for row in self.rows:
