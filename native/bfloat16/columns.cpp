@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "bfloat16/plan.h"
+#include "conv/bias.h"
 #include "conv/division.h"
 #include "dispatch/caches.h"
 #include "im2col/grid.h"
@@ -241,10 +242,7 @@ private:
                 const std::int64_t* places, float* bias) const {
         const std::int64_t first = pair * maps_per_pair, map = group * sides_.out + first;
         const std::int64_t maps = std::min(products.pairs * maps_per_pair, sides_.stored - first);
-        std::fill_n(bias, pairs_at_once * maps_per_pair, 0.0f);
-        if (work.epilogue.bias != nullptr) {
-            std::copy_n(work.epilogue.bias + map, std::clamp<std::int64_t>(sides_.out - first, 0, maps), bias);
-        }
+        copy_bias(work.epilogue.bias, map, sides_.out - first, pairs_at_once * maps_per_pair, bias);
         for (std::int64_t t = 0, next; t < products.rows; t = next) {
             next = t + 1;
             const std::int64_t step = next < products.rows ? places[next] - places[t] : sides_.to.pixel;

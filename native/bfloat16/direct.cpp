@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "bfloat16/plan.h"
+#include "conv/bias.h"
 #include "conv/division.h"
 #include "dispatch/caches.h"
 #include "im2col/grid.h"
@@ -234,11 +235,7 @@ private:
         const std::int64_t last = pairs_ * (share + 1) / g.shares;
         for (std::int64_t pair = pairs_ * share / g.shares; pair < last; ++pair) {
             const std::int64_t map = pair * maps_per_pair;
-            std::fill_n(bias, maps_per_pair, 0.0f);
-            if (work.epilogue.bias != nullptr) {
-                std::copy_n(work.epilogue.bias + group * sides_.out + map,
-                            std::clamp<std::int64_t>(sides_.out - map, 0, maps_per_pair), bias);
-            }
+            copy_bias(work.epilogue.bias, group * sides_.out + map, sides_.out - map, maps_per_pair, bias);
             for (std::int64_t first = 0; first < stretches; first += stretches_at_once) {
                 const std::int64_t count = std::min(stretches_at_once, stretches - first);
                 std::int64_t starts[stretches_at_once];

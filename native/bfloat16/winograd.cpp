@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "bfloat16/plan.h"
+#include "conv/bias.h"
 #include "conv/division.h"
 #include "dispatch/caches.h"
 #include "threads/phases.h"
@@ -297,8 +298,7 @@ private:
             if (of_group >= stored) break;
             // a blocked result has lanes beyond the last map, whose weights are zero
             const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_out() - of_group, 0, lanes);
-            std::fill_n(bias, lanes, 0.0f);
-            if (work.epilogue.bias != nullptr) std::copy_n(work.epilogue.bias + map, maps, bias);
+            copy_bias(work.epilogue.bias, map, maps, lanes, bias);
             for (std::int64_t run = runs.begin; run < runs.end; ++run) {
                 const Place place = place_of(run);
                 const std::int64_t image = place.image * to_.image + to_.of_map(map);

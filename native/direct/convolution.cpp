@@ -1,5 +1,6 @@
 #include "direct/convolution.h"
 
+#include "conv/bias.h"
 #include "dispatch/kernels.h"
 
 namespace striate {
@@ -170,11 +171,11 @@ void DirectConvolution::compute(const ConvCall& call, const Chunk& chunk, std::i
     const float* const weights =
         call.packed + chunk.group * group_floats() + pair * shape_.group_in() * taps * 2 * lanes;
 
-    float bias[2 * maps_per_block] = {};  // by registers
+    float bias[2 * maps_per_block];  // by registers
     const std::int64_t first_map = chunk.group * shape_.group_out() + pair * 2 * lanes;
     const std::int64_t real = std::min(registers * lanes, shape_.group_out() - pair * 2 * lanes);
     const std::int64_t maps = to_.whole_blocks ? registers * lanes : real;
-    if (call.epilogue.bias != nullptr && real > 0) std::copy_n(call.epilogue.bias + first_map, real, bias);
+    copy_bias(call.epilogue.bias, first_map, real, 2 * maps_per_block, bias);
     const std::int64_t to_map = to_.strides.of_map(first_map);
     const std::int64_t next_register = to_.strides.of_map(first_map + lanes) - to_map;
 

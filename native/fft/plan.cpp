@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "conv/bias.h"
 #include "fft/bound.h"
 #include "fft/chunk.h"
 #include "fft/filters.h"
@@ -170,8 +171,7 @@ private:
         const std::int64_t maps = std::clamp<std::int64_t>(maps_.out - block * lanes, 0, lanes);
         const FftPlace at = FftPlace::of(tiling_, chunk.begin + tile);
         const FftScratch scratch = run_scratch(workspace, member);
-        std::fill_n(scratch.bias, lanes, 0.0f);
-        if (epilogue.bias != nullptr) std::copy_n(epilogue.bias + map, maps, scratch.bias);
+        copy_bias(epilogue.bias, map, maps, lanes, scratch.bias);
         const float* const components = workspace + tiling_.components() * in_step_;
         kernels_.columns_out[tiling_.row_place](components + (block * chunk.tiles + tile) * 2 * lanes, out_step_,
                                                 tiling_.columns, scratch.half);

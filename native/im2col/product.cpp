@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "conv/bias.h"
 #include "conv/division.h"
 #include "dispatch/kernels.h"
 #include "gemm/kernels.h"
@@ -331,10 +332,7 @@ private:
                                part = w.first_part + i % (w.last_part - w.first_part);
             const std::int64_t begin = part_of(parts, bunches, bunch), end = part_of(parts, bunches, bunch + 1);
             const std::int64_t first = part * gemm_.tile_columns, map = w.group * sides_.out + first;
-            std::fill_n(bias, gemm_.tile_columns, 0.0f);
-            if (w.epilogue.bias != nullptr && first < sides_.out) {
-                std::copy_n(w.epilogue.bias + map, std::min(gemm_.tile_columns, sides_.out - first), bias);
-            }
+            copy_bias(w.epilogue.bias, map, sides_.out - first, gemm_.tile_columns, bias);
             const float* weights = w.packed + g.packed + (w.group * g.map_parts + part) * g.depth * gemm_.tile_columns;
             const std::int64_t maps = std::min(gemm_.tile_columns, sides_.stored - first);
             multiply(

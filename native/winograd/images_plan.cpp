@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "conv/bias.h"
 #include "conv/division.h"
 #include "dispatch/caches.h"
 #include "dispatch/kernels.h"
@@ -305,10 +306,7 @@ private:
             const std::int64_t map = chunk.group * shape_.group_out() + block * lanes;
             // a blocked result has lanes beyond the last map, whose weights are zero
             const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_out() - block * lanes, 0, lanes);
-            if (unit == units.begin || unit % runs == 0) {
-                std::fill_n(bias, lanes, 0.0f);
-                if (work.epilogue.bias != nullptr) std::copy_n(work.epilogue.bias + map, maps, bias);
-            }
+            if (unit == units.begin || unit % runs == 0) copy_bias(work.epilogue.bias, map, maps, lanes, bias);
             const Place place = place_of(run);
             const std::int64_t image = place.image * to_.image + to_.of_map(map);
             transforms_.output(

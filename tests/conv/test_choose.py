@@ -1,5 +1,6 @@
 """The choice of an algorithm: the cost model, the measurement, the cache, the limits, the explanation."""
 
+import contextlib
 import json
 
 import pytest
@@ -9,6 +10,15 @@ from striate.conv import ConvShape, WrongShape, best_algorithm, cache, choose, e
 from striate.conv.measure import Measurement, measure
 
 VGG = ConvShape.of((1, 16, 24, 24), (16, 16, 3, 3), padding=1)
+
+
+@contextlib.contextmanager
+def asking_for_ieee():
+    choose.ask_for_ieee()
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.conv.fp32_precision = "none"
 
 
 @pytest.mark.parametrize("pass_", ["forward", "backward_data", "backward_weights"])
@@ -197,12 +207,9 @@ def test_whoever_asks_torch_for_ieee_gets_no_products_of_bfloat16(monkeypatch):
     assert not choose.asked_for_ieee()
     names = choose.possible(VGG, "forward", "nchw", "nchw")
     assert {"direct_bf16x3", "winograd4_bf16x3"} <= set(names)
-    torch.backends.mkldnn.conv.fp32_precision = "ieee"
-    try:
+    with asking_for_ieee():
         assert choose.asked_for_ieee()
         assert choose.possible(VGG, "forward", "nchw", "nchw") == [n for n in names if not n.endswith("_bf16x3")]
-    finally:
-        torch.backends.mkldnn.conv.fp32_precision = "none"
 
 
 def test_three_products_for_one_are_not_tried_without_amx(monkeypatch):
@@ -219,9 +226,6 @@ def test_the_explanation_says_why_products_of_bfloat16_are_not_tried(monkeypatch
     monkeypatch.setattr(choose._native, "bfloat16_unit", lambda: "avx512_bf16")
     notes = {row.algorithm: row.note for row in explain(VGG).rows}
     assert notes["direct_bf16x3"] == "not tried: three products for one, which only AMX makes up for"
-    torch.backends.mkldnn.conv.fp32_precision = "ieee"
-    try:
+    with asking_for_ieee():
         notes = {row.algorithm: row.note for row in explain(VGG).rows}
-    finally:
-        torch.backends.mkldnn.conv.fp32_precision = "none"
     assert notes["winograd4_bf16x3"] == "not tried: torch's fp32_precision asks for ieee"
