@@ -19,6 +19,7 @@ void define_system(nb::module_& module) {
         "The instruction sets this machine can run, from the least to the most capable.");
     module.def("cpu_features", &cpu_features, "The processor features that matter here, enabled by the system.");
     module.def("keep_memory", &keep_memory, "glibc: keep freed blocks instead of returning them to the system.");
+    module.def("return_memory", &return_memory, "glibc: return what is free now to the system.");
 }
 
 }  // namespace striate::bindings

@@ -17,4 +17,12 @@ bool keep_memory() {
 #endif
 }
 
+bool return_memory() {
+#if defined(__GLIBC__)
+    return malloc_trim(0) == 1;
+#else
+    return false;
+#endif
+}
+
 }  // namespace striate

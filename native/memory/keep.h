@@ -1,4 +1,4 @@
-// Keep freed memory in the process instead of handing it back to the system at once.
+// Keep freed memory in the process instead of handing it back to the system at once; and hand it back when asked.
 #pragma once
 
 namespace striate {
@@ -10,5 +10,9 @@ namespace striate {
 //
 // True if it was applied; false where the C library is not glibc.
 bool keep_memory();
+
+// Hand back, once, what is free now: for a process that is about to need memory in other sizes than it freed.
+// True if any was; false where the C library is not glibc.
+bool return_memory();
 
 }  // namespace striate

@@ -40,6 +40,9 @@ def keep_memory() -> bool:
     only; elsewhere it does nothing and returns False. The process keeps its high-water mark of memory.
     """
 
+def return_memory() -> bool:
+    """Return to the system, once, what is free now; whether there was any. glibc only; elsewhere it returns False."""
+
 def philox(seed: int, epoch: int, samples: npt.NDArray[np.int64], stream: int) -> npt.NDArray[np.uint32]:
     """uint32[N, 4]: four random words per sample, a function of the arguments alone.
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -102,6 +103,19 @@ def test_a_library_that_cannot_leaves_a_reason() -> None:
     (found,) = measure([LAYER], [1], [peer(Unable)], threads=1, rounds=3)
     assert found.entries["unable"] == Entry(note="it has no such thing")
     assert found.fastest(["unable"]) is None
+
+
+def test_memory_that_is_only_kept_is_given_back_before_a_row_is_called_too_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    problem = Problem(layer=LAYER, batch=1, threads=1)
+    monkeypatch.setattr(conv._native, "return_memory", lambda: True)
+    free = [1, 1 << 30]
+    monkeypatch.setattr(conv, "examine", lambda: SimpleNamespace(free_memory_nbytes=free.pop(0)))
+    assert conv._lack_of_memory(problem, 2) == ""
+    assert not free
+    free = [1, 1]
+    assert conv._lack_of_memory(problem, 2).startswith("needs about 0 GiB of memory, 0 are free")
 
 
 def test_a_row_too_large_for_the_memory_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

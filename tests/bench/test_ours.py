@@ -47,7 +47,7 @@ def test_the_second_look_forgives_a_slow_moment(monkeypatch: pytest.MonkeyPatch)
 def test_a_look_takes_the_fastest_that_is_near_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = Problem(layer=LAYER, batch=1, threads=1)
     looked = {"winograd2": 3.0, "winograd4": math.inf, "winograd6": math.inf}
-    monkeypatch.setattr(ours, "_one_run", lambda problem, one: looked.get(one.algorithm, 100.0))
+    monkeypatch.setattr(ours, "_first_runs", lambda problem, one: looked.get(one.algorithm, 100.0))
     assert fastest(problem).candidate.algorithm == "winograd2"
 
 

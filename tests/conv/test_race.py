@@ -5,7 +5,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from striate.conv.race import ROUNDS, SURE, race
+from striate.conv.race import ROUNDS, SURE, race, typical
 
 
 class Machine:
@@ -28,9 +28,22 @@ class Machine:
 def test_they_take_turns_and_the_hopeless_leave() -> None:
     machine = Machine()
     runs = {name: machine.takes(name, seconds) for name, seconds in {"a": 1.0, "b": 1.05, "c": 1.3, "d": 2.0}.items()}
-    times = race(runs, rounds=6, seconds=99, now=machine.now)
-    assert machine.order == "abcd" * 2 + "abc" * 2 + "ab" * 2
-    assert len(times["c"]) == 4
+    times = race(runs, rounds=9, seconds=99, now=machine.now)
+    assert machine.order == "abcd" * 4 + "abc" * 3 + "ab" * 2
+    assert len(times["c"]) == 7
+
+
+def test_two_disturbed_runs_in_a_row_throw_nobody_out() -> None:
+    machine = Machine()
+    slow = [2.0, 2.0]  # times what they take, the first two runs of b
+    steady, disturbed = machine.takes("a", 1.0), machine.takes("b", 0.9)
+
+    def b() -> None:
+        disturbed()
+        machine.seconds += 0.9 * (slow.pop() - 1.0) if slow else 0.0
+
+    times = race({"a": steady, "b": b}, seconds=99, now=machine.now)
+    assert typical(times["b"]) < typical(times["a"])
 
 
 def test_one_disturbed_run_throws_nobody_out() -> None:

@@ -28,7 +28,7 @@ LAYOUTS: tuple[Layout, ...] = ("nchw", "channels_last", "blocked")
 NAMES: dict[Pass, ConvPass] = {"forward": "forward", "data": "backward_data", "weights": "backward_weights"}
 ELEMENTS: dict[Precision, Element] = {"fp32": "float32", "bf16": "bfloat16"}
 ORACLE = "reference"  # its obvious loops would take minutes
-SLOW = 2.0  # times the fastest, by one run in another layout, perhaps disturbed: out of the race
+SLOW = 2.0  # times the fastest, by two runs in another layout, perhaps disturbed: out of the race
 APART = 2.0  # seconds between the looks: a shared core's AMX has slow moments that last about as long
 
 
@@ -156,9 +156,9 @@ def fastest(problem: Problem, algorithm: str = "auto", layouts: Sequence[Layout]
 
 
 def _look(problem: Problem, found: Sequence[Candidate]) -> dict[Candidate, float]:
-    """Typical seconds: one run of every algorithm in its last layout, then the fast ones race in all of theirs."""
+    """Typical seconds: two runs of every algorithm in its last layout, then the fast ones race in all of theirs."""
     one_layout = {candidate.algorithm: candidate for candidate in found}
-    once = {name: _one_run(problem, candidate) for name, candidate in one_layout.items()}
+    once = {name: _first_runs(problem, candidate) for name, candidate in one_layout.items()}
     near = [one for one in found if once[one.algorithm] <= SLOW * min(once.values())]
     subjects = {one: Ours(problem, one) for one in near}
     for subject in subjects.values():
@@ -167,12 +167,11 @@ def _look(problem: Problem, found: Sequence[Candidate]) -> dict[Candidate, float
     return {one: typical(times[one]) for one in near}
 
 
-def _one_run(problem: Problem, candidate: Candidate) -> float:
-    """Seconds of the second run; infinite when the result is not near enough."""
+def _first_runs(problem: Problem, candidate: Candidate) -> float:
+    """Seconds of the better of two runs after the first; infinite when the result is not near enough."""
     subject = Ours(problem, candidate)
     subject.run()
-    begun = time.perf_counter()
-    subject.run()
-    seconds = time.perf_counter() - begun
     limit = MAX_RELATIVE_ERROR if problem.precision == "fp32" else MAX_RELATIVE_ERROR_BF16
-    return seconds if problem.error(subject.result()) <= limit else math.inf
+    if problem.error(subject.result()) > limit:
+        return math.inf
+    return min(min(times) for times in race({candidate: subject.run}, rounds=2).values())

@@ -30,6 +30,7 @@ __all__ = [
 
 TORCH = "torch"
 SAMPLE = 4  # filters whose results are checked against float64
+MANY_PIXELS = 1 << 13  # of a result: each weight then serves so many sums that packing it is a hundredth of the work
 
 
 @dataclass(frozen=True)
@@ -237,7 +238,9 @@ def _measure(inputs: _Inputs, candidates: Sequence[str], threads: int) -> dict[s
     # the first run of each is not timed
     errors = {name: inputs.error(inputs.planar(run.whole())) for name, run in runs.items()}
     whole = race({name: run.whole for name, run in runs.items()})
-    packed = race({name: run.packed or run.whole for name, run in runs.items()}) if _any_packs(runs) else whole
+    packed = whole
+    if math.prod(inputs.shape.result[2:]) * inputs.shape.batch < MANY_PIXELS and _any_packs(runs):
+        packed = race({name: run.packed or run.whole for name, run in runs.items()})
     return {
         name: Measurement(
             typical(whole[name]),
