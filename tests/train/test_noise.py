@@ -1,6 +1,5 @@
 """The noise of a run: named, chosen, written down, drawn again; and batches that are mixed."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,20 +22,6 @@ from striate.train import RunFolder, reporter_for, settings_from, start
 from striate.train.noise import describe, matched_to, policy_of
 from striate.train.resolve import open_data
 from striate.train.target import Target
-
-
-@pytest.fixture
-def quick(tmp_path: Path) -> dict[str, Any]:
-    return {
-        "model": "mlp",
-        "model_settings": {"hidden": [16]},
-        "size": 8,
-        "epochs": 1,
-        "precision": "fp32",
-        "threads": 1,
-        "output": str(tmp_path),
-        "name": "run",
-    }
 
 
 def train(settings: dict[str, Any]) -> RunFolder:

@@ -1,6 +1,5 @@
 """Runs whose epochs hold other images than all once: laws, weights, ranks; written down, and resumed."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,20 +10,6 @@ from striate.errors import StriateError
 from striate.train import RunFolder, Settings, reporter_for, resume, settings_from, start
 from striate.train.resolve import open_data
 from striate.train.sampling import describe_sampling, sampling_of, with_ranks, with_weights
-
-
-@pytest.fixture
-def quick(tmp_path: Path) -> dict[str, Any]:
-    return {
-        "model": "mlp",
-        "model_settings": {"hidden": [8]},
-        "size": 8,
-        "epochs": 1,
-        "precision": "fp32",
-        "threads": 1,
-        "output": str(tmp_path),
-        "name": "run",
-    }
 
 
 @pytest.fixture

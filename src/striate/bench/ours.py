@@ -1,7 +1,7 @@
 """Our own convolution, timed as peers are: images and result in a layout it takes as it is, weights packed beforehand.
 
-What is timed is the fastest of the algorithms and layouts, as two short looks find it. The looks are not part of the
-table: what they chose is measured again, among the peers.
+What is timed is the fastest of the algorithms and layouts, as a few short looks find it. The looks are not part of
+the table: what they chose is measured again, among the peers.
 """
 
 import math
@@ -29,7 +29,8 @@ NAMES: dict[Pass, ConvPass] = {"forward": "forward", "data": "backward_data", "w
 ELEMENTS: dict[Precision, Element] = {"fp32": "float32", "bf16": "bfloat16"}
 ORACLE = "reference"  # its obvious loops would take minutes
 SLOW = 2.0  # times the fastest, by two runs in another layout, perhaps disturbed: out of the race
-APART = 2.0  # seconds between the looks: a shared core's AMX has slow moments that last about as long
+LOOKS = 3
+APART = 1.5  # seconds between them: a shared core's AMX has slow moments that last about as long
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,54 @@ class Candidate:
     layout: Layout
 
 
-class Ours(Subject):
-    """One algorithm in one layout. Making it raises CannotDo where the algorithm refuses."""
+class Tensors:
+    """A problem's images as tensors, in each layout made once: gigabytes, for the candidates of a race to share."""
 
-    def __init__(self, problem: Problem, candidate: Candidate) -> None:
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._x: dict[Layout, torch.Tensor] = {}
+        self._gradient: dict[Layout, torch.Tensor] = {}
+        self._results: dict[Layout, torch.Tensor] = {}
+
+    def weight(self) -> torch.Tensor:
+        """As the problem has it."""
+        return self._tensor(self._problem.weight)
+
+    def x(self, layout: Layout) -> torch.Tensor:
+        """The images."""
+        if layout not in self._x:
+            self._x[layout] = self._lying(self._problem.x, layout)
+        return self._x[layout]
+
+    def gradient(self, layout: Layout) -> torch.Tensor:
+        """The result's gradient."""
+        if layout not in self._gradient:
+            self._gradient[layout] = self._lying(self._problem.gradient, layout)
+        return self._gradient[layout]
+
+    def result(self, plan: conv.Plan) -> torch.Tensor:
+        """Room for one, which whoever runs next overwrites."""
+        if plan.to_layout not in self._results:
+            self._results[plan.to_layout] = plan.empty()
+        return self._results[plan.to_layout]
+
+    def _tensor(self, array: Floats) -> torch.Tensor:
+        return torch.from_numpy(array).to(TYPES[self._problem.precision])
+
+    def _lying(self, array: Floats, layout: Layout) -> torch.Tensor:
+        x = self._tensor(array)
+        if layout == "blocked":
+            return conv.to_blocked(x)
+        return x.contiguous(memory_format=torch.channels_last if layout == "channels_last" else torch.contiguous_format)
+
+
+class Ours(Subject):
+    """One algorithm in one layout. Making it raises CannotDo where the algorithm refuses.
+
+    Those that are given the same `tensors` share their images and their result.
+    """
+
+    def __init__(self, problem: Problem, candidate: Candidate, tensors: Tensors | None = None) -> None:
         self.problem, self.candidate = problem, candidate
         self.takes, element = candidate.layout, ELEMENTS[problem.precision]
         shape, layout = conv_shape(problem.layer, problem.batch), candidate.layout
@@ -59,7 +104,7 @@ class Ours(Subject):
             threads=problem.threads,
             element=element,
         )
-        self.compute = self._prepared()
+        self.compute = self._prepared(tensors or Tensors(problem))
 
     @property
     def workspace_bytes(self) -> int:
@@ -85,24 +130,14 @@ class Ours(Subject):
         values = part.float().numpy()
         return values
 
-    def _prepared(self) -> Callable[[], torch.Tensor]:
-        problem, plan = self.problem, self.plan
-        if problem.which == "weights":
-            x, dy = self._lying(problem.x), self._lying(problem.gradient)
+    def _prepared(self, tensors: Tensors) -> Callable[[], torch.Tensor]:
+        plan, layout = self.plan, self.candidate.layout
+        if self.problem.which == "weights":
+            x, dy = tensors.x(layout), tensors.gradient(layout)
             return lambda: plan.gradient(x, dy)
-        images = self._lying(problem.x if problem.which == "forward" else problem.gradient)
-        packed, out = plan.pack(self._tensor(problem.weight)), plan.empty()
+        images = tensors.x(layout) if self.problem.which == "forward" else tensors.gradient(layout)
+        packed, out = plan.pack(tensors.weight()), tensors.result(plan)
         return lambda: plan.run(images, packed, out=out)
-
-    def _tensor(self, array: Floats) -> torch.Tensor:
-        return torch.from_numpy(array).to(TYPES[self.problem.precision])
-
-    def _lying(self, array: Floats) -> torch.Tensor:
-        x = self._tensor(array)
-        if self.candidate.layout == "blocked":
-            return conv.to_blocked(x)
-        wanted = torch.channels_last if self.candidate.layout == "channels_last" else torch.contiguous_format
-        return x.contiguous(memory_format=wanted)
 
 
 def conv_shape(layer: Layer, batch: int) -> conv.ConvShape:
@@ -145,31 +180,35 @@ def candidates(problem: Problem, algorithm: str = "auto", layouts: Sequence[Layo
 
 
 def fastest(problem: Problem, algorithm: str = "auto", layouts: Sequence[Layout] = LAYOUTS) -> Ours:
-    """The fastest of our ways by the better of two looks, among those as near to float64 as `striate.conv` asks for."""
+    """The fastest of our ways by its best of some looks, among those as near to float64 as `striate.conv` asks for."""
     found = candidates(problem, algorithm, layouts)
     if len(found) == 1:
         return Ours(problem, found[0])
-    first = _look(problem, found)
-    time.sleep(APART)
-    seconds = {**first, **{one: min(s, first.get(one, s)) for one, s in _look(problem, found).items()}}
+    tensors = Tensors(problem)
+    seconds: dict[Candidate, float] = {}
+    for look in range(LOOKS):
+        if look > 0:
+            time.sleep(APART)
+        for one, took in _look(problem, found, tensors).items():
+            seconds[one] = min(took, seconds.get(one, took))
     return Ours(problem, min(seconds, key=lambda one: seconds[one]))
 
 
-def _look(problem: Problem, found: Sequence[Candidate]) -> dict[Candidate, float]:
+def _look(problem: Problem, found: Sequence[Candidate], tensors: Tensors) -> dict[Candidate, float]:
     """Typical seconds: two runs of every algorithm in its last layout, then the fast ones race in all of theirs."""
     one_layout = {candidate.algorithm: candidate for candidate in found}
-    once = {name: _first_runs(problem, candidate) for name, candidate in one_layout.items()}
+    once = {name: _first_runs(problem, candidate, tensors) for name, candidate in one_layout.items()}
     near = [one for one in found if once[one.algorithm] <= SLOW * min(once.values())]
-    subjects = {one: Ours(problem, one) for one in near}
+    subjects = {one: Ours(problem, one, tensors) for one in near}
     for subject in subjects.values():
         subject.run()  # finds its memory
     times = race({one: subject.run for one, subject in subjects.items()})
     return {one: typical(times[one]) for one in near}
 
 
-def _first_runs(problem: Problem, candidate: Candidate) -> float:
+def _first_runs(problem: Problem, candidate: Candidate, tensors: Tensors) -> float:
     """Seconds of the better of two runs after the first; infinite when the result is not near enough."""
-    subject = Ours(problem, candidate)
+    subject = Ours(problem, candidate, tensors)
     subject.run()
     limit = MAX_RELATIVE_ERROR if problem.precision == "fp32" else MAX_RELATIVE_ERROR_BF16
     if problem.error(subject.result()) > limit:

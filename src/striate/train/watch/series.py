@@ -77,7 +77,9 @@ class Series:
         for record in records:
             match record.get("event"):
                 case "start":
-                    self.__dict__.update(vars(Series(facts=dict(record.get("facts", {})))))
+                    self.facts = dict(record.get("facts", {}))
+                    self.steps, self.epochs, self.looks, self.said = [], [], [], []
+                    self.sick = self.end = None
                 case "step":
                     self.steps.append(Step(step=record["step"], epoch=record["epoch"], loss=_number(record["loss"])))
                 case "epoch":
