@@ -48,6 +48,28 @@ constexpr Mixing mixing_table() {
 
 constexpr Mixing mixing = mixing_table();
 
+#if defined(__AVX512VBMI__)
+
+// The three lower bytes of each 32 bits, side by side.
+struct alignas(64) Closing {
+    std::uint8_t from[64];
+};
+constexpr Closing closing_table() {
+    Closing table{};
+    for (int i = 0; i < 3 * lanes; ++i) table.from[i] = static_cast<std::uint8_t>(i / 3 * 4 + i % 3);
+    return table;
+}
+constexpr Closing closing = closing_table();
+
+inline void store_mixed(std::uint8_t* to, const Floats (&plane)[3]) {
+    const Wide red = cut(plane[0] + all(0.5f)), green = _mm512_slli_epi32(cut(plane[1] + all(0.5f)), 8),
+               blue = _mm512_slli_epi32(cut(plane[2] + all(0.5f)), 16);
+    const Wide pixels = _mm512_or_si512(_mm512_or_si512(red, green), blue);
+    _mm512_mask_storeu_epi8(to, (1ull << 3 * lanes) - 1, _mm512_permutexvar_epi8(load_wide(closing.from), pixels));
+}
+
+#else
+
 // Planes to `lanes` pixels, channel by channel. All three of 16 pixels fill three stores; eight pixels' last is a half.
 inline void store_mixed(std::uint8_t* to, const Floats (&plane)[3]) {
     const Bytes16 red = bytes_of(cut(plane[0] + all(0.5f))), green = bytes_of(cut(plane[1] + all(0.5f))),
@@ -65,6 +87,8 @@ inline void store_mixed(std::uint8_t* to, const Floats (&plane)[3]) {
         _mm_storel_epi64(reinterpret_cast<__m128i*>(to + 16), mixed(1));
     }
 }
+
+#endif
 
 inline void store_mixed(std::uint16_t* to, const Floats (&plane)[3]) {
     std::uint16_t values[3][lanes];

@@ -8,6 +8,7 @@
 #include "augment/apart.h"
 #include "augment/finish.h"
 #include "augment/footprints.h"
+#include "augment/lines.h"
 #include "augment/places.h"
 #include "augment/plain.h"
 #include "simd/bounds.h"
@@ -31,28 +32,39 @@ struct alignas(64) Scratch {
 // An inner block: all windows lie in the source, with two pixels to spare at the right, and their offsets from the
 // first pixel are whole floats.
 template <bool cubic>
-inline void inner_block(const Scene& s, const NearPlaces& at, const RunReach& reach, std::int64_t ahead,
+inline void inner_block(const Scene& s, const NearPlaces& at, const RunReach& reach, bool by_lines, std::int64_t ahead,
                         Scratch& scratch, Floats (&plane)[3]) {
+    constexpr float unit = 1.0f / (1 << across_bits);
     const NearFooting across = near_footing_of(at.x, reach.across), tall = near_footing_of(at.y, reach.down);
-    Floats normal = all(1.0f / (1 << across_bits));
-    const bool plain = !cubic && reach.across.pairs == 1 && reach.across.taps == 2 && reach.down.taps == 2;
-    if (plain && reach.across.per_pixel == 1.0f && reach.down.per_pixel == 1.0f) {
+    const bool plain = !cubic && reach.across.pairs == 1 && reach.across.taps == 2 && reach.down.taps == 2 &&
+                       reach.across.per_pixel == 1.0f && reach.down.per_pixel == 1.0f;
+    Floats wide_sum = all(1 << across_bits), tall_sum = all(1.0f);
+    if (plain) {
         weigh_two_across(across.distance, scratch.pairs);
-        scratch.down[0] = all(1.0f) + tall.distance, scratch.down[1] = zeros() - tall.distance;
     } else {
-        const Floats wide_sum = weigh_across<cubic>(across.distance, reach.across, scratch.pairs);
-        normal = all(1.0f) / (wide_sum * weigh_down<cubic>(tall.distance, reach.down, scratch.down));
+        wide_sum = weigh_across<cubic>(across.distance, reach.across, scratch.pairs);
     }
-    const Floats pixel = multiply_add(tall.first, all(static_cast<float>(s.width)), across.first);
-    if (s.channels == 1) {
-        plane[0] = grey_block(s, cut(pixel), reach, scratch.pairs, scratch.down) * normal;
-        return;
-    }
-    store32(scratch.offsets, cut(pixel * all(3.0f)));
+    if (by_lines && block_by_lines<cubic>(s, across.first, tall.first, at.y, reach, scratch.pairs, plain ? unit : 1.0f,
+                                          tall_sum, plane)) {
+        if (plain) return;
+    } else {
+        if (plain) {
+            scratch.down[0] = all(1.0f) + tall.distance, scratch.down[1] = zeros() - tall.distance;
+        } else {
+            tall_sum = weigh_down<cubic>(tall.distance, reach.down, scratch.down);
+        }
+        const Floats pixel = multiply_add(tall.first, all(static_cast<float>(s.width)), across.first);
+        if (s.channels == 1) {
+            plane[0] = grey_block(s, cut(pixel), reach, scratch.pairs, scratch.down);
+        } else {
+            store32(scratch.offsets, cut(pixel * all(3.0f)));
 #pragma GCC unroll 4
-    for (int i = 0; i < lanes; i += 4) __builtin_prefetch(s.pixels + scratch.offsets[i] + ahead);
-    any_block(s, scratch.offsets, reach, scratch.pairs, scratch.down, plane);
-    for (Floats& p : plane) p = p * normal;
+            for (int i = 0; i < lanes; i += 4) __builtin_prefetch(s.pixels + scratch.offsets[i] + ahead);
+            any_block(s, scratch.offsets, reach, scratch.pairs, scratch.down, plane);
+        }
+    }
+    const Floats normal = plain ? all(unit) : all(1.0f) / (wide_sum * tall_sum);
+    for (std::int64_t c = 0; c < s.channels; ++c) plane[c] = plane[c] * normal;
 }
 
 // A block anywhere; returns which pixels come from inside the source.
@@ -108,19 +120,19 @@ template <bool cubic>
 void row_of(const Scene& s, std::int64_t y, const RunReach* runs) {
     Scratch scratch;
     const NearRow near_row(s, y);
-    const bool inner = has_inner(s);
+    const bool may_be_inner = has_inner(s), by_lines = may_go_by_lines(s, runs[0]);
     const std::int64_t rows_ahead = ahead_of(s, runs[0].down.taps);
-    const float middle = 0.5f * static_cast<float>(s.out_width);
+    Floats dx = iota() + all(0.5f - 0.5f * static_cast<float>(s.out_width));
+    NearPlaces next = near_places_of(near_row, dx);
     for (std::int64_t column = 0; column < s.out_width; column += lanes) {
         const std::int64_t count = smaller(lanes, s.out_width - column);
         const RunReach& reach = runs[column / run_pixels];
-        const Floats dx = iota() + all(static_cast<float>(column) + 0.5f - middle);
-        const NearPlaces at = near_places_of(near_row, dx);
+        const NearPlaces at = next;
+        dx = dx + all(lanes);
+        next = near_places_of(near_row, dx);  // a block ahead: the chain from places to the taps they ask for is long
         Floats plane[3];
-        if (inner && count == lanes &&
-            all_between(at.x, Inner(reach.across, s.width, larger(2 * reach.across.pairs, 4) + 2)) &&
-            all_between(at.y, Inner(reach.down, s.height, reach.down.taps))) {
-            inner_block<cubic>(s, at, reach, rows_ahead, scratch, plane);
+        if (may_be_inner && count == lanes && every(both(inner(at.x, reach.across), inner(at.y, reach.down)))) {
+            inner_block<cubic>(s, at, reach, by_lines, rows_ahead, scratch, plane);
             finish(s, plane, every_lane(), y, column, count);
         } else {
             const Mask inside = outer_block<cubic>(s, y, column, reach, scratch, plane);

@@ -20,6 +20,8 @@ struct Reach {
     float per_pixel;     // of the filter's argument: 1 / scale
     std::int32_t taps;   // pixels of the source that lie within, at most
     std::int32_t pairs;  // of taps that the vector loops take across: for RGB one, or two for every four taps
+    float before;        // from a place back to where its first tap begins: half − ½
+    float low, high;     // between which the places of an inner block lie: all taps of their windows are in the source
 };
 
 // One image, its map, and where its pixels go.
@@ -82,6 +84,9 @@ namespace avx2 {
 extern const WarpKernels warp_kernels;
 }
 namespace avx512 {
+extern const WarpKernels warp_kernels;
+}
+namespace avx512_vbmi {  // AVX-512 as above, and VBMI
 extern const WarpKernels warp_kernels;
 }
 

@@ -110,20 +110,7 @@ inline Footing footing_of(const Scene& s, Doubles at, std::int64_t size, std::in
     return {whole(first), floats_of(0.5 + first - at)};
 }
 
-// Where an inner block's places may lie along one axis, so that each window of `window` taps lies in the source.
-struct Inner {
-    float low, high;
-
-    Inner(const Reach& reach, std::int64_t size, std::int64_t window) {
-        constexpr double margin = 0.01;  // far more than floats are off by
-        low = static_cast<float>(reach.half + margin);
-        high = static_cast<float>(static_cast<double>(size - window) + reach.half - 0.5 - margin);
-    }
-};
-
-inline bool all_between(Floats x, const Inner& inner) {
-    return every(both(less(all(inner.low), x), less(x, all(inner.high))));
-}
+inline Mask inner(Floats x, const Reach& reach) { return both(less(all(reach.low), x), less(x, all(reach.high))); }
 
 // As footing_of, of an inner block.
 struct NearFooting {
@@ -131,7 +118,7 @@ struct NearFooting {
 };
 
 inline NearFooting near_footing_of(Floats at, const Reach& reach) {
-    const Floats first = floor(at - all(static_cast<float>(reach.half - 0.5)));
+    const Floats first = floor(at - all(reach.before));
     return {first, first + all(0.5f) - at};
 }
 

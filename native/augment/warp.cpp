@@ -19,6 +19,18 @@ namespace {
 constexpr std::int64_t stripe_rows = 32;           // of one image: rows apart share what lies between two stripes
 constexpr std::int64_t thread_pixels = 16 * 1024;  // per thread: some 0.1 ms, several times a wake-up
 
+const WarpKernels& kernels_of(Isa isa, bool by_lines) {
+#if defined(STRIATE_X86_KERNELS)
+    static const bool has_vbmi = [] {
+        __builtin_cpu_init();
+        return __builtin_cpu_supports("avx512vbmi") != 0;
+    }();
+    if (isa == Isa::avx512 && by_lines && has_vbmi) return avx512_vbmi::warp_kernels;
+#endif
+    static_cast<void>(by_lines);
+    return STRIATE_KERNELS_OF(isa, warp_kernels);
+}
+
 Scene scene_of(const Warp& call, const Image* images, std::int64_t b) {
     Scene s{};
     s.pixels = images[b].pixels, s.height = images[b].height, s.width = images[b].width;
@@ -51,18 +63,32 @@ Reach reach_of(Sampler sampler, double scale, std::int64_t size, std::int64_t ch
                                                       : scale,
                 .per_pixel = sampler == Sampler::nearest ? 1.0f : static_cast<float>(1.0 / scale),
                 .taps = 1,
-                .pairs = 1};
+                .pairs = 1,
+                .before = 0.0f,
+                .low = 0.0f,
+                .high = 0.0f};
     constexpr double missed = 1e-5;  // px: a rotation's scale is 1 but for rounding, and wants no third tap
     const double taps = std::min(2.0 * reach.half - missed, static_cast<double>(size));
     reach.taps = static_cast<std::int32_t>(taps);
     reach.taps += reach.taps < taps ? 1 : 0;  // a call of std::ceil would cost more than the rest
     reach.pairs = channels == 3 && reach.taps <= 2 ? 1 : (reach.taps + 3) / 4 * 2;
+    reach.before = static_cast<float>(reach.half - 0.5);
     return reach;
 }
 
+// Places whose windows, of `window` pixels each, lie in a source of `size`.
+void bound_inner(Reach& reach, std::int64_t size, std::int64_t window) {
+    constexpr double margin = 0.01;  // far more than floats are off by
+    reach.low = static_cast<float>(reach.half + margin);
+    reach.high = static_cast<float>(static_cast<double>(size - window) + reach.half - 0.5 - margin);
+}
+
 RunReach reach_of(const Warp& call, const Scene& s, Stretch stretch) {
-    return {reach_of(call.sampler, stretch.across, s.width, s.channels),
-            reach_of(call.sampler, stretch.down, s.height, s.channels)};
+    RunReach reach = {reach_of(call.sampler, stretch.across, s.width, s.channels),
+                      reach_of(call.sampler, stretch.down, s.height, s.channels)};
+    bound_inner(reach.across, s.width, std::max(2 * reach.across.pairs, 4) + 2);  // 16 bytes are read where 12 would do
+    bound_inner(reach.down, s.height, reach.down.taps);
+    return reach;
 }
 
 // What the runs of a row have, and room to find it out.
@@ -142,7 +168,7 @@ bool fits_vectors(const Scene& s, const RunReach& reach) {
 void warp(const Warp& call, const Image* images, Isa isa, int threads) {
     if (call.size * call.image_values() == 0) return;
     if (isa == Isa::reference) return reference::warp(call, images);
-    const WarpKernels& kernels = STRIATE_KERNELS_OF(isa, warp_kernels);
+    const WarpKernels& kernels = kernels_of(isa, call.by_lines);
     const std::int64_t stripes = (call.height + stripe_rows - 1) / stripe_rows;
     const std::int64_t worth = 1 + call.size * call.height * call.width / thread_pixels;
     threads = static_cast<int>(std::min<std::int64_t>({threads, worth, call.size * stripes}));

@@ -43,6 +43,7 @@ struct Warp {
     const float* shift;      // [channels]
     const float* fill;       // [channels], 0 to 255
     void* out;               // size * channels * height * width values, every one is written
+    bool by_lines = true;    // permutes lines of the source where the processor can (AVX512_VBMI); tests try without
 
     std::int64_t image_values() const { return height * width * channels; }
 };
