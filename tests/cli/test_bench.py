@@ -1,12 +1,15 @@
 """`striate bench`: what a wrong call is told, and that the small ones run."""
 
+import itertools
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from striate.bench import conv
 from striate.cli import main
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -48,6 +51,20 @@ def test_json_alone_is_on_standard_output(striate: Run, tmp_path: Path) -> None:
     assert {"striate", "torch"} <= set(row["subjects"])
     assert row["subjects"]["striate"]["relative_error"] < 1e-4
     assert record["machine"]["threads"] == 1
+
+
+def test_a_run_that_is_cut_off_leaves_what_it_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    whole = conv.measure
+
+    def cut_off(*args: Any, **settings: Any) -> Iterator[conv.Row]:
+        yield from itertools.islice(whole(*args, **settings), 1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(conv, "measure", cut_off)
+    args = ["--net", "lenet5", "--layer", "*", "-b", "1,2", "--rounds", "3", "--threads", "1", "--peers", "torch"]
+    assert main(["bench", "conv", *args, "--output", str(tmp_path / "a.json")]) != 0
+    (row,) = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["rows"]
+    assert row["subjects"]["striate"]["relative_error"] < 1e-4
 
 
 def test_every_pass_has_a_table(capsys: pytest.CaptureFixture[str]) -> None:

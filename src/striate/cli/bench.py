@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -88,9 +89,12 @@ def conv_command(
     layouts = LAYOUTS if layout == "best" else (layout,)
     chosen, here, count = _begin(peers, threads)
     rows: list[Row] = []
-    for which in PASSES[backward]:
-        rows += _rows(layers, batches, chosen, count, rounds, which, precision, algorithm, layouts)
     settings = {"net": net, "rounds": rounds, "precision": precision, "layout": layout, "ieee": ieee}
+    for which in PASSES[backward]:
+        for row in _rows(layers, batches, chosen, count, rounds, which, precision, algorithm, layouts):
+            rows.append(row)
+            if output is not None:  # a run that is cut off leaves what it has measured
+                _write_json(output, conv_record(here, rows, chosen, settings))
     record = conv_record(here, rows, chosen, settings)
     if plot is not None:
         from striate.bench.record import conv_picture
@@ -123,7 +127,8 @@ def fft_command(
     sides = _numbers("--filters", filters) if filters else list(fft.FILTERS)
     named("fft")
     chosen, here, count = _begin(peer, threads)
-    rows = _rows(fft.layers(sides, maps, size), [batch], chosen, count, rounds, "forward", "fp32", "fft", LAYOUTS)
+    layers = fft.layers(sides, maps, size)
+    rows = list(_rows(layers, [batch], chosen, count, rounds, "forward", "fp32", "fft", LAYOUTS))
     crossover = fft.crossover(rows, peer)
     record = conv_record(here, rows, chosen, {"rounds": rounds}) | {"crossover_px": crossover}
     if plot is not None:
@@ -179,7 +184,7 @@ def roofline_command(
     layers = layers_of(net, layer)
     chosen, here, count = _begin(peer, threads)
     bandwidth = copy_bandwidth(count)
-    rows = _rows(layers, [batch], chosen, count, rounds, "forward", "fp32", "auto", LAYOUTS)
+    rows = list(_rows(layers, [batch], chosen, count, rounds, "forward", "fp32", "auto", LAYOUTS))
     points = roofline_points(rows, peer)
     record = conv_record(here, rows, chosen, {"net": net, "rounds": rounds}) | {"copy_bytes_per_second": bandwidth}
     if plot is not None:
@@ -286,11 +291,10 @@ def _rows(
     precision: Any,
     algorithm: str,
     layouts: Any,
-) -> list["Row"]:
+) -> Iterator["Row"]:
     from striate.bench.conv import measure
 
-    rows = []
-    for row in measure(
+    measured = measure(
         layers,
         batches,
         peers,
@@ -300,10 +304,10 @@ def _rows(
         precision=precision,
         algorithm=algorithm,
         layouts=layouts,
-    ):
-        rows.append(row)
-        _progress(len(rows), len(layers) * len(batches), bench_tables.in_short(row))
-    return rows
+    )
+    for number, row in enumerate(measured, 1):
+        _progress(number, len(layers) * len(batches), bench_tables.in_short(row))
+        yield row
 
 
 def _progress(number: int, count: int, text: str) -> None:
@@ -312,13 +316,17 @@ def _progress(number: int, count: int, text: str) -> None:
 
 def _tell(record: dict[str, Any], output: Path | None, as_json: bool, show: Any) -> None:
     if output is not None:
-        import json
-
-        _write(output, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        _write_json(output, record)
     if as_json:
         print_json(record)
     else:
         show()
+
+
+def _write_json(path: Path, record: dict[str, Any]) -> None:
+    import json
+
+    _write(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
 def _write(path: Path, text: str) -> None:
