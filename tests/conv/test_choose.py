@@ -132,6 +132,15 @@ def test_of_a_large_batch_a_part_is_measured(looks):
     assert looks == [part]  # what was measured serves every large batch
 
 
+def test_where_there_is_no_candidate_nothing_is_measured(looks):
+    """Depthwise in bfloat16, from one layout to another: neither we nor torch, without a copy."""
+    depthwise = ConvShape.of((1, 16, 24, 24), (16, 1, 3, 3), padding=1, groups=16)
+    settings = {"to_layout": "channels_last", "element": "bfloat16", "with_torch": True, "threads": 1}
+    for wanted in (1, 2):
+        assert choose.measured(depthwise, "forward", looks=wanted, **settings) == {}
+    assert looks == []
+
+
 def test_a_damaged_cache_counts_as_empty(tmp_path, monkeypatch):
     monkeypatch.setenv("STRIATE_CONV_CACHE", str(tmp_path))
     cache._known.cache_clear()

@@ -17,7 +17,7 @@ from striate.bench.peers.pytorch import TYPES
 from striate.bench.problem import Floats, Pass, Precision, Problem
 from striate.bench.subject import CannotDo, Subject
 from striate.conv.choose import MAX_RELATIVE_ERROR, MAX_RELATIVE_ERROR_BF16, possible
-from striate.conv.plans import Element, Layout
+from striate.conv.plans import Element, Layout, laid_out
 from striate.conv.plans import Pass as ConvPass
 from striate.conv.race import race, typical
 from striate.errors import StriateError, unknown
@@ -57,13 +57,13 @@ class Tensors:
     def x(self, layout: Layout) -> torch.Tensor:
         """The images."""
         if layout not in self._x:
-            self._x[layout] = self._lying(self._problem.x, layout)
+            self._x[layout] = laid_out(self._tensor(self._problem.x), layout)
         return self._x[layout]
 
     def gradient(self, layout: Layout) -> torch.Tensor:
         """The result's gradient."""
         if layout not in self._gradient:
-            self._gradient[layout] = self._lying(self._problem.gradient, layout)
+            self._gradient[layout] = laid_out(self._tensor(self._problem.gradient), layout)
         return self._gradient[layout]
 
     def result(self, plan: conv.Plan) -> torch.Tensor:
@@ -74,12 +74,6 @@ class Tensors:
 
     def _tensor(self, array: Floats) -> torch.Tensor:
         return torch.from_numpy(array).to(TYPES[self._problem.precision])
-
-    def _lying(self, array: Floats, layout: Layout) -> torch.Tensor:
-        x = self._tensor(array)
-        if layout == "blocked":
-            return conv.to_blocked(x)
-        return x.contiguous(memory_format=torch.channels_last if layout == "channels_last" else torch.contiguous_format)
 
 
 class Ours(Subject):
@@ -213,4 +207,4 @@ def _first_runs(problem: Problem, candidate: Candidate, tensors: Tensors) -> flo
     limit = MAX_RELATIVE_ERROR if problem.precision == "fp32" else MAX_RELATIVE_ERROR_BF16
     if problem.error(subject.result()) > limit:
         return math.inf
-    return min(min(times) for times in race({candidate: subject.run}, rounds=2).values())
+    return min(race({candidate: subject.run}, rounds=2)[candidate])

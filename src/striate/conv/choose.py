@@ -16,8 +16,8 @@ import torch
 
 from striate import _native
 from striate.conv import cache
-from striate.conv.measure import TORCH, Measurement, bytes_needed, measure, torch_can
-from striate.conv.plans import Element, Layout, Pass, algorithms, refusal
+from striate.conv.measure import TORCH, Measurement, measure, torch_can
+from striate.conv.plans import Element, Layout, Pass, algorithms, plan, refusal
 from striate.conv.shape import ConvShape, WrongShape
 
 __all__ = [
@@ -158,25 +158,25 @@ def measured(
     narrow = [element] if element != "float32" else []  # keys of float32 are what they were
     key = " ".join(map(str, [pass_, *part.numbers, from_layout, to_layout, *narrow]))
     known = cache.load(key, threads)
-    missing = any(name not in known for name in candidates)
-    if missing or min(known[name].looks for name in candidates) < looks:
+    seen = min((known[name].looks if name in known else 0 for name in candidates), default=looks)
+    if seen < looks:
         # all of them, in turns: times of different days do not compare
         now = measure(
             part, pass_, candidates, from_layout=from_layout, to_layout=to_layout, threads=threads, element=element
         )
-        known = now if missing else {name: known[name].and_later(now[name]) for name in candidates}
+        known = now if seen == 0 else {name: known[name].and_later(now[name]) for name in candidates}
         cache.store(key, threads, known)
     if part == shape:
         return {name: known[name] for name in candidates}
-    return {
-        name: known[name].of_more(
-            shape.batch / part.batch,
-            bytes_needed(
-                shape, name, pass_, from_layout=from_layout, to_layout=to_layout, threads=threads, element=element
-            ),
-        )
-        for name in candidates
-    }
+
+    def bytes_needed(name: str) -> int:
+        if name == TORCH:
+            return known[name].workspace_bytes
+        return plan(
+            shape, name, pass_, from_layout=from_layout, to_layout=to_layout, threads=threads, element=element
+        ).bytes_needed
+
+    return {name: known[name].of_more(shape.batch / part.batch, bytes_needed(name)) for name in candidates}
 
 
 def measured_batch(shape: ConvShape) -> int:

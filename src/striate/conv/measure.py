@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from striate.conv.plans import Element, Layout, Pass, from_blocked, plan, to_blocked
+from striate.conv.plans import Element, Layout, Pass, from_blocked, laid_out, plan
 from striate.conv.race import race, typical
 from striate.conv.shape import ConvShape
 
@@ -21,7 +21,6 @@ __all__ = [
     "SAMPLE",
     "TORCH",
     "Measurement",
-    "bytes_needed",
     "measure",
     "relative_difference",
     "torch_can",
@@ -83,6 +82,7 @@ class _Runs:
 
     whole: Callable[[], Tensor]
     packed: Callable[[], Tensor] | None  # None: as `whole`
+    bytes_needed: int
 
 
 class _Inputs:
@@ -97,8 +97,8 @@ class _Inputs:
         self.weight = torch.randn(shape.filters, generator=generator).to(dtype)
         self.gradient = torch.randn(shape.result, generator=generator).to(dtype)
         first = self.gradient if pass_ == "backward_data" else self.x
-        self.first = _lying(first, from_layout)
-        self.second = _lying(self.gradient, to_layout) if pass_ == "backward_weights" else self.weight
+        self.first = laid_out(first, from_layout)
+        self.second = laid_out(self.gradient, to_layout) if pass_ == "backward_weights" else self.weight
 
     def error(self, result: Tensor) -> float:
         """The largest error of a sample of `result` (NCHW), relative to the sample's largest value."""
@@ -136,9 +136,9 @@ class _Inputs:
         return torch_derivative(gradient, padded, weight, padding=(0, 0), groups=1, data=data, **self._strides())
 
     def runs(self, algorithm: str, threads: int) -> _Runs:
-        """Calls that compute the pass."""
+        """Calls that compute the pass, and the bytes they need (0 for torch, which does not say)."""
         if algorithm == TORCH:
-            return _Runs(self._torch, None)
+            return _Runs(self._torch, None, 0)
         prepared = plan(
             self.shape,
             algorithm,
@@ -149,9 +149,13 @@ class _Inputs:
             element=self.element,
         )
         if self.pass_ == "backward_weights":
-            return _Runs(lambda: prepared.gradient(self.first, self.second), None)
+            return _Runs(lambda: prepared.gradient(self.first, self.second), None, prepared.bytes_needed)
         packed = prepared.pack(self.second)
-        return _Runs(lambda: prepared.run(self.first, self.second), lambda: prepared.run(self.first, packed))
+        return _Runs(
+            lambda: prepared.run(self.first, self.second),
+            lambda: prepared.run(self.first, packed),
+            prepared.bytes_needed,
+        )
 
     def _torch(self) -> Tensor:
         s = self.shape
@@ -166,7 +170,7 @@ class _Inputs:
     @property
     def x_like(self) -> Tensor:
         """x as torch wants it beside the gradient: only its size and layout matter."""
-        return _lying(self.x, self.to_layout)
+        return laid_out(self.x, self.to_layout)
 
     def planar(self, result: Tensor) -> Tensor:
         """A result as [N, C, H, W]."""
@@ -184,12 +188,6 @@ def relative_difference(given: Tensor, wanted: Tensor) -> float:
     if difference != difference:
         return math.inf
     return difference / largest if largest > 0 else difference
-
-
-def _lying(x: Tensor, layout: Layout) -> Tensor:
-    if layout == "blocked":
-        return to_blocked(x)
-    return x.contiguous(memory_format=torch.channels_last if layout == "channels_last" else torch.contiguous_format)
 
 
 def torch_derivative(
@@ -242,41 +240,9 @@ def _measure(inputs: _Inputs, candidates: Sequence[str], threads: int) -> dict[s
     if math.prod(inputs.shape.result[2:]) * inputs.shape.batch < MANY_PIXELS and _any_packs(runs):
         packed = race({name: run.packed or run.whole for name, run in runs.items()})
     return {
-        name: Measurement(
-            typical(whole[name]),
-            typical(packed[name]),
-            errors[name],
-            bytes_needed(
-                inputs.shape,
-                name,
-                inputs.pass_,
-                from_layout=inputs.from_layout,
-                to_layout=inputs.to_layout,
-                threads=threads,
-                element=inputs.element,
-            ),
-        )
+        name: Measurement(typical(whole[name]), typical(packed[name]), errors[name], runs[name].bytes_needed)
         for name in candidates
     }
-
-
-def bytes_needed(
-    shape: ConvShape,
-    algorithm: str,
-    pass_: Pass,
-    *,
-    from_layout: Layout,
-    to_layout: Layout,
-    threads: int,
-    element: Element,
-) -> int:
-    """Of workspace and packed weights: what a run needs beside images and result. 0 for torch, which does not say."""
-    if algorithm == TORCH:
-        return 0
-    prepared = plan(
-        shape, algorithm, pass_, from_layout=from_layout, to_layout=to_layout, threads=threads, element=element
-    )
-    return prepared.workspace_bytes + prepared.packed_bytes
 
 
 def _any_packs(runs: Mapping[str, _Runs]) -> bool:

@@ -29,6 +29,7 @@ __all__ = [
     "blocked_size",
     "element_of",
     "from_blocked",
+    "laid_out",
     "layout_of",
     "plan",
     "refusal",
@@ -103,6 +104,13 @@ def from_blocked(x: Tensor, channels: int) -> Tensor:
     return x.permute(0, 1, 4, 2, 3).reshape(batch, blocks * BLOCK, height, width)[:, :channels].contiguous()
 
 
+def laid_out(x: Tensor, layout: Layout) -> Tensor:
+    """[N, C, H, W], wherever it lies, as `layout` has it in memory; itself if it lies so."""
+    if layout == "blocked":
+        return to_blocked(x)
+    return x.contiguous(memory_format=torch.channels_last if layout == "channels_last" else torch.contiguous_format)
+
+
 @lru_cache(maxsize=4096)
 def plan(
     shape: ConvShape,
@@ -163,6 +171,11 @@ class Plan:
     def packed_bytes(self) -> int:
         """Bytes of the weights in the form in which the algorithm reads them."""
         return self._native.packed_bytes
+
+    @property
+    def bytes_needed(self) -> int:
+        """Of both: all that a run needs beside images and result."""
+        return self.workspace_bytes + self.packed_bytes
 
     def pack(self, weight: Tensor) -> _native.PackedWeights:
         """The weights [K, C / groups, h, w] in the form that `run` takes: for weights that are used more than once."""
