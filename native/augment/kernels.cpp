@@ -38,18 +38,17 @@ inline void inner_block(const Scene& s, const NearPlaces& at, const RunReach& re
     const NearFooting across = near_footing_of(at.x, reach.across), tall = near_footing_of(at.y, reach.down);
     const bool plain = !cubic && reach.across.pairs == 1 && reach.across.taps == 2 && reach.down.taps == 2 &&
                        reach.across.per_pixel == 1.0f && reach.down.per_pixel == 1.0f;
-    Floats wide_sum = all(1 << across_bits), tall_sum = all(1.0f);
+    Floats wide_sum = zeros(), tall_sum = zeros();
     if (plain) {
         weigh_two_across(across.distance, scratch.pairs);
     } else {
         wide_sum = weigh_across<cubic>(across.distance, reach.across, scratch.pairs);
     }
-    if (by_lines && block_by_lines<cubic>(s, across.first, tall.first, at.y, reach, scratch.pairs, plain ? unit : 1.0f,
-                                          tall_sum, plane)) {
-        if (plain) return;
-    } else {
+    if (!by_lines || !block_by_lines<cubic>(s, across.first, tall.first, at.y, reach, scratch.pairs,
+                                            plain ? unit : 1.0f, tall_sum, plane)) {
         if (plain) {
-            scratch.down[0] = all(1.0f) + tall.distance, scratch.down[1] = zeros() - tall.distance;
+            scratch.down[0] = multiply_add(tall.distance, all(unit), all(unit));
+            scratch.down[1] = tall.distance * all(-unit);
         } else {
             tall_sum = weigh_down<cubic>(tall.distance, reach.down, scratch.down);
         }
@@ -63,7 +62,8 @@ inline void inner_block(const Scene& s, const NearPlaces& at, const RunReach& re
             any_block(s, scratch.offsets, reach, scratch.pairs, scratch.down, plane);
         }
     }
-    const Floats normal = plain ? all(unit) : all(1.0f) / (wide_sum * tall_sum);
+    if (plain) return;  // weights that share one whole: the unit down has divided them
+    const Floats normal = all(1.0f) / (wide_sum * tall_sum);
     for (std::int64_t c = 0; c < s.channels; ++c) plane[c] = plane[c] * normal;
 }
 

@@ -21,10 +21,7 @@ constexpr std::int64_t thread_pixels = 16 * 1024;  // per thread: some 0.1 ms, s
 
 const WarpKernels& kernels_of(Isa isa, bool by_lines) {
 #if defined(STRIATE_X86_KERNELS)
-    static const bool has_vbmi = [] {
-        __builtin_cpu_init();
-        return __builtin_cpu_supports("avx512vbmi") != 0;
-    }();
+    static const bool has_vbmi = has_features({"avx512vbmi"});
     if (isa == Isa::avx512 && by_lines && has_vbmi) return avx512_vbmi::warp_kernels;
 #endif
     static_cast<void>(by_lines);

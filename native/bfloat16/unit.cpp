@@ -14,11 +14,6 @@ namespace {
 
 #if defined(STRIATE_X86_KERNELS)
 
-bool has_avx512_bf16() {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512bf16");
-}
-
 // The processor's word (leaf 7: AMX-BF16 and AMX-TILE), then the system's: Linux saves tiles only for a process that
 // has asked (arch_prctl, ARCH_REQ_XCOMP_PERM for feature 18).
 bool has_amx() {
@@ -52,7 +47,7 @@ std::vector<BfloatUnit> bfloat_units(Isa isa) {
 #if defined(STRIATE_X86_KERNELS)
     if (isa == Isa::avx2) return {BfloatUnit::avx2};
     if (isa == Isa::avx512) {
-        static const bool bf16 = has_avx512_bf16(), amx = bf16 && has_amx();
+        static const bool bf16 = has_features({"avx512bf16"}), amx = bf16 && has_amx();
         std::vector<BfloatUnit> units = {BfloatUnit::avx512};
         if (bf16) units.push_back(BfloatUnit::avx512_bf16);
         if (amx) units.push_back(BfloatUnit::amx);

@@ -9,13 +9,6 @@ namespace {
 
 constexpr Isa every_isa[] = {Isa::reference, Isa::portable, Isa::avx2, Isa::avx512};
 
-[[maybe_unused]] bool has_all(  // where there is more than one set
-    const std::vector<std::string>& features, std::initializer_list<const char*> wanted) {
-    return std::all_of(wanted.begin(), wanted.end(), [&](const char* feature) {
-        return std::find(features.begin(), features.end(), feature) != features.end();
-    });
-}
-
 Isa choose() {
     const char* asked = std::getenv("STRIATE_ISA");
     if (asked == nullptr || *asked == '\0') return available_isas().back();
@@ -23,6 +16,13 @@ Isa choose() {
 }
 
 }  // namespace
+
+bool has_features(std::initializer_list<const char*> wanted) {
+    const auto features = cpu_features();
+    return std::all_of(wanted.begin(), wanted.end(), [&](const char* feature) {
+        return std::find(features.begin(), features.end(), feature) != features.end();
+    });
+}
 
 const char* name(Isa isa) {
     switch (isa) {
@@ -37,10 +37,9 @@ const char* name(Isa isa) {
 std::vector<Isa> available_isas() {
     std::vector<Isa> available = {Isa::portable};
 #if defined(STRIATE_X86_KERNELS)
-    const auto features = cpu_features();
-    if (has_all(features, {"avx2", "fma"})) {
+    if (has_features({"avx2", "fma"})) {
         available.push_back(Isa::avx2);
-        if (has_all(features, {"avx512f", "avx512bw", "avx512vl", "avx512dq"})) available.push_back(Isa::avx512);
+        if (has_features({"avx512f", "avx512bw", "avx512vl", "avx512dq"})) available.push_back(Isa::avx512);
     }
 #endif
     return available;

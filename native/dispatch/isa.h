@@ -5,6 +5,7 @@
 // the environment variable STRIATE_ISA.
 #pragma once
 
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -37,5 +38,6 @@ Isa chosen_isa();
 
 // The processor features that matter here, present in the processor and enabled by the system.
 std::vector<std::string> cpu_features();
+bool has_features(std::initializer_list<const char*> wanted);
 
 }  // namespace striate
