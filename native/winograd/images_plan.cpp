@@ -277,19 +277,19 @@ private:
         const std::int64_t in_step = spaced(in_blocks_ * tiles * lanes),
                            out_step = spaced(2 * out_pairs_ * tiles * lanes);
         const std::int64_t parts = quotient_up(tiles, kernels_.tile_rows);
-        // the next panel is fetched line by line over the first two parts, or at once if there is but one
-        const std::int64_t panel_lines = quotient_up(2 * lanes, line_floats), lines = parts == 1 ? panel_lines : 1;
+        // the next panel is fetched meanwhile, evenly over the parts
+        const std::int64_t lines = quotient_up(quotient_up(2 * lanes * lanes, line_floats), parts);
+        const std::int64_t part_lines = shape_.group_in() / lanes * lines;
         const float* weights = work.packed + (chunk.group * components_ * out_pairs_ + units.begin) * panel();
         for (std::int64_t unit = units.begin; unit < units.end; ++unit, weights += panel()) {
             const std::int64_t component = unit / out_pairs_, pair = unit % out_pairs_;
             pixels.fetch();
             for (std::int64_t each = 0, t = 0; each < parts; ++each) {
                 const std::int64_t count = quotient_up(tiles - t, parts - each);  // parts as equal as can be
-                const bool ahead = unit + 1 < units.end && each * lines < panel_lines;
+                const bool ahead = unit + 1 < units.end && each * part_lines * line_floats < panel();
                 kernels_.multiply(in + component * in_step + t * lanes, tiles * lanes, weights, shape_.group_in(),
                                   out + component * out_step + (2 * pair * tiles + t) * lanes, tiles * lanes, count,
-                                  weights + panel() + each * shape_.group_in() * line_floats,
-                                  ahead ? static_cast<int>(lines) : 0);
+                                  weights + panel() + each * part_lines * line_floats, ahead ? lines : 0);
                 t += count;
             }
         }

@@ -39,21 +39,17 @@ inline __attribute__((always_inline)) void add_map(const float* v, const float* 
     }
 }
 
-// `Lines` lines from `next` on are fetched for each map.
-template <int Rows, int Lines>
+// `lines` lines from `next` on are fetched for each block of maps.
+template <int Rows>
 void multiply_of(const float* v, std::int64_t v_block, const float* u, std::int64_t maps, float* out,
-                 std::int64_t out_block, const float* next) {
+                 std::int64_t out_block, const float* next, std::int64_t lines) {
     Floats low[Rows], high[Rows];
 #pragma GCC unroll 16
     for (int t = 0; t < Rows; ++t) low[t] = high[t] = zeros();
     for (; maps >= lanes; maps -= lanes) {
-#pragma GCC unroll 4
-        for (int c = 0; c < lanes; ++c) {
-#pragma GCC unroll 2
-            for (int line = 0; line < Lines; ++line, next += line_floats) __builtin_prefetch(next, 0, 2);
-            add_map<Rows>(v + c, u, low, high);
-            u += 2 * lanes;
-        }
+        for (std::int64_t line = 0; line < lines; ++line, next += line_floats) __builtin_prefetch(next, 0, 2);
+#pragma GCC unroll 8
+        for (int c = 0; c < lanes; ++c, u += 2 * lanes) add_map<Rows>(v + c, u, low, high);
         v += v_block;
     }
     for (std::int64_t c = 0; c < maps; ++c, u += 2 * lanes) add_map<Rows>(v + c, u, low, high);
@@ -66,12 +62,8 @@ void multiply_of(const float* v, std::int64_t v_block, const float* u, std::int6
 
 template <int Rows = tile_rows>
 void multiply(const float* v, std::int64_t v_block, const float* u, std::int64_t maps, float* out,
-              std::int64_t out_block, std::int64_t rows, const float* next, int lines) {
-    if (rows == Rows) {
-        if (lines == 0) return multiply_of<Rows, 0>(v, v_block, u, maps, out, out_block, next);
-        if (lines == 1) return multiply_of<Rows, 1>(v, v_block, u, maps, out, out_block, next);
-        return multiply_of<Rows, 2>(v, v_block, u, maps, out, out_block, next);
-    }
+              std::int64_t out_block, std::int64_t rows, const float* next, std::int64_t lines) {
+    if (rows == Rows) return multiply_of<Rows>(v, v_block, u, maps, out, out_block, next, lines);
     if constexpr (Rows > 1) multiply<Rows - 1>(v, v_block, u, maps, out, out_block, rows, next, lines);
 }
 

@@ -80,9 +80,9 @@ struct WinogradKernels {
 
     // out[o][t] = Σ over `maps` maps of v[block][t] · u, for 2 · lanes output maps and rows ≤ tile_rows tiles. v steps
     // by v_block from one block of maps to the next, out by out_block from one block of output maps to the next. From
-    // `next` on, `lines` ≤ 2 lines of 64 bytes are fetched into the second cache for each map.
+    // `next` on, `lines` lines of 64 bytes are fetched into the second cache for each block of maps.
     void (*multiply)(const float* v, std::int64_t v_block, const float* u, std::int64_t maps, float* out,
-                     std::int64_t out_block, std::int64_t rows, const float* next, int lines);
+                     std::int64_t out_block, std::int64_t rows, const float* next, std::int64_t lines);
 
     // Streamed stores are seen by other threads from here on.
     void (*settle)();
