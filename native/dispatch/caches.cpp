@@ -14,4 +14,13 @@ std::int64_t second_cache_bytes() {
     return bytes > 0 ? bytes : std::int64_t{1} << 20;
 }
 
+bool third_cache_is_near() {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    return __builtin_cpu_is("amd") != 0;
+#else
+    return false;
+#endif
+}
+
 }  // namespace striate

@@ -34,7 +34,7 @@ inline void stream(float* to, Floats x) { _mm512_stream_ps(to, x); }  // past th
 inline void settle_streams() { _mm_sfence(); }                        // for other threads to see what was streamed
 inline Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }    // a·b + c
 inline Floats minus_product(Floats a, Floats b, Floats c) { return _mm512_fnmadd_ps(a, b, c); }  // c − a·b
-inline Floats at_least_zero(Floats x) { return _mm512_max_ps(zeros(), x); }                      // NaN stays NaN
+inline Floats at_least(Floats least, Floats x) { return _mm512_max_ps(least, x); }               // NaN stays NaN
 
 #elif defined(__AVX2__)
 
@@ -70,7 +70,7 @@ inline void stream(float* to, Floats x) { _mm256_stream_ps(to, x); }
 inline void settle_streams() { _mm_sfence(); }
 inline Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
 inline Floats minus_product(Floats a, Floats b, Floats c) { return _mm256_fnmadd_ps(a, b, c); }
-inline Floats at_least_zero(Floats x) { return _mm256_max_ps(zeros(), x); }
+inline Floats at_least(Floats least, Floats x) { return _mm256_max_ps(least, x); }
 
 #else
 
@@ -95,7 +95,7 @@ inline void store_first(float* to, Floats x, std::int64_t count) {
 }
 inline void stream(float* to, Floats x) { store(to, x); }
 inline void settle_streams() {}
-inline Floats at_least_zero(Floats x) { return x < zeros() ? zeros() : x; }
+inline Floats at_least(Floats least, Floats x) { return x < least ? least : x; }
 
 #if defined(__aarch64__)
 
@@ -112,5 +112,7 @@ inline Floats minus_product(Floats a, Floats b, Floats c) { return c - a * b; }
 #endif
 
 #endif
+
+inline Floats at_least_zero(Floats x) { return at_least(zeros(), x); }
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -61,7 +61,8 @@ public:
                                .lanes = lanes,
                                .tile_rows = kernels_.tile_rows,
                                .threads = threads_,
-                               .cache_bytes = second_cache_bytes()});
+                               .cache_bytes = second_cache_bytes(),
+                               .third_cache_is_near = third_cache_is_near()});
         std::int64_t most = 0;  // tiles of a chunk
         for (std::int64_t begin = 0; begin < runs_; begin += schedule_.runs) {
             most = std::max(most, tiles_before(std::min(begin + schedule_.runs, runs_)) - tiles_before(begin));
@@ -124,7 +125,7 @@ public:
             const std::int64_t runs = chunk.runs.end - chunk.runs.begin, products = components_ * out_pairs_;
             WinogradAhead ahead;
             if (item + threads_ < shape_.groups * chunks) {
-                ahead = ahead_of(work, chunk_of(item + threads_), {0, 1}, products);
+                ahead = ahead_of(work, chunk_of(item + threads_), {0, 1}, products * parts_of(chunk));
             }
             transform_in(work, chunk, {0, in_blocks_ * runs}, in, scratch);
             multiply(work, chunk, {0, products}, in, out, ahead);
@@ -169,6 +170,11 @@ private:
         return run / runs_of_row_ * tile_columns_ + run % runs_of_row_ * transforms_.run;
     }
 
+    // Tiles of a chunk that are in registers at a time: so many parts of the products.
+    std::int64_t parts_of(const Chunk& chunk) const {
+        return quotient_up(tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin), kernels_.tile_rows);
+    }
+
     Place place_of(std::int64_t run) const {
         const std::int64_t row = run / runs_of_row_, column = run % runs_of_row_ * transforms_.run;
         return {row / tile_rows_, row % tile_rows_, column, std::min(transforms_.run, tile_columns_ - column)};
@@ -196,7 +202,8 @@ private:
             } else if (phase % phases == products_phase) {
                 WinogradAhead ahead;
                 if (phase / phases + 1 < chunks) {
-                    ahead = ahead_of(work, chunk_of(phase / phases + 1), {item, items(phase)}, range.end - range.begin);
+                    ahead = ahead_of(work, chunk_of(phase / phases + 1), {item, items(phase)},
+                                     (range.end - range.begin) * parts_of(chunk));
                 }
                 multiply(work, chunk, range, in, out, ahead);
             } else {
@@ -246,12 +253,24 @@ private:
         return {rows, 1, 0, calls};
     }
 
-    // Units are (block of maps, run), runs of a block side by side.
+    // A unit of either transform: a run of tiles of one block of maps. Blocks whose maps share lines of the cache come
+    // one after the other, for each run.
+    struct Unit {
+        std::int64_t block, run;  // counted from the chunk's first
+    };
+    Unit unit_of(std::int64_t index, std::int64_t blocks, std::int64_t runs) const {
+        const std::int64_t sharing = quotient_up(line_floats, kernels_.lanes),
+                           first = index / (runs * sharing) * sharing;
+        const std::int64_t here = std::min(sharing, blocks - first), rest = index - first * runs;
+        return {first + rest % here, rest / here};
+    }
+
     void transform_in(const Work& work, const Chunk& chunk, Range units, float* in, float* scratch) const {
         const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.end - chunk.runs.begin;
         const std::int64_t tiles = tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin);
         for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
-            const std::int64_t block = unit / runs, run = chunk.runs.begin + unit % runs;
+            const auto [block, run_of_chunk] = unit_of(unit, in_blocks_, runs);
+            const std::int64_t run = chunk.runs.begin + run_of_chunk;
             const std::int64_t first = tiles_before(run) - tiles_before(chunk.runs.begin);
             const std::int64_t map = chunk.group * shape_.group_in() + block * lanes;
             const Place place = place_of(run);
@@ -276,37 +295,37 @@ private:
         const std::int64_t tiles = tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin);
         const std::int64_t in_step = spaced(in_blocks_ * tiles * lanes),
                            out_step = spaced(2 * out_pairs_ * tiles * lanes);
-        const std::int64_t parts = quotient_up(tiles, kernels_.tile_rows);
+        const std::int64_t parts = parts_of(chunk);
         // the next panel is fetched meanwhile, evenly over the parts
         const std::int64_t lines = quotient_up(quotient_up(2 * lanes * lanes, line_floats), parts);
         const std::int64_t part_lines = shape_.group_in() / lanes * lines;
         const float* weights = work.packed + (chunk.group * components_ * out_pairs_ + units.begin) * panel();
         for (std::int64_t unit = units.begin; unit < units.end; ++unit, weights += panel()) {
             const std::int64_t component = unit / out_pairs_, pair = unit % out_pairs_;
-            pixels.fetch();
             for (std::int64_t each = 0, t = 0; each < parts; ++each) {
                 const std::int64_t count = quotient_up(tiles - t, parts - each);  // parts as equal as can be
                 const bool ahead = unit + 1 < units.end && each * part_lines * line_floats < panel();
                 kernels_.multiply(in + component * in_step + t * lanes, tiles * lanes, weights, shape_.group_in(),
                                   out + component * out_step + (2 * pair * tiles + t) * lanes, tiles * lanes, count,
                                   weights + panel() + each * part_lines * line_floats, ahead ? lines : 0);
+                pixels.fetch();
                 t += count;
             }
         }
     }
 
-    // Units are (block of maps, run), runs of a block side by side.
     void transform_out(const Work& work, const Chunk& chunk, Range units, const float* out, float* scratch) const {
         const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.end - chunk.runs.begin;
         const std::int64_t tiles = tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin);
         float* const bias = scratch + transforms_.scratch_floats;
         for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
-            const std::int64_t block = unit / runs, run = chunk.runs.begin + unit % runs;
+            const auto [block, run_of_chunk] = unit_of(unit, out_blocks_, runs);
+            const std::int64_t run = chunk.runs.begin + run_of_chunk;
             const std::int64_t first = tiles_before(run) - tiles_before(chunk.runs.begin);
             const std::int64_t map = chunk.group * shape_.group_out() + block * lanes;
             // a blocked result has lanes beyond the last map, whose weights are zero
             const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_out() - block * lanes, 0, lanes);
-            if (unit == units.begin || unit % runs == 0) copy_bias(work.epilogue.bias, map, maps, lanes, bias);
+            copy_bias(work.epilogue.bias, map, maps, lanes, bias);
             const Place place = place_of(run);
             const std::int64_t image = place.image * to_.image + to_.of_map(map);
             transforms_.output(

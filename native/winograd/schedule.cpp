@@ -7,18 +7,22 @@ namespace striate {
 
 namespace {
 
-// Bytes a cycle from beyond the second cache. Weights are fetched ahead; components are written, which reads their
-// lines first, and read again as the hardware guesses, and where a chunk's outgrow a share of the third cache, from
-// memory.
-constexpr double weights_speed = 24, components_speed = 3.5, memory_speed = 1.75;
-constexpr double third_cache_bytes = 8 << 20;
-constexpr double meeting_cycles = 3000;        // of a phase: the last item's wait, and lines that change hands
+// What lies beyond the second cache. Weights are fetched ahead; components are written, which reads their lines first,
+// and read again as the hardware guesses, and where a chunk's outgrow a share of the third cache, from memory.
+struct Beyond {
+    double weights, components, memory;  // bytes a cycle
+    double third_cache_bytes;            // of a chunk's components
+    double meeting_cycles;               // of a phase: the last item's wait, and lines that change hands
+};
+constexpr Beyond near{24, 20, 4, 4 << 20, 20000}, far{24, 3.5, 1.75, 8 << 20, 3000};
+
 constexpr double workspace_bytes = 256 << 20;  // at most, of all components
 
 double quotient_up(double a, double b) { return std::ceil(a / b); }
 
 // Cycles of one thread for all tiles.
 double cycles(const WinogradSizes& s, bool together, std::int64_t runs) {
+    const Beyond& beyond = s.third_cache_is_near ? near : far;
     const double tiles = static_cast<double>(runs) * s.tiles_of_run, chunks = quotient_up(s.runs, runs);
     const double parts = quotient_up(tiles, s.tile_rows);
     const double components = s.components, threads = s.threads;
@@ -27,20 +31,21 @@ double cycles(const WinogradSizes& s, bool together, std::int64_t runs) {
     // a register tile of n rows takes n cycles for each map of the input, and one to begin and end
     const double products = components * s.in_maps * s.out_maps / (2.0 * s.lanes) * (tiles + parts);
     const double tiles_bytes = tile_bytes * tiles, cache = s.cache_bytes;
-    // of one chunk: its weights, unless they stay in the cache beside `near` bytes of components
-    const auto weights_cycles = [&](double near) {
-        return weights_bytes + near <= 0.85 * cache ? 0 : weights_bytes / weights_speed;
+    // of one chunk: its weights, unless they stay in the cache beside its components
+    const auto weights_cycles = [&](double components_bytes) {
+        return weights_bytes + components_bytes <= 0.85 * cache ? 0 : weights_bytes / beyond.weights;
     };
-    // written once and read once
-    const double speed = tiles_bytes <= third_cache_bytes ? components_speed : memory_speed;
-    const double far = 2 * tiles_bytes / speed;
+    // of components that do not stay in the cache: written once and read once
+    const double speed = tiles_bytes <= beyond.third_cache_bytes ? beyond.components : beyond.memory;
+    const double components_cycles = 2 * tiles_bytes / speed;
     if (!together) {
         const bool fits = tiles_bytes <= 0.75 * cache;
-        return quotient_up(chunks, threads) * (products + weights_cycles(tiles_bytes) + (fits ? 0 : far));
+        return quotient_up(chunks, threads) * (products + weights_cycles(tiles_bytes) + (fits ? 0 : components_cycles));
     }
     // components that another thread made are far in any case
     const double share = tiles_bytes / threads <= 0.75 * cache ? (threads - 1) / threads : 1;
-    return chunks * ((products + weights_cycles(tiles_bytes / threads) + share * far) / threads + 3 * meeting_cycles);
+    return chunks * ((products + weights_cycles(tiles_bytes / threads) + share * components_cycles) / threads +
+                     3 * beyond.meeting_cycles);
 }
 
 }  // namespace

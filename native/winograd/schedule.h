@@ -20,6 +20,7 @@ struct WinogradSizes {
     std::int64_t components, in_maps, out_maps;  // of one group, in whole blocks
     std::int64_t lanes, tile_rows;
     std::int64_t threads, cache_bytes;
+    bool third_cache_is_near;
 };
 
 struct WinogradSchedule {
