@@ -317,6 +317,7 @@ private:
                      .bias = bias,
                      .relu = work.epilogue.relu,
                      .stream = false,
+                     .next = 0,
                      .scratch = scratch});
             }
         }

@@ -17,20 +17,19 @@ struct Place {
     std::int64_t offset;
     ImageStrides strides;
     bool whole_blocks;  // of 16 maps; those that do not exist get zeros
+    std::int64_t cached_bytes;
 };
 
-constexpr Place whole_images(Layout layout, std::int64_t maps, std::int64_t height, std::int64_t width) {
-    return {0, strides_of(layout, maps, height, width), layout == Layout::blocked};
+constexpr Place whole_images(const ConvOptions& o, std::int64_t maps, std::int64_t height, std::int64_t width) {
+    return {0, strides_of(o.to, maps, height, width), o.to == Layout::blocked, o.cached_bytes};
 }
 
-// Whether results go past the caches: those that are larger than caches, so that the next layer finds none of them
-// there, in whole and aligned registers of maps. A store past the caches does not read the line first.
+// Whether results go past the caches: in whole and aligned registers of `lanes` maps.
 inline bool past_caches(const Place& to, std::int64_t batch, std::int64_t group_maps, std::int64_t lanes,
                         const float* result) {
-    constexpr std::int64_t large_floats = 8 << 20;  // 32 MB
     const ImageStrides& s = to.strides;
     const std::int64_t bytes = lanes * static_cast<std::int64_t>(sizeof(float));
-    return s.map == 1 && group_maps % lanes == 0 && batch * s.image >= large_floats &&
+    return s.map == 1 && group_maps % lanes == 0 && 4 * batch * s.image > to.cached_bytes &&
            (s.image | s.row | s.pixel) % lanes == 0 &&
            reinterpret_cast<std::uintptr_t>(result + to.offset) % static_cast<std::uintptr_t>(bytes) == 0;
 }
@@ -74,7 +73,7 @@ public:
     static std::unique_ptr<ImagePlan> forward(const ConvShape& s, const ConvOptions& o) {
         auto plan = std::make_unique<PartsPlan>(o.threads);
         plan->parts_.push_back({Convolution(s, strides_of(o.from, s.in, s.rows.size, s.columns.size),
-                                            whole_images(o.to, s.out, s.rows.out(), s.columns.out()), o.isa, o.threads),
+                                            whole_images(o, s.out, s.rows.out(), s.columns.out()), o.isa, o.threads),
                                 0, 0, 1, 1, false});
         return plan;
     }
@@ -84,7 +83,7 @@ public:
         for (std::int64_t row = 0; row < std::min(s.rows.stride, s.rows.size); ++row) {
             for (std::int64_t column = 0; column < std::min(s.columns.stride, s.columns.size); ++column) {
                 const AdjointPhase rows(s.rows, row), columns(s.columns, column);
-                Place place = whole_images(o.to, s.in, s.rows.size, s.columns.size);
+                Place place = whole_images(o, s.in, s.rows.size, s.columns.size);
                 place.offset = row * place.strides.row + column * place.strides.pixel;
                 place.strides.row *= s.rows.stride;
                 place.strides.pixel *= s.columns.stride;

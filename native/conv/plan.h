@@ -32,6 +32,9 @@ struct ConvOptions {
     Layout to = Layout::nchw;    // of y; of dx in backward_data; of dy in backward_weights
     Isa isa = Isa::portable;
     int threads = 1;
+    // A result of at most so many bytes stays in the caches for whoever reads it next. Stores of a larger one go past
+    // them, and do not read the lines that they overwrite.
+    std::int64_t cached_bytes = 32 << 20;
 };
 
 // Weights, wherever they lie: filter k of group g at tap (i, j) of map c of its group is

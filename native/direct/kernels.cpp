@@ -13,8 +13,6 @@ namespace {
 // value, loaded once, serves only as many multiply-adds as there are registers of maps.
 constexpr int tile_pixels = registers == 32 ? 14 : 6;  // twice as many sums, 2 registers of weights, 1 spread value
 
-constexpr std::int64_t line_floats = 16;  // of 64 bytes
-
 void fill_zeros(float* to, std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i) to[i] = 0.0f;
 }
@@ -113,25 +111,32 @@ void sums_of(const DirectSums& d, const float* x, float* sums) {
         }
         return;
     }
-    const std::int64_t first = (sums - d.sums) / lanes * d.result_pixel;
-#pragma GCC unroll 2
-    for (int m = 0; m < Registers; ++m) {
-        const std::int64_t at = first + m * d.next_register, maps = smaller(d.maps - m * lanes, lanes);
-        const Floats bias = load(d.bias + m * lanes);
+    // Registers of a pixel one after the other: they share lines of the caches.
+    const auto finish = [&](auto&& put) __attribute__((always_inline)) {
+        const std::int64_t first = (sums - d.sums) / lanes * d.result_pixel;
 #pragma GCC unroll 16
         for (int t = 0; t < Pixels; ++t) {
-            const std::int64_t to = at + t * d.result_pixel;
-            Floats value = sum[t][m] + bias;
-            if (d.residual != nullptr) value = value + load_first(d.residual + to, maps);
-            if (d.relu) value = at_least_zero(value);
-            if (d.past_caches) {
-                stream(d.result + to, value);
-            } else if (maps == lanes) {
-                store(d.result + to, value);
-            } else {
-                store_first(d.result + to, value, maps);
+#pragma GCC unroll 2
+            for (int m = 0; m < Registers; ++m) {
+                put(first + t * d.result_pixel + m * d.next_register, m, sum[t][m] + load(d.bias + m * lanes));
             }
         }
+    };
+    const Floats least = least_of(d.relu);
+    if (d.past_caches) {
+        finish([&](std::int64_t at, int, Floats value) __attribute__((always_inline)) {
+            if (d.residual != nullptr) value = value + load(d.residual + at);
+            stream(d.result + at, at_least(least, value));
+        });
+    } else if (d.residual != nullptr || d.maps != Registers * lanes) {
+        finish([&](std::int64_t at, int m, Floats value) __attribute__((always_inline)) {
+            const std::int64_t maps = smaller(d.maps - m * lanes, lanes);
+            if (d.residual != nullptr) value = value + load_first(d.residual + at, maps);
+            store_first(d.result + at, at_least(least, value), maps);
+        });
+    } else {  // most: nothing to ask for each pixel
+        finish([&](std::int64_t at, int, Floats value)
+                   __attribute__((always_inline)) { store(d.result + at, at_least(least, value)); });
     }
 }
 

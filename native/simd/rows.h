@@ -67,7 +67,11 @@ struct FinishOf {
 };
 using Finish = FinishOf<float>;
 
-constexpr bool register_is_line = lanes * sizeof(float) == 64;  // of the caches
+// What a result is at least.
+inline Floats least_of(bool relu) { return all(relu ? 0.0f : -__builtin_inff()); }
+
+constexpr int line_floats = 16;  // of the caches
+constexpr bool register_is_line = lanes == line_floats;
 
 // A whole register; past the caches if that was asked for and it is a line.
 inline void put(float* to, Floats value, bool streamed) {
@@ -94,6 +98,35 @@ inline void put_pixel(Element* to, Floats sums, std::int64_t maps, const Element
     }
 }
 
+// A line of pixels, for each of `lanes` maps: past the caches where it is a line of memory, too. `finish` has the
+// residual of the first pixel.
+inline void stream_lines(const float* from, const Strides& strides, const Finish& finish, float* row) {
+    constexpr int parts = line_floats / lanes;
+    Floats block[parts][lanes];
+    for (int i = 0; i < parts; ++i) {
+#pragma GCC unroll 16
+        for (int p = 0; p < lanes; ++p) block[i][p] = load(from + (i * lanes + p) * lanes) + finish.bias;
+        transpose(block[i]);
+    }
+    const Floats least = least_of(finish.relu);
+#pragma GCC unroll 16
+    for (int c = 0; c < lanes; ++c) {
+        float* const to = row + c * strides.map;
+        const bool is_line = reinterpret_cast<std::uintptr_t>(to) % (line_floats * sizeof(float)) == 0;
+#pragma GCC unroll 4
+        for (int i = 0; i < parts; ++i) {
+            Floats value = block[i][c];
+            if (finish.residual != nullptr) value = value + load(finish.residual + (to - row) + i * lanes);
+            value = at_least(least, value);
+            if (is_line) {
+                stream(to + i * lanes, value);
+            } else {
+                store(to + i * lanes, value);
+            }
+        }
+    }
+}
+
 // The inverse of gather_row, with bias, residual and ReLU: `count` pixels, each a register at from + x · lanes, to
 // `row`. Reads up to a register of pixels beyond the last.
 template <typename Element>
@@ -107,7 +140,17 @@ inline void scatter_row(const float* from, std::int64_t count, std::int64_t maps
         return;
     }
     if (strides.pixel == 1) {
-        for (std::int64_t x = 0; x < count; x += lanes) {
+        std::int64_t x = 0;
+        if constexpr (sizeof(Element) == sizeof(float)) {
+            if (finish.stream && maps == lanes) {
+                Finish end = finish;
+                for (; x + line_floats <= count; x += line_floats) {
+                    if (finish.residual != nullptr) end.residual = finish.residual + x;
+                    stream_lines(from + x * lanes, strides, end, row + x);
+                }
+            }
+        }
+        for (; x < count; x += lanes) {
             Floats block[lanes];
 #pragma GCC unroll 16
             for (int p = 0; p < lanes; ++p) block[p] = load(from + (x + p) * lanes) + finish.bias;
@@ -121,7 +164,7 @@ inline void scatter_row(const float* from, std::int64_t count, std::int64_t maps
                 if (finish.residual != nullptr) value = value + load_first(finish.residual + at, width);
                 if (finish.relu) value = at_least_zero(value);
                 if (width == lanes) {
-                    put(row + at, value, finish.stream);
+                    put(row + at, value, false);
                 } else {
                     store_first(row + at, value, width);
                 }

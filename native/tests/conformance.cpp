@@ -184,7 +184,8 @@ Outcome run_images(const Case& given, Pass pass, const ConvAlgorithm& algorithm,
     const Images &from = forward ? given.x_images : given.y_images, &to = forward ? given.y_images : given.x_images;
     Guarded images(from.floats(options.from)), filters(static_cast<std::int64_t>(given.w.size()));
     Guarded packed(plan->packed_floats(), true), workspace(plan->workspace_floats(), true);
-    Guarded bias(given.shape.out), residual(to.floats(options.to)), result(to.floats(options.to));
+    Guarded bias(given.shape.out), residual(to.floats(options.to)),
+        result(to.floats(options.to), options.cached_bytes == 0);
     lay_out(from, options.from, forward ? given.x : given.dy, images.data());
     std::copy(given.w.begin(), given.w.end(), filters.data());
     std::copy(given.bias.begin(), given.bias.end(), bias.data());
@@ -304,7 +305,8 @@ int main(int count, char** words) {
                     if (!by_chance)
                         ways = {{layouts[0], layouts[0]}, {layouts[1], layouts[1]}, {layouts[2], layouts[2]}};
                     for (const auto& [from, to] : ways) {
-                        const ConvOptions options{from, to, isa, threads};
+                        ConvOptions options{from, to, isa, threads};
+                        if (random.chance(0.4)) options.cached_bytes = 0;  // every result goes past the caches
                         if (!refusal(algorithm, pass, given.shape, options).empty()) continue;
                         if (sums.empty()) sums = given.expected(pass, false), sizes = given.expected(pass, true);
                         const Outcome outcome = pass == Pass::backward_weights

@@ -4,6 +4,7 @@
 
 #include "conv/bias.h"
 #include "conv/division.h"
+#include "conv/parts.h"
 #include "dispatch/caches.h"
 #include "dispatch/kernels.h"
 #include "threads/phases.h"
@@ -16,10 +17,7 @@ namespace striate {
 namespace {
 
 constexpr std::int64_t items_per_thread = 4;  // of a phase that all threads share: enough to even out, few to fetch
-constexpr std::int64_t stream_bytes =
-    32 << 20;  // results larger than this are gone from the caches before they are read
-
-constexpr std::int64_t line_floats = 16;  // of the caches
+constexpr std::int64_t line_floats = 16;      // of the caches
 
 // From one component to the next: components that lay a power of two apart would fall on the same lines of a cache.
 std::int64_t spaced(std::int64_t floats) { return quotient_up(floats, 1024) * 1024 + 112; }
@@ -41,13 +39,14 @@ public:
           transforms_(transforms_of(kernels_, shape, m)),
           from_layout_(options.from),
           from_(strides_of(options.from, shape.in, shape.rows.size, shape.columns.size)),
-          to_(strides_of(options.to, shape.out, shape.rows.out(), shape.columns.out())),
-          padded_(options.to == Layout::blocked) {
+          to_(whole_images(options, shape.out, shape.rows.out(), shape.columns.out())) {
         const std::int64_t lanes = kernels_.lanes;
         components_ = transforms_.rows.components() * transforms_.columns.components();
         in_blocks_ = quotient_up(shape.group_in(), lanes);
-        out_blocks_ = quotient_up(padded_ ? stored_maps(Layout::blocked, shape.group_out()) : shape.group_out(), lanes);
+        out_blocks_ =
+            quotient_up(to_.whole_blocks ? stored_maps(Layout::blocked, shape.group_out()) : shape.group_out(), lanes);
         out_pairs_ = quotient_up(out_blocks_, 2);
+        sharing_ = quotient_up(line_floats, lanes);
         tile_rows_ = quotient_up(shape.rows.out(), transforms_.rows.m);
         tile_columns_ = quotient_up(shape.columns.out(), transforms_.columns.m);
         runs_of_row_ = quotient_up(tile_columns_, transforms_.run);
@@ -69,7 +68,7 @@ public:
         }
         in_floats_ = components_ * spaced(in_blocks_ * most * lanes);
         out_floats_ = components_ * spaced(2 * out_pairs_ * most * lanes);
-        stream_ = 4 * shape.batch * shape.out * shape.out_pixels() > stream_bytes;
+        stream_ = 4 * shape.batch * shape.out * shape.out_pixels() > options.cached_bytes;
     }
 
     std::int64_t packed_floats() const override { return shape_.groups * components_ * out_pairs_ * panel(); }
@@ -101,7 +100,7 @@ public:
                                      .components = to + half * lanes,
                                      .component = out_pairs_ * panel(),
                                      .channel = 2 * lanes,
-                                     .stream = 4 * packed_floats() > stream_bytes,
+                                     .stream = 4 * packed_floats() > to_.cached_bytes,
                                      .scratch = scratch});
             }
             kernels_.settle();
@@ -122,14 +121,14 @@ public:
             float* const out = in + in_floats_;
             float* const scratch = out + out_floats_;
             const Chunk chunk = chunk_of(item);
-            const std::int64_t runs = chunk.runs.end - chunk.runs.begin, products = components_ * out_pairs_;
+            const std::int64_t products = components_ * out_pairs_;
             WinogradAhead ahead;
             if (item + threads_ < shape_.groups * chunks) {
                 ahead = ahead_of(work, chunk_of(item + threads_), {0, 1}, products * parts_of(chunk));
             }
-            transform_in(work, chunk, {0, in_blocks_ * runs}, in, scratch);
+            transform_in(work, chunk, {0, units_of(in_blocks_, chunk.runs)}, in, scratch);
             multiply(work, chunk, {0, products}, in, out, ahead);
-            transform_out(work, chunk, {0, out_blocks_ * runs}, out, scratch);
+            transform_out(work, chunk, {0, units_of(out_blocks_, chunk.runs)}, out, scratch);
         });
     }
 
@@ -149,7 +148,7 @@ private:
     };
 
     // Where a run of tiles lies.
-    struct Place {
+    struct RunPlace {
         std::int64_t image, row, column, tiles;
     };
 
@@ -164,7 +163,7 @@ private:
     }
 
     std::int64_t panel() const { return shape_.group_in() * 2 * kernels_.lanes; }  // weights of one component and pair
-    std::int64_t scratch_floats() const { return transforms_.scratch_floats + kernels_.lanes; }
+    std::int64_t scratch_floats() const { return transforms_.scratch_floats + 2 * kernels_.lanes; }
 
     std::int64_t tiles_before(std::int64_t run) const {
         return run / runs_of_row_ * tile_columns_ + run % runs_of_row_ * transforms_.run;
@@ -175,7 +174,7 @@ private:
         return quotient_up(tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin), kernels_.tile_rows);
     }
 
-    Place place_of(std::int64_t run) const {
+    RunPlace place_of(std::int64_t run) const {
         const std::int64_t row = run / runs_of_row_, column = run % runs_of_row_ * transforms_.run;
         return {row / tile_rows_, row % tile_rows_, column, std::min(transforms_.run, tile_columns_ - column)};
     }
@@ -188,9 +187,9 @@ private:
         enum { in_phase, products_phase, out_phase, phases };
         const auto units = [&](std::int64_t phase) {
             const Range runs = chunk_of(phase / phases).runs;
-            return phase % phases == in_phase         ? in_blocks_ * (runs.end - runs.begin)
+            return phase % phases == in_phase         ? units_of(in_blocks_, runs)
                    : phase % phases == products_phase ? components_ * out_pairs_
-                                                      : out_blocks_ * (runs.end - runs.begin);
+                                                      : units_of(out_blocks_, runs);
         };
         const auto items = [&](std::int64_t phase) { return std::min(units(phase), threads_ * items_per_thread); };
         parallel_phases(phases * chunks, threads_, items, [&](std::int64_t phase, std::int64_t item, int member) {
@@ -214,7 +213,7 @@ private:
 
     // Fetches part `share.begin` of `share.end` of what `chunk` will read (of its first image), in `calls` calls.
     WinogradAhead ahead_of(const Work& work, const Chunk& chunk, Range share, std::int64_t calls) const {
-        const Place first = place_of(chunk.runs.begin), last = place_of(chunk.runs.end - 1);
+        const RunPlace first = place_of(chunk.runs.begin), last = place_of(chunk.runs.end - 1);
         const std::int64_t end = last.image == first.image ? last.row + 1 : tile_rows_;
         const std::int64_t top = std::max<std::int64_t>(0, first.row * transforms_.rows.m - shape_.rows.low);
         const std::int64_t bottom =
@@ -253,38 +252,32 @@ private:
         return {rows, 1, 0, calls};
     }
 
-    // A unit of either transform: a run of tiles of one block of maps. Blocks whose maps share lines of the cache come
-    // one after the other, for each run.
-    struct Unit {
-        std::int64_t block, run;  // counted from the chunk's first
-    };
-    Unit unit_of(std::int64_t index, std::int64_t blocks, std::int64_t runs) const {
-        const std::int64_t sharing = quotient_up(line_floats, kernels_.lanes),
-                           first = index / (runs * sharing) * sharing;
-        const std::int64_t here = std::min(sharing, blocks - first), rest = index - first * runs;
-        return {first + rest % here, rest / here};
+    // Units of the transforms are (blocks of maps that share lines, run), runs of the same blocks side by side.
+    std::int64_t units_of(std::int64_t blocks, Range runs) const {
+        return quotient_up(blocks, sharing_) * (runs.end - runs.begin);
     }
 
     void transform_in(const Work& work, const Chunk& chunk, Range units, float* in, float* scratch) const {
         const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.end - chunk.runs.begin;
         const std::int64_t tiles = tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin);
         for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
-            const auto [block, run_of_chunk] = unit_of(unit, in_blocks_, runs);
-            const std::int64_t run = chunk.runs.begin + run_of_chunk;
+            const std::int64_t run = chunk.runs.begin + unit % runs, begin = unit / runs * sharing_;
             const std::int64_t first = tiles_before(run) - tiles_before(chunk.runs.begin);
-            const std::int64_t map = chunk.group * shape_.group_in() + block * lanes;
-            const Place place = place_of(run);
-            transforms_.input({.image = work.images + place.image * from_.image + from_.of_map(map),
-                               .strides = {from_.map, from_.row, from_.pixel},
-                               .maps = std::min(lanes, shape_.group_in() - block * lanes),
-                               .height = shape_.rows.size,
-                               .width = shape_.columns.size,
-                               .top = place.row * transforms_.rows.m - shape_.rows.low,
-                               .left = place.column * transforms_.columns.m - shape_.columns.low,
-                               .tiles = place.tiles,
-                               .components = in + (block * tiles + first) * lanes,
-                               .component = spaced(in_blocks_ * tiles * lanes),
-                               .scratch = scratch});
+            const RunPlace place = place_of(run);
+            for (std::int64_t block = begin; block < std::min(begin + sharing_, in_blocks_); ++block) {
+                const std::int64_t map = chunk.group * shape_.group_in() + block * lanes;
+                transforms_.input({.image = work.images + place.image * from_.image + from_.of_map(map),
+                                   .strides = {from_.map, from_.row, from_.pixel},
+                                   .maps = std::min(lanes, shape_.group_in() - block * lanes),
+                                   .height = shape_.rows.size,
+                                   .width = shape_.columns.size,
+                                   .top = place.row * transforms_.rows.m - shape_.rows.low,
+                                   .left = place.column * transforms_.columns.m - shape_.columns.low,
+                                   .tiles = place.tiles,
+                                   .components = in + (block * tiles + first) * lanes,
+                                   .component = spaced(in_blocks_ * tiles * lanes),
+                                   .scratch = scratch});
+            }
         }
     }
 
@@ -318,32 +311,37 @@ private:
         const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.end - chunk.runs.begin;
         const std::int64_t tiles = tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin);
         float* const bias = scratch + transforms_.scratch_floats;
+        const ImageStrides& to = to_.strides;
+        const bool lines = stream_ && sharing_ == 2 && work.epilogue.residual == nullptr &&
+                           past_caches(to_, shape_.batch, shape_.group_out(), line_floats, work.result);
         for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
-            const auto [block, run_of_chunk] = unit_of(unit, out_blocks_, runs);
-            const std::int64_t run = chunk.runs.begin + run_of_chunk;
+            const std::int64_t run = chunk.runs.begin + unit % runs, begin = unit / runs * sharing_;
             const std::int64_t first = tiles_before(run) - tiles_before(chunk.runs.begin);
-            const std::int64_t map = chunk.group * shape_.group_out() + block * lanes;
-            // a blocked result has lanes beyond the last map, whose weights are zero
-            const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_out() - block * lanes, 0, lanes);
-            copy_bias(work.epilogue.bias, map, maps, lanes, bias);
-            const Place place = place_of(run);
-            const std::int64_t image = place.image * to_.image + to_.of_map(map);
-            transforms_.output(
-                {.components = out + (block * tiles + first) * lanes,
-                 .component = spaced(2 * out_pairs_ * tiles * lanes),
-                 .tiles = place.tiles,
-                 .image = work.result + image,
-                 .residual = work.epilogue.residual == nullptr ? nullptr : work.epilogue.residual + image,
-                 .strides = {to_.map, to_.row, to_.pixel},
-                 .maps = padded_ ? lanes : maps,
-                 .height = shape_.rows.out(),
-                 .width = shape_.columns.out(),
-                 .top = place.row * transforms_.rows.m,
-                 .left = place.column * transforms_.columns.m,
-                 .bias = bias,
-                 .relu = work.epilogue.relu,
-                 .stream = stream_,
-                 .scratch = scratch});
+            const RunPlace place = place_of(run);
+            for (std::int64_t block = begin; block < std::min(begin + sharing_, out_blocks_); block += lines ? 2 : 1) {
+                const std::int64_t map = chunk.group * shape_.group_out() + block * lanes;
+                // a blocked result has lanes beyond the last map, whose weights are zero
+                const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_out() - block * lanes, 0, lanes);
+                copy_bias(work.epilogue.bias, map, lines ? 2 * lanes : maps, 2 * lanes, bias);
+                const std::int64_t image = place.image * to.image + to.of_map(map);
+                transforms_.output(
+                    {.components = out + (block * tiles + first) * lanes,
+                     .component = spaced(2 * out_pairs_ * tiles * lanes),
+                     .tiles = place.tiles,
+                     .image = work.result + image,
+                     .residual = work.epilogue.residual == nullptr ? nullptr : work.epilogue.residual + image,
+                     .strides = {to.map, to.row, to.pixel},
+                     .maps = to_.whole_blocks ? lanes : maps,
+                     .height = shape_.rows.out(),
+                     .width = shape_.columns.out(),
+                     .top = place.row * transforms_.rows.m,
+                     .left = place.column * transforms_.columns.m,
+                     .bias = bias,
+                     .relu = work.epilogue.relu,
+                     .stream = stream_,
+                     .next = lines ? tiles * lanes : 0,
+                     .scratch = scratch});
+            }
         }
         if (stream_) kernels_.settle();
     }
@@ -353,11 +351,12 @@ private:
     const WinogradKernels& kernels_;
     const WinogradTransforms& transforms_;
     Layout from_layout_;
-    ImageStrides from_, to_;
-    bool padded_;                                      // the result's maps come in whole blocks
+    ImageStrides from_;
+    Place to_;
     bool stream_;                                      // the result goes past the caches
     std::int64_t components_;                          // of a tile
     std::int64_t in_blocks_, out_blocks_, out_pairs_;  // blocks of `lanes` maps of a group; pairs of such blocks
+    std::int64_t sharing_;                             // blocks whose maps, side by side, are a line of the caches
     std::int64_t tile_rows_, tile_columns_, runs_of_row_, runs_;  // tiles of an image; runs of tiles, of all images
     WinogradSchedule schedule_;
     std::int64_t in_floats_, out_floats_;  // components of a chunk, before and after the products

@@ -9,8 +9,6 @@ namespace {
 
 constexpr int tile_rows = registers == 32 ? 14 : 6;  // twice as many sums, 2 registers of weights, 1 spread input
 
-constexpr std::int64_t line_floats = 16;  // of the caches
-
 template <int M>
 using Three = Transform<M, 3>;
 template <int M>

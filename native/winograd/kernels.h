@@ -38,9 +38,12 @@ struct WinogradOutputOf {
     std::int64_t maps;
     std::int64_t height, width;  // of the image
     std::int64_t top, left;      // of the first tile's output
-    const float* bias;           // [lanes]
+    const float* bias;           // [lanes], or of two blocks
     bool relu;
-    bool stream;  // past the caches, where whole lines are written
+    bool stream;        // past the caches, where whole lines are written
+    std::int64_t next;  // floats to the components of a second block, whose registers lie behind the first's and make
+                        // up lines with them, all past the caches; or 0, for none. Then both are whole, and `residual`
+                        // is none.
     float* scratch;
 };
 using WinogradOutput = WinogradOutputOf<float>;

@@ -156,6 +156,53 @@ struct Tiles {
         }
     }
 
+    // A tile that exists whole, of whole registers of maps that lie side by side: nothing to ask for each pixel.
+    static void put_whole(const WinogradOutputOf<Element>& out, const float* from, const FinishOf<Element>& finish,
+                          Element* to) {
+        const Floats least = least_of(finish.relu);
+        tile(from, out.component, [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
+            Element* const row = to + i * out.strides.row;
+#pragma GCC unroll 8
+            for (int j = 0; j < Along::outputs; ++j) {
+                put(row + j * out.strides.pixel, at_least(least, pixels_of_row[j] + finish.bias), finish.stream);
+            }
+        });
+    }
+
+    // The same of two blocks whose registers are lines together, past the caches: the first waits for the second.
+    static void put_lines(const WinogradOutputOf<Element>& out, const float* from, const FinishOf<Element>& finish,
+                          Element* to) {
+        if constexpr (sizeof(Element) == sizeof(float)) {
+            const Floats least = least_of(finish.relu), second_bias = load(out.bias + lanes);
+            Floats first[Down::outputs][Along::outputs];
+            tile(from, out.component, [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
+#pragma GCC unroll 8
+                for (int j = 0; j < Along::outputs; ++j) first[i][j] = at_least(least, pixels_of_row[j] + finish.bias);
+            });
+            tile(from + out.next, out.component, [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
+                Element* const row = to + i * out.strides.row;
+#pragma GCC unroll 8
+                for (int j = 0; j < Along::outputs; ++j) {
+                    stream(row + j * out.strides.pixel, first[i][j]);
+                    stream(row + j * out.strides.pixel + lanes, at_least(least, pixels_of_row[j] + second_bias));
+                }
+            });
+        }
+    }
+
+    // Any tile of maps that lie side by side, of which rows × columns pixels exist. `finish` has its residual.
+    static void put_part(const WinogradOutputOf<Element>& out, const float* from, std::int64_t rows,
+                         std::int64_t columns, const FinishOf<Element>& finish, Element* to) {
+        tile(from, out.component, [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
+            if (i >= rows) return;
+            for (int j = 0; j < Along::outputs && j < columns; ++j) {
+                const std::int64_t at = i * out.strides.row + j * out.strides.pixel;
+                put_pixel(to + at, pixels_of_row[j], out.maps,
+                          finish.residual == nullptr ? nullptr : finish.residual + at, finish);
+            }
+        });
+    }
+
     static void output(const WinogradOutputOf<Element>& out) {
         const std::int64_t rows = smaller(Down::outputs, out.height - out.top);
         const std::int64_t columns = smaller(out.tiles * Along::outputs, out.width - out.left);
@@ -164,34 +211,25 @@ struct Tiles {
         const Element* const residual = out.residual == nullptr ? nullptr : out.residual + corner;
         FinishOf<Element> finish{load(out.bias), nullptr, out.relu, out.stream};
         if (out.strides.map == 1) {  // pixels are written as they come
-            const bool plain = residual == nullptr && out.maps == lanes && !out.stream && rows == Down::outputs;
-            const Floats least = all(out.relu ? 0.0f : -__builtin_inff());
+            const bool plain = residual == nullptr && out.maps == lanes && rows == Down::outputs;
             for (std::int64_t t = 0; t < out.tiles; ++t) {
-                const std::int64_t left = t * Along::outputs;
-                Element* const corner_of_tile = image + left * out.strides.pixel;
-                if (plain && left + Along::outputs <= columns) {  // as most are: nothing to ask for each pixel
-                    tile(out.components + t * out_step, out.component,
-                         [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
-                             Element* const row = corner_of_tile + i * out.strides.row;
-#pragma GCC unroll 8
-                             for (int j = 0; j < Along::outputs; ++j) {
-                                 put(row + j * out.strides.pixel, at_least(least, pixels_of_row[j] + finish.bias),
-                                     false);
-                             }
-                         });
+                const std::int64_t left = t * Along::outputs, at = left * out.strides.pixel;
+                const bool is_whole = plain && left + Along::outputs <= columns;
+                const float* const from = out.components + t * out_step;
+                if (is_whole && out.next != 0) {
+                    put_lines(out, from, finish, image + at);
                     continue;
                 }
-                tile(out.components + t * out_step, out.component,
-                     [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
-                         if (i >= rows) return;
-                         const std::int64_t at = i * out.strides.row + left * out.strides.pixel;
-                         for (int j = 0; j < Along::outputs; ++j) {
-                             if (left + j >= columns) return;
-                             const std::int64_t pixel = at + j * out.strides.pixel;
-                             put_pixel(image + pixel, pixels_of_row[j], out.maps,
-                                       residual == nullptr ? nullptr : residual + pixel, finish);
-                         }
-                     });
+                for (std::int64_t block = 0; block < (out.next == 0 ? 1 : 2); ++block) {
+                    finish.bias = load(out.bias + block * lanes);
+                    Element* const to = image + at + block * lanes;
+                    if (is_whole) {
+                        put_whole(out, from + block * out.next, finish, to);
+                    } else {
+                        finish.residual = residual == nullptr ? nullptr : residual + at + block * lanes;
+                        put_part(out, from + block * out.next, rows, columns - left, finish, to);
+                    }
+                }
             }
             return;
         }
