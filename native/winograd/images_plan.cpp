@@ -290,8 +290,9 @@ private:
                            out_step = spaced(2 * out_pairs_ * tiles * lanes);
         const std::int64_t parts = parts_of(chunk);
         // the next panel is fetched meanwhile, evenly over the parts
-        const std::int64_t lines = quotient_up(quotient_up(2 * lanes * lanes, line_floats), parts);
-        const std::int64_t part_lines = shape_.group_in() / lanes * lines;
+        const std::int64_t stretch = winograd_stretch(lanes);
+        const std::int64_t lines = quotient_up(quotient_up(stretch * 2 * lanes, line_floats), parts);
+        const std::int64_t part_lines = shape_.group_in() / stretch * lines;
         const float* weights = work.packed + (chunk.group * components_ * out_pairs_ + units.begin) * panel();
         for (std::int64_t unit = units.begin; unit < units.end; ++unit, weights += panel()) {
             const std::int64_t component = unit / out_pairs_, pair = unit % out_pairs_;

@@ -7,6 +7,7 @@ namespace striate::STRIATE_ISA_NAMESPACE {
 
 namespace {
 
+constexpr int stretch = static_cast<int>(winograd_stretch(lanes));
 constexpr int tile_rows = registers == 32 ? 14 : 6;  // twice as many sums, 2 registers of weights, 1 spread input
 
 template <int M>
@@ -37,7 +38,6 @@ inline __attribute__((always_inline)) void add_map(const float* v, const float* 
     }
 }
 
-// `lines` lines from `next` on are fetched for each block of maps.
 template <int Rows>
 void multiply_of(const float* v, std::int64_t v_block, const float* u, std::int64_t maps, float* out,
                  std::int64_t out_block, const float* next, std::int64_t lines) {
@@ -45,9 +45,12 @@ void multiply_of(const float* v, std::int64_t v_block, const float* u, std::int6
 #pragma GCC unroll 16
     for (int t = 0; t < Rows; ++t) low[t] = high[t] = zeros();
     for (; maps >= lanes; maps -= lanes) {
-        for (std::int64_t line = 0; line < lines; ++line, next += line_floats) __builtin_prefetch(next, 0, 2);
+#pragma GCC unroll 2
+        for (int first = 0; first < lanes; first += stretch) {
+            for (std::int64_t line = 0; line < lines; ++line, next += line_floats) __builtin_prefetch(next, 0, 2);
 #pragma GCC unroll 8
-        for (int c = 0; c < lanes; ++c, u += 2 * lanes) add_map<Rows>(v + c, u, low, high);
+            for (int c = first; c < first + stretch; ++c, u += 2 * lanes) add_map<Rows>(v + c, u, low, high);
+        }
         v += v_block;
     }
     for (std::int64_t c = 0; c < maps; ++c, u += 2 * lanes) add_map<Rows>(v + c, u, low, high);
