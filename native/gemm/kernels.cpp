@@ -156,9 +156,10 @@ inline void sum_rows(const GemmTile& t, Floats (&sums)[Registers][Rows]) {
         for (std::int64_t p = 0; p < count; ++p) {
             Floats columns[Registers];
 #pragma GCC unroll 2
-            for (int r = 0; r < Registers; ++r) {
-                columns[r] = load(b + r * lanes);
-                __builtin_prefetch(b + 16 * b_step + r * lanes);  // few rows: B comes from the second cache
+            for (int r = 0; r < Registers; ++r) columns[r] = load(b + r * lanes);
+#pragma GCC unroll 2
+            for (int i = 0; i < Registers * lanes; i += line) {  // few rows: B comes from the second cache
+                __builtin_prefetch(b + 16 * b_step + i);
             }
 #pragma GCC unroll 16
             for (int i = 0; i < Rows; ++i) {

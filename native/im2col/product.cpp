@@ -6,6 +6,7 @@
 
 #include "conv/bias.h"
 #include "conv/division.h"
+#include "dispatch/caches.h"
 #include "dispatch/kernels.h"
 #include "gemm/kernels.h"
 #include "im2col/grid.h"
@@ -18,11 +19,14 @@ namespace {
 
 constexpr std::int64_t depth_block =
     256;  // values of the sum at a time: a panel of 32 is then 32 KiB, in the first cache
-constexpr std::int64_t chunk_floats = 192 << 10;  // of a chunk's columns: most of a second cache of 1 MiB
-constexpr std::int64_t most_tiles = 16;           // of A against one panel of B: reuse enough for what the panel costs
-constexpr std::int64_t few_tiles = 4;             // at least, for what loading the panel costs
-constexpr std::int64_t weights_floats = 256 << 10;  // that a second cache of 1 MiB holds
-constexpr double transpose_cycles = 130;            // of a tile's maps and pixels, on the way to NCHW
+constexpr std::int64_t most_tiles = 16;   // of A against one panel of B: reuse enough for what the panel costs
+constexpr std::int64_t few_tiles = 4;     // at least, for what loading the panel costs
+constexpr double transpose_cycles = 130;  // of a tile's maps and pixels, on the way to NCHW
+
+// Floats that stay in half of a second cache beside what streams by, at most `most`.
+std::int64_t staying_floats(std::int64_t most) { return std::min(most, second_cache_bytes() / 8); }
+std::int64_t chunk_floats() { return staying_floats(192 << 10); }    // of a chunk's columns
+std::int64_t weights_floats() { return staying_floats(256 << 10); }  // of all weights
 
 // Where part i of `parts` parts of n begins, parts as equal as can be.
 constexpr std::int64_t part_of(std::int64_t n, std::int64_t parts, std::int64_t i) { return n * i / parts; }
@@ -152,8 +156,8 @@ private:
         g.map_parts = quotient_up(sides_.stored, g.maps_down ? rows : columns);
         const std::int64_t pixel_parts = quotient_up(g.pixels, g.maps_down ? columns : rows);
         const std::int64_t part_pixels = g.maps_down ? columns : rows;
-        std::int64_t parts =
-            std::clamp<std::int64_t>(chunk_floats / std::max<std::int64_t>(1, g.depth * part_pixels), 1, most_parts());
+        std::int64_t parts = std::clamp<std::int64_t>(chunk_floats() / std::max<std::int64_t>(1, g.depth * part_pixels),
+                                                      1, most_parts());
         g.chunks = quotient_up(pixel_parts, parts);
         const std::int64_t jobs = shape_.groups * g.chunks;
         if (threads_ > 1 && jobs < 4 * threads_) {
@@ -177,7 +181,7 @@ private:
     // Tiles of pixels against one panel of weights. Few, where the weights stay in the second cache: the pixels are
     // then in the first when the next panel comes, and whole pixels of the result are written together.
     std::int64_t bunch_tiles(const GridProduct& g) const {
-        return g.depth <= depth_block && g.depth * sides_.stored <= weights_floats ? few_tiles : most_tiles;
+        return g.depth <= depth_block && g.depth * sides_.stored <= weights_floats() ? few_tiles : most_tiles;
     }
 
     static constexpr std::int64_t depth_part(std::int64_t depth, std::int64_t blocks, std::int64_t i) {
