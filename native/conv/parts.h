@@ -24,14 +24,14 @@ constexpr Place whole_images(const ConvOptions& o, std::int64_t maps, std::int64
     return {0, strides_of(o.to, maps, height, width), o.to == Layout::blocked, o.cached_bytes};
 }
 
-// Whether results go past the caches: in whole and aligned registers of `lanes` maps.
-inline bool past_caches(const Place& to, std::int64_t batch, std::int64_t group_maps, std::int64_t lanes,
-                        const float* result) {
+// Whether results go past the caches: large ones, whose maps are whole lines of the caches. Half a line past them is
+// slower than a line through them.
+inline bool past_caches(const Place& to, std::int64_t batch, std::int64_t group_maps, const float* result) {
+    constexpr std::int64_t line = 16;  // floats
     const ImageStrides& s = to.strides;
-    const std::int64_t bytes = lanes * static_cast<std::int64_t>(sizeof(float));
-    return s.map == 1 && group_maps % lanes == 0 && 4 * batch * s.image > to.cached_bytes &&
-           (s.image | s.row | s.pixel) % lanes == 0 &&
-           reinterpret_cast<std::uintptr_t>(result + to.offset) % static_cast<std::uintptr_t>(bytes) == 0;
+    return s.map == 1 && group_maps % line == 0 && 4 * batch * s.image > to.cached_bytes &&
+           (s.image | s.row | s.pixel) % line == 0 &&
+           reinterpret_cast<std::uintptr_t>(result + to.offset) % (line * sizeof(float)) == 0;
 }
 
 // What one run is about.

@@ -20,7 +20,7 @@ DepthwiseConvolution::DepthwiseConvolution(const ConvShape& shape, const ImageSt
       kernels_(STRIATE_KERNELS_OF(isa, depthwise_kernels)),
       planes_(shape, kernels_.lanes),
       maps_(shape.in == shape.groups && shape.out == shape.groups && from.map == 1 && from.block == maps_per_block &&
-            to.strides.map == 1 && to.strides.block == maps_per_block),
+            to.strides.map == 1 && to.strides.block == maps_per_block && !to.whole_blocks),
       stored_(stored_maps(to.whole_blocks ? Layout::blocked : Layout::nchw, shape.out)) {
     const std::int64_t rows = shape.rows.out();
     row_chunks_ = 1;
@@ -81,7 +81,7 @@ void DepthwiseConvolution::run(const ConvCall& call, std::int64_t, std::int64_t 
 void DepthwiseConvolution::run_maps(const ConvCall& call, std::int64_t image, std::int64_t begin, std::int64_t end,
                                     float* workspace) const {
     std::fill_n(workspace, thread_floats(), 0.0f);
-    const bool past = past_caches(to_, shape_.batch, shape_.out, kernels_.lanes, call.result);
+    const bool past = past_caches(to_, shape_.batch, shape_.out, call.result);
     for (std::int64_t row = begin; row < end; row += 2) {
         const std::int64_t at = to_.offset + image * to_.strides.image + row * to_.strides.row;
         kernels_.map_rows({.image = call.images + image * from_.image,

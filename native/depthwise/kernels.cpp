@@ -116,21 +116,32 @@ void plane_gradient(const PlaneGradient& g) {
     for (; t < g.taps.count; ++t) plane_gradient_of<1>(g, t);
 }
 
-// `at` counts from the first result's first map.
-inline void store_maps(const MapRows& m, std::int64_t at, std::int64_t c, Floats sum) {
+// `at` counts from the first result's first map. `before` is where a register waits that is but the first half of a
+// line.
+inline void store_maps(const MapRows& m, std::int64_t at, std::int64_t c, Floats sum, Floats& before) {
     const std::int64_t count = smaller(lanes, m.maps - c);
     if (m.bias != nullptr) sum = sum + load_first(m.bias + c, count);
     if (m.residual != nullptr) sum = sum + load_first(m.residual + at + c, count);
     if (m.relu) sum = at_least_zero(sum);
-    if (m.past_caches) return stream(m.result + at + c, sum);
-    if (count == lanes) return store(m.result + at + c, sum);
-    store_first(m.result + at + c, sum, count);
+    float* const to = m.result + at + c;
+    if (m.past_caches) {
+        constexpr bool is_half = 2 * lanes == line_floats;
+        if (is_half && c % line_floats == 0) {
+            before = sum;
+            return;
+        }
+        if (is_half) stream(to - lanes, before);
+        return stream(to, sum);
+    }
+    if (count == lanes) return store(to, sum);
+    store_first(to, sum, count);
 }
 
 // One result pixel of any filter.
 void map_pixel(const MapRows& m, std::int64_t row, std::int64_t x) {
     const float* w = m.w;
     const std::int64_t top = m.top + row * m.row_stride, left = m.left + x * m.stride;
+    Floats before = zeros();
     for (std::int64_t c = 0; c < m.maps; c += lanes) {
         const std::int64_t count = smaller(lanes, m.maps - c);
         Floats sum = zeros();
@@ -143,7 +154,7 @@ void map_pixel(const MapRows& m, std::int64_t row, std::int64_t x) {
                 sum = multiply_add(count == lanes ? load(from) : load_first(from, count), load(w), sum);
             }
         }
-        store_maps(m, row * m.result_row + x * m.result_pixel, c, sum);
+        store_maps(m, row * m.result_row + x * m.result_pixel, c, sum, before);
     }
 }
 
@@ -168,6 +179,7 @@ void map_pixels_of_3x3(const MapRows& m, std::int64_t x) {
         ahead[i] = m.image + (below + i < m.height ? below + i : m.height - 1) * m.row + left;
     }
     const float* w = m.w;
+    Floats before[Rows][pixels] = {};
     for (std::int64_t c = 0; c < m.maps; c += lanes, w += 9 * lanes) {
         const std::int64_t count = smaller(lanes, m.maps - c);
 #pragma GCC unroll 4
@@ -206,7 +218,9 @@ void map_pixels_of_3x3(const MapRows& m, std::int64_t x) {
 #pragma GCC unroll 2
         for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 4
-            for (int p = 0; p < pixels; ++p) store_maps(m, r * m.result_row + (x + p) * m.result_pixel, c, sum[r][p]);
+            for (int p = 0; p < pixels; ++p) {
+                store_maps(m, r * m.result_row + (x + p) * m.result_pixel, c, sum[r][p], before[r][p]);
+            }
         }
     }
 }

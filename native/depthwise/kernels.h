@@ -66,7 +66,7 @@ struct MapRows {
     float* result;
     std::int64_t result_row, result_pixel;
     const float* zeros;  // [maps + lanes]
-    bool past_caches;    // result is large and its registers are whole and aligned: caches have no use for it
+    bool past_caches;    // result is large and of whole lines: caches have no use for it
 };
 
 struct DepthwiseKernels {

@@ -180,8 +180,7 @@ void DirectConvolution::compute(const ConvCall& call, const Chunk& chunk, std::i
     const std::int64_t next_register = to_.strides.of_map(first_map + lanes) - to_map;
 
     // sums of blocks [first, first + blocks), and what is done to them when these were the last
-    const bool direct = to_.strides.map == 1,
-               past = past_caches(to_, shape_.batch, shape_.group_out(), lanes, call.result);
+    const bool direct = to_.strides.map == 1, past = past_caches(to_, shape_.batch, shape_.group_out(), call.result);
     const auto sweep = [&](std::int64_t first, std::int64_t blocks, const Runs& runs, bool last) {
         for (std::int64_t r = begin; r < end; ++r) {
             const std::int64_t image = r / chunk.rows, row = r % chunk.rows;

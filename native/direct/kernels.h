@@ -45,7 +45,7 @@ struct DirectSums {
     const float* bias;                // [registers, lanes]
     const float* residual;            // of this row, or none
     bool relu;
-    bool past_caches;  // result is large and its registers are aligned: caches have no use for it
+    bool past_caches;  // result is large and of whole lines: caches have no use for it
 };
 
 // A finished row of one register of output maps.

@@ -19,7 +19,6 @@ constexpr int tile_columns = 2 * lanes;
 // panel is larger than the first.
 constexpr int a_ahead = 16, b_ahead = 8;
 constexpr bool b_streams = tile_columns * DepthBlocks::longest * sizeof(float) > (48 << 10);
-constexpr int line = 16;  // floats
 
 // Both panels are k × Width, with value (p, i) = from[i · across + p · along] for i < count and zero beyond.
 // A register stored may reach into the next p's values, which are stored after it; the last p's may not.
@@ -127,7 +126,7 @@ inline void sum_panel(const GemmTile& t, Floats (&sums)[Registers][Rows]) {
         __builtin_prefetch(a + a_ahead * tile_rows);
         if constexpr (b_streams) {
 #pragma GCC unroll 2
-            for (int i = 0; i < Registers * lanes; i += line) __builtin_prefetch(b + b_ahead * b_step + i);
+            for (int i = 0; i < Registers * lanes; i += line_floats) __builtin_prefetch(b + b_ahead * b_step + i);
         }
 #pragma GCC unroll 16
         for (int i = 0; i < Rows; ++i) {
@@ -158,7 +157,7 @@ inline void sum_rows(const GemmTile& t, Floats (&sums)[Registers][Rows]) {
 #pragma GCC unroll 2
             for (int r = 0; r < Registers; ++r) columns[r] = load(b + r * lanes);
 #pragma GCC unroll 2
-            for (int i = 0; i < Registers * lanes; i += line) {  // few rows: B comes from the second cache
+            for (int i = 0; i < Registers * lanes; i += line_floats) {  // few rows: B comes from the second cache
                 __builtin_prefetch(b + 16 * b_step + i);
             }
 #pragma GCC unroll 16

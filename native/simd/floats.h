@@ -113,6 +113,8 @@ inline Floats minus_product(Floats a, Floats b, Floats c) { return c - a * b; }
 
 #endif
 
+constexpr int line_floats = 16;  // of the caches
+
 inline Floats at_least_zero(Floats x) { return at_least(zeros(), x); }
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

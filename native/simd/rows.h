@@ -70,7 +70,6 @@ using Finish = FinishOf<float>;
 // What a result is at least.
 inline Floats least_of(bool relu) { return all(relu ? 0.0f : -__builtin_inff()); }
 
-constexpr int line_floats = 16;  // of the caches
 constexpr bool register_is_line = lanes == line_floats;
 
 // A whole register; past the caches if that was asked for and it is a line.

@@ -314,7 +314,7 @@ private:
         float* const bias = scratch + transforms_.scratch_floats;
         const ImageStrides& to = to_.strides;
         const bool lines = stream_ && sharing_ == 2 && work.epilogue.residual == nullptr &&
-                           past_caches(to_, shape_.batch, shape_.group_out(), line_floats, work.result);
+                           past_caches(to_, shape_.batch, shape_.group_out(), work.result);
         for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
             const std::int64_t run = chunk.runs.begin + unit % runs, begin = unit / runs * sharing_;
             const std::int64_t first = tiles_before(run) - tiles_before(chunk.runs.begin);

@@ -170,14 +170,13 @@ struct Tiles {
     }
 
     // The same of two blocks whose registers are lines together, past the caches: the first waits for the second.
-    static void put_lines(const WinogradOutputOf<Element>& out, const float* from, const FinishOf<Element>& finish,
-                          Element* to) {
+    static void put_lines(const WinogradOutputOf<Element>& out, const float* from, Element* to) {
         if constexpr (sizeof(Element) == sizeof(float)) {
-            const Floats least = least_of(finish.relu), second_bias = load(out.bias + lanes);
+            const Floats least = least_of(out.relu), bias = load(out.bias), second_bias = load(out.bias + lanes);
             Floats first[Down::outputs][Along::outputs];
             tile(from, out.component, [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
 #pragma GCC unroll 8
-                for (int j = 0; j < Along::outputs; ++j) first[i][j] = at_least(least, pixels_of_row[j] + finish.bias);
+                for (int j = 0; j < Along::outputs; ++j) first[i][j] = at_least(least, pixels_of_row[j] + bias);
             });
             tile(from + out.next, out.component, [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
                 Element* const row = to + i * out.strides.row;
@@ -195,7 +194,9 @@ struct Tiles {
                          std::int64_t columns, const FinishOf<Element>& finish, Element* to) {
         tile(from, out.component, [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
             if (i >= rows) return;
-            for (int j = 0; j < Along::outputs && j < columns; ++j) {
+#pragma GCC unroll 8
+            for (int j = 0; j < Along::outputs; ++j) {
+                if (j >= columns) return;
                 const std::int64_t at = i * out.strides.row + j * out.strides.pixel;
                 put_pixel(to + at, pixels_of_row[j], out.maps,
                           finish.residual == nullptr ? nullptr : finish.residual + at, finish);
@@ -217,7 +218,7 @@ struct Tiles {
                 const bool is_whole = plain && left + Along::outputs <= columns;
                 const float* const from = out.components + t * out_step;
                 if (is_whole && out.next != 0) {
-                    put_lines(out, from, finish, image + at);
+                    put_lines(out, from, image + at);
                     continue;
                 }
                 for (std::int64_t block = 0; block < (out.next == 0 ? 1 : 2); ++block) {
