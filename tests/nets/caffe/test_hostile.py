@@ -279,6 +279,18 @@ def test_any_bytes(files: tuple[Path, Path], data: bytes) -> None:
     refused_in_one_line(prototxt, path)
 
 
+@pytest.mark.parametrize("bits", [0x7F800001, 0x7FC00000, 0xFF800000], ids=["signalling NaN", "NaN", "infinity"])
+def test_numbers_that_are_not_finite_are_refused(model_of: Any, bits: int) -> None:
+    prototxt, weights, blobs = model_of(NET)
+    first = np.float32(next(iter(blobs.values()))[0].flat[0]).tobytes()
+    data = weights.read_bytes()
+    assert data.count(first) == 1
+    weights.write_bytes(data.replace(first, struct.pack("<I", bits)))
+    assert says(prototxt, weights) == (
+        "WEIGHTS: weight of layer 'conv' has 1 of 18 numbers that are NaN or infinite; is the file damaged?"
+    )
+
+
 def refused_in_one_line(prototxt: Path, weights: Path) -> None:
     try:
         convert(prototxt, weights)

@@ -49,7 +49,8 @@ class LayerReport:
 def tensors_of(net: CaffeNet, weights: Any, path: object) -> tuple[dict[str, Tensor], dict[str, Statistics]]:
     """The state of `net` (all but its input's) from the layers of a caffemodel, and statistics by the key of a module.
 
-    Raises StriateError listing what is missing, or naming the first layer of another shape.
+    Raises StriateError listing what is missing, or naming the first layer of another shape or with numbers that are not
+    finite.
     """
     held = {layer.name: layer for layer in layers_of(weights)}
     state: dict[str, Tensor] = {}
@@ -88,8 +89,9 @@ def _statistics_of_batch_norm(module: BatchNorm, blobs: list[NDArray[np.float32]
     if len(blobs) != 3 or blobs[2].size != 1:
         return blobs  # the count or the shape will be refused
     factor = float(blobs[2].reshape(()))
-    scale = np.float32(0 if factor == 0 else 1 / factor)
-    return [blobs[0] * scale, blobs[1] * scale]
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused
+        scale = np.float32(0 if factor == 0 else 1 / factor)
+        return [blobs[0] * scale, blobs[1] * scale]
 
 
 def _named(
@@ -109,6 +111,12 @@ def _named(
             raise StriateError(
                 f"{path}: {name} of layer {layer.name!r} is {_by(numbers.shape)} in the file "
                 f"and {_by(shape)} in the net"
+            )
+        finite = int(np.isfinite(numbers).sum())
+        if finite < numbers.size:
+            raise StriateError(
+                f"{path}: {name} of layer {layer.name!r} has {numbers.size - finite} of {numbers.size} numbers "
+                "that are NaN or infinite; is the file damaged?"
             )
         values = torch.from_numpy(numbers).reshape(shape)
         named[f"{prefix}.{name}"] = values.T.contiguous() if turned else values
