@@ -16,6 +16,7 @@
 #include "winograd/error.h"
 #include "winograd/images_plan.h"
 #include "winograd/plan.h"
+#include "winograd/runs.h"
 
 namespace striate {
 
@@ -32,11 +33,6 @@ constexpr std::int64_t line_numbers = 32;  // bfloat16 numbers of a cache's line
 // From one component to the next: components that lay a power of two apart would fall on the same lines of a cache.
 std::int64_t spaced(std::int64_t numbers) { return rounded_up(numbers, 2048) + 7 * line_numbers; }
 
-struct Range {
-    std::int64_t begin, end;
-    std::int64_t size() const { return end - begin; }
-};
-
 template <typename Element>
 class WinogradPlan final : public BfloatPlanOf<Element> {
 public:
@@ -45,6 +41,7 @@ public:
           threads_(std::max(1, options.threads)),
           kernels_(bfloat_kernels_of<Element>(options.unit)),
           transforms_(transforms_of(kernels_.transforms, shape, m)),
+          runs_(shape, transforms_),
           filters_(transforms_of(floats_of(options.unit).transforms, shape, m)),
           from_(strides_of(options.from, shape.in, shape.rows.size, shape.columns.size)),
           to_(strides_of(options.to, shape.out, shape.rows.out(), shape.columns.out())),
@@ -52,12 +49,8 @@ public:
         components_ = transforms_.rows.components() * transforms_.columns.components();
         blocks_ = quotient_up(shape.group_in(), terms_per_block);
         pairs_ = quotient_up(shape.group_out(), maps_per_pair);
-        tile_rows_ = quotient_up(shape.rows.out(), transforms_.rows.m);
-        tile_columns_ = quotient_up(shape.columns.out(), transforms_.columns.m);
-        runs_of_row_ = quotient_up(tile_columns_, transforms_.run);
-        runs_ = shape.batch * tile_rows_ * runs_of_row_;
         const std::int64_t weight_bytes = 2 * components_ * pairs_ * panel();
-        const std::int64_t all_tiles = runs_ * tile_columns_ / runs_of_row_;
+        const std::int64_t all_tiles = runs_.count * runs_.tile_columns / runs_.of_row;
         // where weights come from beyond the second cache, fewer pass by when threads share them out
         const bool is_far = weight_bytes > second_cache_bytes() * 5 / 8;
         together_ = threads_ > 1 && is_far && (shape.group_in() > alone_maps || all_tiles < threads_ * alone_tiles);
@@ -67,11 +60,11 @@ public:
         // chunks of equal numbers of runs, for all threads the same number of chunks
         std::int64_t chunks = std::max<std::int64_t>(1, quotient_up(all_tiles, tiles));
         if (!together_) chunks = rounded_up(chunks, threads_);
-        chunk_runs_ = quotient_up(runs_, std::min(chunks, runs_));
+        chunk_runs_ = quotient_up(runs_.count, std::min(chunks, runs_.count));
         part_runs_ = chunk_runs_;
         at_once_ = is_far ? std::min(alone_pairs, pairs_) : 1;
         if (together_) {
-            const std::int64_t chunk_tiles = std::max<std::int64_t>(1, chunk_runs_ * tile_columns_ / runs_of_row_);
+            const std::int64_t chunk_tiles = std::max<std::int64_t>(1, chunk_runs_ * runs_.tile_columns / runs_.of_row);
             const std::int64_t shared_parts = quotient_up(chunk_tiles, part_tiles);
             part_runs_ = quotient_up(chunk_runs_, shared_parts);
             // sums fill half of a second cache at most, and every thread has two items at least
@@ -120,10 +113,10 @@ public:
              void* workspace) const override {
         const Work work{images, static_cast<const Bfloat16*>(packed), epilogue, result};
         auto* const bytes = static_cast<std::byte*>(workspace);
-        const std::int64_t chunks = quotient_up(runs_, chunk_runs_);
+        const std::int64_t chunks = quotient_up(runs_.count, chunk_runs_);
         const auto chunk_of = [&](std::int64_t index) {
             const std::int64_t begin = index % chunks * chunk_runs_;
-            return Chunk{index / chunks, {begin, std::min(begin + chunk_runs_, runs_)}};
+            return Chunk{index / chunks, {begin, std::min(begin + chunk_runs_, runs_.count)}};
         };
         if (together_) return run_together(work, shape_.groups * chunks, chunk_of, bytes);
         parallel_items(shape_.groups * chunks, threads_, [&](std::int64_t item, int member) {
@@ -156,20 +149,6 @@ private:
         std::int64_t group;
         Range runs;
     };
-
-    struct Place {
-        std::int64_t image, row, column, tiles;
-    };
-
-    template <typename Transforms>
-    static const Transforms& transforms_of(const Transforms* each, const ConvShape& shape, int m) {
-        const int rows = outputs_of(m, shape.rows.kernel), columns = outputs_of(m, shape.columns.kernel);
-        while (each->rows.m != rows || each->rows.r != shape.rows.kernel || each->columns.m != columns ||
-               each->columns.r != shape.columns.kernel) {
-            ++each;
-        }
-        return *each;
-    }
 
     // Weights are transformed by the kernels for floats.
     static const WinogradKernels& floats_of(BfloatUnit unit) {
@@ -207,16 +186,9 @@ private:
     }
     float* scratch_at(std::byte* member) const { return reinterpret_cast<float*>(member) + out_floats_; }
 
-    std::int64_t tiles_before(std::int64_t run) const {
-        return run / runs_of_row_ * tile_columns_ + run % runs_of_row_ * transforms_.run;
-    }
     std::int64_t most_tiles(std::int64_t runs) const {  // of so many neighbouring runs
-        return std::min(tiles_before(runs_), quotient_up(runs, runs_of_row_) * tile_columns_ + transforms_.run);
-    }
-
-    Place place_of(std::int64_t run) const {
-        const std::int64_t row = run / runs_of_row_, column = run % runs_of_row_ * transforms_.run;
-        return {row / tile_rows_, row % tile_rows_, column, std::min(transforms_.run, tile_columns_ - column)};
+        return std::min(runs_.tiles_before(runs_.count),
+                        quotient_up(runs, runs_.of_row) * runs_.tile_columns + runs_.longest);
     }
 
     template <typename ChunkOf>
@@ -245,34 +217,36 @@ private:
 
     // Units are (block of terms, run, register of maps): the registers of a run fill the same lines one after another.
     void transform_in(const Work& work, const Chunk& chunk, Range units, Bfloat16* in, float* scratch) const {
-        const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.size(), before = tiles_before(chunk.runs.begin);
-        const std::int64_t tiles = tiles_before(chunk.runs.end) - before, registers = terms_per_block / lanes;
+        const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.size(),
+                           before = runs_.tiles_before(chunk.runs.begin);
+        const std::int64_t tiles = runs_.tiles(chunk.runs), registers = terms_per_block / lanes;
         for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
             const std::int64_t block = unit / (runs * registers), lane = unit % registers * lanes;
             const std::int64_t term = block * terms_per_block + lane, run = chunk.runs.begin + unit / registers % runs;
             const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_in() - term, 0, lanes);
             const std::int64_t map = chunk.group * shape_.group_in() + (maps > 0 ? term : 0);
-            const Place place = place_of(run);
-            transforms_.input({.image = work.images + place.image * from_.image + from_.of_map(map),
-                               .strides = {from_.map, from_.row, from_.pixel},
-                               .maps = maps,
-                               .height = shape_.rows.size,
-                               .width = shape_.columns.size,
-                               .top = place.row * transforms_.rows.m - shape_.rows.low,
-                               .left = place.column * transforms_.columns.m - shape_.columns.low,
-                               .tiles = place.tiles,
-                               .components = in + (block * tiles + tiles_before(run) - before) * block_numbers + lane,
-                               .component = spaced(blocks_ * block_numbers * tiles),
-                               .scratch = scratch});
+            const WinogradRun place = runs_[run];
+            transforms_.input(
+                {.image = work.images + place.image * from_.image + from_.of_map(map),
+                 .strides = {from_.map, from_.row, from_.pixel},
+                 .maps = maps,
+                 .height = shape_.rows.size,
+                 .width = shape_.columns.size,
+                 .top = place.row * transforms_.rows.m - shape_.rows.low,
+                 .left = place.column * transforms_.columns.m - shape_.columns.low,
+                 .tiles = place.tiles,
+                 .components = in + (block * tiles + runs_.tiles_before(run) - before) * block_numbers + lane,
+                 .component = spaced(blocks_ * block_numbers * tiles),
+                 .scratch = scratch});
         }
     }
 
     // All components of some runs by `at_once_` pairs of blocks of maps from `pair` on, and those maps of the result.
     void products(const Work& work, const Chunk& chunk, Range runs, std::int64_t pair, const Bfloat16* in,
                   std::byte* member) const {
-        const std::int64_t lanes = kernels_.lanes, before = tiles_before(chunk.runs.begin);
-        const std::int64_t chunk_tiles = tiles_before(chunk.runs.end) - before;
-        const std::int64_t first = tiles_before(runs.begin), tiles = tiles_before(runs.end) - first;
+        const std::int64_t lanes = kernels_.lanes, before = runs_.tiles_before(chunk.runs.begin);
+        const std::int64_t chunk_tiles = runs_.tiles(chunk.runs);
+        const std::int64_t first = runs_.tiles_before(runs.begin), tiles = runs_.tiles(runs);
         const std::int64_t pairs = std::min(at_once_, pairs_ - pair), step = spaced(pairs * maps_per_pair * tiles);
         auto* const sums = reinterpret_cast<float*>(member);
         float *const scratch = scratch_at(member), *const bias = scratch + transforms_.scratch_floats;
@@ -300,10 +274,10 @@ private:
             const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_out() - of_group, 0, lanes);
             copy_bias(work.epilogue.bias, map, maps, lanes, bias);
             for (std::int64_t run = runs.begin; run < runs.end; ++run) {
-                const Place place = place_of(run);
+                const WinogradRun place = runs_[run];
                 const std::int64_t image = place.image * to_.image + to_.of_map(map);
                 transforms_.output(
-                    {.components = sums + own / 16 * 16 * tiles + (tiles_before(run) - first) * 16 + own % 16,
+                    {.components = sums + own / 16 * 16 * tiles + (runs_.tiles_before(run) - first) * 16 + own % 16,
                      .component = step,
                      .tiles = place.tiles,
                      .image = work.result + image,
@@ -327,11 +301,11 @@ private:
     std::int64_t threads_;
     const BfloatKernelsOf<Element>& kernels_;
     const WinogradTransformsOf<Element, Bfloat16>& transforms_;
+    WinogradRuns runs_;
     const WinogradTransforms& filters_;
     ImageStrides from_, to_;
-    bool padded_;                                                 // the result's maps come in whole blocks
-    std::int64_t components_, blocks_, pairs_;                    // of a tile; of terms; of maps of the result
-    std::int64_t tile_rows_, tile_columns_, runs_of_row_, runs_;  // tiles of an image; runs of tiles, of all images
+    bool padded_;                               // the result's maps come in whole blocks
+    std::int64_t components_, blocks_, pairs_;  // of a tile; of terms; of maps of the result
     bool together_, ahead_;
     std::int64_t chunk_runs_, part_runs_, at_once_;  // of a chunk; of one item's products, and its pairs
     std::int64_t in_numbers_, out_floats_;

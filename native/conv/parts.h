@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "conv/plan.h"
+#include "dispatch/caches.h"
 #include "threads/phases.h"
 
 namespace striate {
@@ -27,11 +28,10 @@ constexpr Place whole_images(const ConvOptions& o, std::int64_t maps, std::int64
 // Whether results go past the caches: large ones, whose maps are whole lines of the caches. Half a line past them is
 // slower than a line through them.
 inline bool past_caches(const Place& to, std::int64_t batch, std::int64_t group_maps, const float* result) {
-    constexpr std::int64_t line = 16;  // floats
     const ImageStrides& s = to.strides;
-    return s.map == 1 && group_maps % line == 0 && 4 * batch * s.image > to.cached_bytes &&
-           (s.image | s.row | s.pixel) % line == 0 &&
-           reinterpret_cast<std::uintptr_t>(result + to.offset) % (line * sizeof(float)) == 0;
+    return s.map == 1 && group_maps % line_floats == 0 && 4 * batch * s.image > to.cached_bytes &&
+           (s.image | s.row | s.pixel) % line_floats == 0 &&
+           reinterpret_cast<std::uintptr_t>(result + to.offset) % (line_floats * sizeof(float)) == 0;
 }
 
 // What one run is about.

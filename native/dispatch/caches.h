@@ -5,6 +5,8 @@
 
 namespace striate {
 
+constexpr std::int64_t line_floats = 16;  // of the caches: 64 bytes
+
 // Bytes of the second cache, of which a core has one of its own; 1 MiB where the system does not say.
 std::int64_t second_cache_bytes();
 

@@ -14,6 +14,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "dispatch/caches.h"
+
 namespace striate::STRIATE_ISA_NAMESPACE {
 
 #if defined(__AVX512F__)
@@ -112,8 +114,6 @@ inline Floats minus_product(Floats a, Floats b, Floats c) { return c - a * b; }
 #endif
 
 #endif
-
-constexpr int line_floats = 16;  // of the caches
 
 inline Floats at_least_zero(Floats x) { return at_least(zeros(), x); }
 

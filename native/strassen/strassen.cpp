@@ -11,7 +11,7 @@ namespace striate {
 
 namespace {
 
-constexpr std::int64_t line_floats = 1 << 14;  // a thread's share of a sum, at least: some microseconds of memory
+constexpr std::int64_t share_floats = 1 << 14;  // a thread's share of a sum, at least: some microseconds of memory
 
 // Rows × columns of a matrix, and where its quarters are.
 Matrix part(const Matrix& m, std::int64_t row, std::int64_t column) {
@@ -69,7 +69,7 @@ public:
 
     template <typename Visit>
     void lines(std::int64_t count, std::int64_t length, Visit visit) const {
-        const std::int64_t each = std::max<std::int64_t>(line_floats / length, 1);
+        const std::int64_t each = std::max<std::int64_t>(share_floats / length, 1);
         parallel_items((count + each - 1) / each, threads_, [&](std::int64_t item, int) {
             for (std::int64_t i = item * each; i < std::min(count, (item + 1) * each); ++i) visit(i);
         });

@@ -10,6 +10,7 @@
 #include "threads/phases.h"
 #include "winograd/ahead.h"
 #include "winograd/kernels.h"
+#include "winograd/runs.h"
 #include "winograd/schedule.h"
 
 namespace striate {
@@ -17,15 +18,11 @@ namespace striate {
 namespace {
 
 constexpr std::int64_t items_per_thread = 4;  // of a phase that all threads share: enough to even out, few to fetch
-constexpr std::int64_t line_floats = 16;      // of the caches
 
 // From one component to the next: components that lay a power of two apart would fall on the same lines of a cache.
 std::int64_t spaced(std::int64_t floats) { return quotient_up(floats, 1024) * 1024 + 112; }
 
 // The part of [0, count) that is item `item` of `items`.
-struct Range {
-    std::int64_t begin, end;
-};
 Range part(std::int64_t count, std::int64_t items, std::int64_t item) {
     return {count * item / items, count * (item + 1) / items};
 }
@@ -36,7 +33,8 @@ public:
         : shape_(shape),
           threads_(options.threads),
           kernels_(STRIATE_KERNELS_OF(options.isa, winograd_kernels)),
-          transforms_(transforms_of(kernels_, shape, m)),
+          transforms_(transforms_of(kernels_.transforms, shape, m)),
+          runs_(shape, transforms_),
           from_layout_(options.from),
           from_(strides_of(options.from, shape.in, shape.rows.size, shape.columns.size)),
           to_(whole_images(options, shape.out, shape.rows.out(), shape.columns.out())) {
@@ -47,24 +45,20 @@ public:
             quotient_up(to_.whole_blocks ? stored_maps(Layout::blocked, shape.group_out()) : shape.group_out(), lanes);
         out_pairs_ = quotient_up(out_blocks_, 2);
         sharing_ = quotient_up(line_floats, lanes);
-        tile_rows_ = quotient_up(shape.rows.out(), transforms_.rows.m);
-        tile_columns_ = quotient_up(shape.columns.out(), transforms_.columns.m);
-        runs_of_row_ = quotient_up(tile_columns_, transforms_.run);
-        runs_ = shape.batch * tile_rows_ * runs_of_row_;
-        schedule_ =
-            winograd_schedule({.runs = runs_,
-                               .tiles_of_run = static_cast<double>(tile_columns_) / static_cast<double>(runs_of_row_),
-                               .components = components_,
-                               .in_maps = in_blocks_ * lanes,
-                               .out_maps = out_pairs_ * 2 * lanes,
-                               .lanes = lanes,
-                               .tile_rows = kernels_.tile_rows,
-                               .threads = threads_,
-                               .cache_bytes = second_cache_bytes(),
-                               .third_cache_is_near = third_cache_is_near()});
+        schedule_ = winograd_schedule(
+            {.runs = runs_.count,
+             .tiles_of_run = static_cast<double>(runs_.tile_columns) / static_cast<double>(runs_.of_row),
+             .components = components_,
+             .in_maps = in_blocks_ * lanes,
+             .out_maps = out_pairs_ * 2 * lanes,
+             .lanes = lanes,
+             .tile_rows = kernels_.tile_rows,
+             .threads = threads_,
+             .cache_bytes = second_cache_bytes(),
+             .third_cache_is_near = third_cache_is_near()});
         std::int64_t most = 0;  // tiles of a chunk
-        for (std::int64_t begin = 0; begin < runs_; begin += schedule_.runs) {
-            most = std::max(most, tiles_before(std::min(begin + schedule_.runs, runs_)) - tiles_before(begin));
+        for (std::int64_t begin = 0; begin < runs_.count; begin += schedule_.runs) {
+            most = std::max(most, runs_.tiles({begin, std::min(begin + schedule_.runs, runs_.count)}));
         }
         in_floats_ = components_ * spaced(in_blocks_ * most * lanes);
         out_floats_ = components_ * spaced(2 * out_pairs_ * most * lanes);
@@ -109,10 +103,10 @@ public:
 
     void run(const float* images, const float* packed, const Epilogue& epilogue, float* result,
              float* workspace) const override {
-        const std::int64_t chunks = quotient_up(runs_, schedule_.runs);
+        const std::int64_t chunks = quotient_up(runs_.count, schedule_.runs);
         const auto chunk_of = [&](std::int64_t index) {
             const std::int64_t begin = index % chunks * schedule_.runs;
-            return Chunk{index / chunks, {begin, std::min(begin + schedule_.runs, runs_)}};
+            return Chunk{index / chunks, {begin, std::min(begin + schedule_.runs, runs_.count)}};
         };
         const Work work{images, packed, epilogue, result};
         if (schedule_.together) return run_together(work, shape_.groups * chunks, chunk_of, workspace);
@@ -147,37 +141,11 @@ private:
         Range runs;
     };
 
-    // Where a run of tiles lies.
-    struct RunPlace {
-        std::int64_t image, row, column, tiles;
-    };
-
-    static const WinogradTransforms& transforms_of(const WinogradKernels& kernels, const ConvShape& shape, int m) {
-        const int rows = outputs_of(m, shape.rows.kernel), columns = outputs_of(m, shape.columns.kernel);
-        const WinogradTransforms* each = kernels.transforms;
-        while (each->rows.m != rows || each->rows.r != shape.rows.kernel || each->columns.m != columns ||
-               each->columns.r != shape.columns.kernel) {
-            ++each;
-        }
-        return *each;
-    }
-
     std::int64_t panel() const { return shape_.group_in() * 2 * kernels_.lanes; }  // weights of one component and pair
     std::int64_t scratch_floats() const { return transforms_.scratch_floats + 2 * kernels_.lanes; }
 
-    std::int64_t tiles_before(std::int64_t run) const {
-        return run / runs_of_row_ * tile_columns_ + run % runs_of_row_ * transforms_.run;
-    }
-
     // Tiles of a chunk that are in registers at a time: so many parts of the products.
-    std::int64_t parts_of(const Chunk& chunk) const {
-        return quotient_up(tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin), kernels_.tile_rows);
-    }
-
-    RunPlace place_of(std::int64_t run) const {
-        const std::int64_t row = run / runs_of_row_, column = run % runs_of_row_ * transforms_.run;
-        return {row / tile_rows_, row % tile_rows_, column, std::min(transforms_.run, tile_columns_ - column)};
-    }
+    std::int64_t parts_of(const Chunk& chunk) const { return quotient_up(runs_.tiles(chunk.runs), kernels_.tile_rows); }
 
     template <typename ChunkOf>
     void run_together(const Work& work, std::int64_t chunks, const ChunkOf& chunk_of, float* workspace) const {
@@ -202,7 +170,7 @@ private:
                 WinogradAhead ahead;
                 if (phase / phases + 1 < chunks) {
                     ahead = ahead_of(work, chunk_of(phase / phases + 1), {item, items(phase)},
-                                     (range.end - range.begin) * parts_of(chunk));
+                                     range.size() * parts_of(chunk));
                 }
                 multiply(work, chunk, range, in, out, ahead);
             } else {
@@ -213,8 +181,8 @@ private:
 
     // Fetches part `share.begin` of `share.end` of what `chunk` will read (of its first image), in `calls` calls.
     WinogradAhead ahead_of(const Work& work, const Chunk& chunk, Range share, std::int64_t calls) const {
-        const RunPlace first = place_of(chunk.runs.begin), last = place_of(chunk.runs.end - 1);
-        const std::int64_t end = last.image == first.image ? last.row + 1 : tile_rows_;
+        const WinogradRun first = runs_[chunk.runs.begin], last = runs_[chunk.runs.end - 1];
+        const std::int64_t end = last.image == first.image ? last.row + 1 : runs_.tile_rows;
         const std::int64_t top = std::max<std::int64_t>(0, first.row * transforms_.rows.m - shape_.rows.low);
         const std::int64_t bottom =
             std::min(shape_.rows.size, end * transforms_.rows.m + transforms_.rows.r - 1 - shape_.rows.low);
@@ -253,17 +221,15 @@ private:
     }
 
     // Units of the transforms are (blocks of maps that share lines, run), runs of the same blocks side by side.
-    std::int64_t units_of(std::int64_t blocks, Range runs) const {
-        return quotient_up(blocks, sharing_) * (runs.end - runs.begin);
-    }
+    std::int64_t units_of(std::int64_t blocks, Range runs) const { return quotient_up(blocks, sharing_) * runs.size(); }
 
     void transform_in(const Work& work, const Chunk& chunk, Range units, float* in, float* scratch) const {
-        const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.end - chunk.runs.begin;
-        const std::int64_t tiles = tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin);
+        const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.size();
+        const std::int64_t tiles = runs_.tiles(chunk.runs);
         for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
             const std::int64_t run = chunk.runs.begin + unit % runs, begin = unit / runs * sharing_;
-            const std::int64_t first = tiles_before(run) - tiles_before(chunk.runs.begin);
-            const RunPlace place = place_of(run);
+            const std::int64_t first = runs_.tiles({chunk.runs.begin, run});
+            const WinogradRun place = runs_[run];
             for (std::int64_t block = begin; block < std::min(begin + sharing_, in_blocks_); ++block) {
                 const std::int64_t map = chunk.group * shape_.group_in() + block * lanes;
                 transforms_.input({.image = work.images + place.image * from_.image + from_.of_map(map),
@@ -285,7 +251,7 @@ private:
     void multiply(const Work& work, const Chunk& chunk, Range units, const float* in, float* out,
                   WinogradAhead& pixels) const {
         const std::int64_t lanes = kernels_.lanes;
-        const std::int64_t tiles = tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin);
+        const std::int64_t tiles = runs_.tiles(chunk.runs);
         const std::int64_t in_step = spaced(in_blocks_ * tiles * lanes),
                            out_step = spaced(2 * out_pairs_ * tiles * lanes);
         const std::int64_t parts = parts_of(chunk);
@@ -309,16 +275,16 @@ private:
     }
 
     void transform_out(const Work& work, const Chunk& chunk, Range units, const float* out, float* scratch) const {
-        const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.end - chunk.runs.begin;
-        const std::int64_t tiles = tiles_before(chunk.runs.end) - tiles_before(chunk.runs.begin);
+        const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.size();
+        const std::int64_t tiles = runs_.tiles(chunk.runs);
         float* const bias = scratch + transforms_.scratch_floats;
         const ImageStrides& to = to_.strides;
-        const bool lines = stream_ && sharing_ == 2 && work.epilogue.residual == nullptr &&
+        const bool lines = sharing_ == 2 && work.epilogue.residual == nullptr &&
                            past_caches(to_, shape_.batch, shape_.group_out(), work.result);
         for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
             const std::int64_t run = chunk.runs.begin + unit % runs, begin = unit / runs * sharing_;
-            const std::int64_t first = tiles_before(run) - tiles_before(chunk.runs.begin);
-            const RunPlace place = place_of(run);
+            const std::int64_t first = runs_.tiles({chunk.runs.begin, run});
+            const WinogradRun place = runs_[run];
             for (std::int64_t block = begin; block < std::min(begin + sharing_, out_blocks_); block += lines ? 2 : 1) {
                 const std::int64_t map = chunk.group * shape_.group_out() + block * lanes;
                 // a blocked result has lanes beyond the last map, whose weights are zero
@@ -351,6 +317,7 @@ private:
     std::int64_t threads_;
     const WinogradKernels& kernels_;
     const WinogradTransforms& transforms_;
+    WinogradRuns runs_;
     Layout from_layout_;
     ImageStrides from_;
     Place to_;
@@ -358,7 +325,6 @@ private:
     std::int64_t components_;                          // of a tile
     std::int64_t in_blocks_, out_blocks_, out_pairs_;  // blocks of `lanes` maps of a group; pairs of such blocks
     std::int64_t sharing_;                             // blocks whose maps, side by side, are a line of the caches
-    std::int64_t tile_rows_, tile_columns_, runs_of_row_, runs_;  // tiles of an image; runs of tiles, of all images
     WinogradSchedule schedule_;
     std::int64_t in_floats_, out_floats_;  // components of a chunk, before and after the products
 };
