@@ -51,6 +51,30 @@ def test_long_models_are_compared_less_often(net, images, monkeypatch, ours_is_f
     assert usual - len(steps) == 3 * rounds_left_out  # torch's step, ours to pack, ours
 
 
+@pytest.mark.parametrize("clear_is_faster", [True, False])
+def test_a_pass_that_gains_little_alone_has_to_prove_itself_in_the_model(net, images, monkeypatch, clear_is_faster):
+    def measured(shape, pass_, **settings):
+        ours = 0.9 if pass_ == "backward_weights" else 0.5
+        return {"torch": Measurement(1.0, 1.0, 1e-7, 0), "winograd4": Measurement(ours, ours, 1e-6, 1000)}
+
+    monkeypatch.setattr(acceleration, "measured", measured)
+    offers = []
+    monkeypatch.setattr(
+        acceleration,
+        "_compare",
+        lambda _, __, given: offers.extend(given) or (1.0, 0.8, 0.7 if clear_is_faster else 0.9),
+    )
+    result = accelerate(net, images, verbose=False)
+    assert [[layer.passes.names for layer in offer] for offer in offers] == [
+        [("winograd4", "torch", "winograd4"), ("winograd4", "winograd4", "winograd4")],
+        [("winograd4", "torch", "torch"), ("winograd4", "winograd4", "torch")],
+    ]
+    assert list(result.layers) == offers[1 if clear_is_faster else 0]
+    assert net.second._passes.popitem()[1] == result.layers[1].passes
+    assert result.layers[1].seconds == pytest.approx(2.0 if clear_is_faster else 1.9)
+    assert result.seconds_after == (0.7 if clear_is_faster else 0.8)
+
+
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
