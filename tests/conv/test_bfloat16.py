@@ -167,7 +167,7 @@ def _choose_winograd4(monkeypatch: pytest.MonkeyPatch) -> None:
         return {**{n: m for n, m in found.items() if n == "winograd4"}, "torch": slow}
 
     monkeypatch.setattr(acceleration, "measured", known)
-    monkeypatch.setattr(acceleration, "NOISE", 0.0)
+    monkeypatch.setattr(acceleration, "LEAST_GAIN", 0.0)
 
 
 @pytest.mark.parametrize("by_autocast", [False, True])

@@ -30,7 +30,7 @@ ROUNDS = 7  # of the whole model, before and after,
 SURE, SECONDS = 3, 20.0  # but only so many where torch's alone take longer
 # of the largest result: no rounding, but a wrong pixel somewhere
 GROSS: dict[Element, float] = {"float32": 1e-3, "bfloat16": 1e-1}
-NOISE = 1.0  # a ratio of speeds below this is no gain: the model stays as it was
+LEAST_GAIN = 1.0  # of the whole model; with less it stays as it was
 # A layer measured alone finds its weights in a cache, which in a large model they are not. A pass that is faster by
 # less than this alone may be slower there, so the model is also tried without such passes.
 CLEAR = 1.25
@@ -157,13 +157,14 @@ def accelerate(
             print(f"measuring {len(calls)} convolutions; once for each shape, then it is remembered", file=sys.stderr)
         limits: dict[Element, float] = {"float32": max_rel_error, "bfloat16": max_rel_error_bf16}
         _look(calls)
-        offers = [[_choose(call, limits, workspace_limit) for call in calls]]
-        clear = [_clear(layer, call) for layer, call in zip(offers[0], calls, strict=True)]
-        if clear != offers[0]:
-            offers.append(clear)
+        fastest = [_choose(call, limits, workspace_limit) for call in calls]
+        clear = [_clear(layer, call) for layer, call in zip(fastest, calls, strict=True)]
+        offers = [fastest] if clear == fastest else [fastest, clear]
+        offers = [offer for offer in offers if any(layer.changed for layer in offer)]  # the others are torch again
         before, *times = _compare(model, arguments, offers)
-    after, layers = min(zip(times, offers, strict=True), key=lambda offer: offer[0])
-    if before / after < NOISE:
+    timed = zip(times, offers, strict=True)
+    after, layers = min(timed, key=lambda offer: offer[0], default=(before, fastest))
+    if before / after < LEAST_GAIN:
         layers = [_as_torch(layer) for layer in layers]
         after = before
     _install(model, layers)
