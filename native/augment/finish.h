@@ -106,54 +106,85 @@ inline void store_mixed(float* to, const Floats (&plane)[3]) {
     store_quarters(to, pixel);
 }
 
-// `count` pixels of planes to the pixels from `at` on.
-template <typename T>
-inline void put(const Scene& s, const Floats (&plane)[3], std::int64_t at, std::int64_t count) {
-    T* const out = static_cast<T*>(s.out);
-    if (!s.planar && s.channels == 3) {
-        if (count == lanes) return store_mixed(out + 3 * at, plane);
-        T mixed[3 * lanes];
-        store_mixed(mixed, plane);
-        std::memcpy(out + 3 * at, mixed, 3 * count * sizeof(T));
-        return;
-    }
-    const std::int64_t step = s.out_height * s.out_width;
-    for (std::int64_t c = 0; c < s.channels; ++c) {
-        if (count == lanes) {
-            store_values(out + c * step + at, plane[c]);
-        } else {
-            T values[lanes];
-            store_values(values, plane[c]);
-            std::memcpy(out + c * step + at, values, count * sizeof(T));
-        }
-    }
+// Up to so many blocks of a row are filtered, then finished together: what a scene asks of its pixels is asked once.
+constexpr std::int64_t strip_blocks = 32;
+
+struct Strip {
+    Floats plane[3][strip_blocks];
+};
+
+inline void put_block(Strip& strip, std::int64_t b, std::int64_t channels, const Floats (&plane)[3]) {
+    for (std::int64_t c = 0; c < channels; ++c) strip.plane[c][b] = plane[c];
 }
 
-// `count` pixels of row y from `column` on. Pixels that are not inside take the fill.
-inline void finish(const Scene& s, Floats (&plane)[3], Mask inside, std::int64_t y, std::int64_t column,
-                   std::int64_t count) {
+// Pixels that are not inside take the fill.
+inline void put_filled(const Scene& s, Strip& strip, std::int64_t b, Floats (&plane)[3], Mask inside) {
     if (!every(inside)) {
         for (std::int64_t c = 0; c < s.channels; ++c) plane[c] = choose(inside, plane[c], all(s.fill[c]));
     }
-    if (s.coloured && s.channels == 3) {
-        const Floats red = plane[0], green = plane[1], blue = plane[2];
-        for (int c = 0; c < 3; ++c) {
-            const float* row = s.colour[c];
-            const Floats first = multiply_add(red, all(row[0]), all(row[3]));
-            plane[c] = multiply_add(blue, all(row[2]), multiply_add(green, all(row[1]), first));
+    put_block(strip, b, s.channels, plane);
+}
+
+// Block b: coloured, clipped, scaled, shifted.
+template <int channels>
+inline void finished(const Scene& s, const Strip& strip, std::int64_t b, bool clips, Floats (&plane)[3]) {
+    for (int c = 0; c < channels; ++c) plane[c] = strip.plane[c][b];
+    if (s.coloured) {
+        Floats mixed[channels];
+        for (int c = 0; c < channels; ++c) {
+            mixed[c] = all(s.colour[c][3]);
+            for (int k = 0; k < channels; ++k) mixed[c] = multiply_add(plane[k], all(s.colour[c][k]), mixed[c]);
         }
-    } else if (s.coloured) {
-        plane[0] = multiply_add(plane[0], all(s.colour[0][0]), all(s.colour[0][3]));
+        for (int c = 0; c < channels; ++c) plane[c] = mixed[c];
     }
-    const bool clips = s.coloured || s.sampler == Sampler::bicubic;  // a mean of bytes is one, but for its rounding
-    for (std::int64_t c = 0; c < s.channels && (clips || s.value != Value::uint8); ++c) {
+    if (!clips) return;
+    for (int c = 0; c < channels; ++c) {
         const Floats clipped = least(most(plane[c], zeros()), all(255.0f));
         plane[c] = multiply_add(clipped, all(s.scale[c]), all(s.shift[c]));
     }
-    const std::int64_t at = y * s.out_width + column;
-    if (s.value == Value::float32) return put<float>(s, plane, at, count);
-    if (s.value == Value::bfloat16) return put<std::uint16_t>(s, plane, at, count);
-    put<std::uint8_t>(s, plane, at, count);
+}
+
+// `planes`: which the output has, side by side, or one of pixels with all their channels.
+template <typename T, int channels, int planes>
+void finish_as(const Scene& s, const Strip& strip, std::int64_t y, std::int64_t column, std::int64_t count) {
+    constexpr int each = channels / planes;  // values of a pixel in a plane
+    // A mean of bytes is a byte, but for its rounding.
+    const bool clips = s.coloured || s.sampler == Sampler::bicubic || s.value != Value::uint8;
+    const std::int64_t step = s.out_height * s.out_width;
+    T* to = static_cast<T*>(s.out) + each * (y * s.out_width + column);
+    const auto store_block = [&](const Floats(&plane)[3], T* at, std::int64_t next) {
+        if constexpr (each == 3) {
+            store_mixed(at, plane);
+        } else {
+            for (int c = 0; c < planes; ++c) store_values(at + c * next, plane[c]);
+        }
+    };
+    Floats plane[3];
+    std::int64_t b = 0;
+    for (; (b + 1) * lanes <= count; ++b, to += each * lanes) {
+        finished<channels>(s, strip, b, clips, plane);
+        store_block(plane, to, step);
+    }
+    const std::int64_t rest = count - b * lanes;
+    if (rest == 0) return;
+    T values[channels * lanes];
+    finished<channels>(s, strip, b, clips, plane);
+    store_block(plane, values, lanes);
+    for (int c = 0; c < planes; ++c) std::memcpy(to + c * step, values + c * lanes, each * rest * sizeof(T));
+}
+
+template <typename T>
+void finish_of(const Scene& s, const Strip& strip, std::int64_t y, std::int64_t column, std::int64_t count) {
+    if (s.channels == 1) return finish_as<T, 1, 1>(s, strip, y, column, count);
+    if (s.planar) return finish_as<T, 3, 3>(s, strip, y, column, count);
+    finish_as<T, 3, 1>(s, strip, y, column, count);
+}
+
+// `count` pixels of row y from `column` on, to the output.
+inline void finish(const Scene& s, const Strip& strip, std::int64_t y, std::int64_t column, std::int64_t count) {
+    if (s.value == Value::float32) return finish_of<float>(s, strip, y, column, count);
+    if (s.value == Value::bfloat16) return finish_of<std::uint16_t>(s, strip, y, column, count);
+    finish_of<std::uint8_t>(s, strip, y, column, count);
 }
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -124,20 +124,26 @@ void row_of(const Scene& s, std::int64_t y, const RunReach* runs) {
     const std::int64_t rows_ahead = ahead_of(s, runs[0].down.taps);
     Floats dx = iota() + all(0.5f - 0.5f * static_cast<float>(s.out_width));
     NearPlaces next = near_places_of(near_row, dx);
-    for (std::int64_t column = 0; column < s.out_width; column += lanes) {
-        const std::int64_t count = smaller(lanes, s.out_width - column);
-        const RunReach& reach = runs[column / run_pixels];
-        const NearPlaces at = next;
-        dx = dx + all(lanes);
-        next = near_places_of(near_row, dx);  // a block ahead: the chain from places to the taps they ask for is long
-        Floats plane[3];
-        if (may_be_inner && count == lanes && every(both(inner(at.x, reach.across), inner(at.y, reach.down)))) {
-            inner_block<cubic>(s, at, reach, by_lines, rows_ahead, scratch, plane);
-            finish(s, plane, every_lane(), y, column, count);
-        } else {
-            const Mask inside = outer_block<cubic>(s, y, column, reach, scratch, plane);
-            finish(s, plane, inside, y, column, count);
+    Strip strip;
+    for (std::int64_t begin = 0; begin < s.out_width; begin += strip_blocks * lanes) {
+        const std::int64_t pixels = smaller(strip_blocks * lanes, s.out_width - begin);
+        for (std::int64_t b = 0; b * lanes < pixels; ++b) {
+            const std::int64_t column = begin + b * lanes;
+            const RunReach& reach = runs[column / run_pixels];
+            const NearPlaces at = next;
+            dx = dx + all(lanes);
+            next = near_places_of(near_row, dx);  // a block ahead: the chain from places to the taps is long
+            Floats plane[3];
+            const bool whole_block = column + lanes <= s.out_width;
+            if (may_be_inner && whole_block && every(both(inner(at.x, reach.across), inner(at.y, reach.down)))) {
+                inner_block<cubic>(s, at, reach, by_lines, rows_ahead, scratch, plane);
+                put_block(strip, b, s.channels, plane);
+            } else {
+                const Mask inside = outer_block<cubic>(s, y, column, reach, scratch, plane);
+                put_filled(s, strip, b, plane, inside);
+            }
         }
+        finish(s, strip, y, begin, pixels);
     }
 }
 
