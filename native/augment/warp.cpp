@@ -80,11 +80,15 @@ void bound_inner(Reach& reach, std::int64_t size, std::int64_t window) {
     reach.high = static_cast<float>(static_cast<double>(size - window) + reach.half - 0.5 - margin);
 }
 
-RunReach reach_of(const Warp& call, const Scene& s, Stretch stretch) {
-    RunReach reach = {reach_of(call.sampler, stretch.across, s.width, s.channels),
-                      reach_of(call.sampler, stretch.down, s.height, s.channels)};
-    bound_inner(reach.across, s.width, std::max(2 * reach.across.pairs, 4) + 2);  // 16 bytes are read where 12 would do
-    bound_inner(reach.down, s.height, reach.down.taps);
+Reach across_reach(const Warp& call, const Scene& s, double scale) {
+    Reach reach = reach_of(call.sampler, scale, s.width, s.channels);
+    bound_inner(reach, s.width, std::max(2 * reach.pairs, 4) + 2);  // 16 bytes are read where 12 would do
+    return reach;
+}
+
+Reach down_reach(const Warp& call, const Scene& s, double scale) {
+    Reach reach = reach_of(call.sampler, scale, s.height, s.channels);
+    bound_inner(reach, s.height, reach.taps);
     return reach;
 }
 
@@ -106,9 +110,11 @@ void find_runs(const Warp& call, const Scene& s, const WarpKernels& kernels, std
     const auto count = static_cast<std::int64_t>(runs.reach.size());
     if (all_alike) {
         const Stretch stretch = call.antialias ? stretch_at(s, 0.5 * width, row) : Stretch{1.0, 1.0};
-        std::fill(runs.reach.begin(), runs.reach.end(), reach_of(call, s, stretch));
+        const RunReach reach = {across_reach(call, s, stretch.across), down_reach(call, s, stretch.down)};
+        std::fill(runs.reach.begin(), runs.reach.end(), reach);
         return;
     }
+    const Reach across = across_reach(call, s, 1.0), down = down_reach(call, s, 1.0);  // of most runs: they enlarge
     if (kernels.stretches != nullptr) kernels.stretches(s, y, count, runs.across.data(), runs.down.data());
     for (std::int64_t i = 0; i < count; ++i) {
         const auto at = static_cast<std::size_t>(i);
@@ -117,7 +123,9 @@ void find_runs(const Warp& call, const Scene& s, const WarpKernels& kernels, std
             const auto begin = static_cast<double>(i * run_pixels);
             stretch = stretch_at(s, 0.5 * (begin + std::min(begin + run_pixels, width)), row);
         }
-        runs.reach[at] = reach_of(call, s, stretch);
+        RunReach& reach = runs.reach[at];
+        reach.across = stretch.across == 1.0 ? across : across_reach(call, s, stretch.across);
+        reach.down = stretch.down == 1.0 ? down : down_reach(call, s, stretch.down);
     }
 }
 
