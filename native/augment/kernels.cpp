@@ -11,6 +11,7 @@
 #include "augment/lines.h"
 #include "augment/places.h"
 #include "augment/plain.h"
+#include "augment/reach.h"
 #include "simd/bounds.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
@@ -116,30 +117,100 @@ inline std::int64_t ahead_of(const Scene& s, std::int64_t rows) {
     return ((down + (down > 0 ? rows - 1 : 0)) * s.width + whole(s.matrix[1])) * s.channels;
 }
 
+// Inner blocks of a strip that see two taps along both axes, as most do of images that are hardly shrunk. All are aimed
+// before any is summed, and in a loop without a branch, blocks of other kinds with them for nothing.
+struct Aims {
+    NearPlaces places[strip_blocks];
+    bool two_by_two[strip_blocks];
+    alignas(64) std::int32_t offsets[strip_blocks][lanes];
+    Wide pairs[strip_blocks];
+    Floats down[strip_blocks][2];
+};
+
+// Where the blocks' taps lie and what they weigh, and which are two by two; `runs` from the strip's first on.
+inline void aim(const Scene& s, const RunReach* runs, std::int64_t blocks, Aims& aims) {
+    constexpr float one = 1 << across_bits;
+    const Floats width = all(static_cast<float>(s.width)), three = all(3.0f), half = all(0.5f);
+    for (std::int64_t b = 0; b < blocks; ++b) {
+        const RunReach& reach = runs[b * lanes / run_pixels];
+        const Floats x = aims.places[b].x, y = aims.places[b].y;
+        const Floats first_x = floor(x - all(reach.across.before)), first_y = floor(y - all(reach.down.before));
+        const Floats across = first_x + half - x, down = first_y + half - y;
+        const Mask near = both(inner(x, reach.across), inner(y, reach.down));
+        const Mask two = both(less(all(reach.across.two_from), across), less(all(reach.down.two_from), down));
+        aims.two_by_two[b] = every(both(near, two));
+
+        const Floats per_x = all(reach.across.per_pixel), per_y = all(reach.down.per_pixel);
+        const Wide left = rounded(weight_at<false>(across, per_x, one));
+        const Wide right = rounded(weight_at<false>(across + all(1.0f), per_x, one));
+        const Floats top = weight_at<false>(down, per_y, 1.0f),
+                     bottom = weight_at<false>(down + all(1.0f), per_y, 1.0f);
+        const Floats normal = all(1.0f) / (floats_of(add32(left, right)) * (top + bottom));
+        aims.pairs[b] = pair16(left, right);
+        aims.down[b][0] = top * normal, aims.down[b][1] = bottom * normal;
+        store32(aims.offsets[b], cut(multiply_add(first_y, width, first_x) * three));
+    }
+}
+
+// The two by two, summed into the strip.
+inline void sum_aimed(const Scene& s, const RunReach& reach, std::int64_t blocks, std::int64_t ahead, const Aims& aims,
+                      Strip& strip) {
+    for (std::int64_t b = 0; b < blocks; ++b) {
+        if (!aims.two_by_two[b]) continue;
+        const std::int32_t* const offsets = aims.offsets[b];
+#pragma GCC unroll 4
+        for (int i = 0; i < lanes; i += 4) __builtin_prefetch(s.pixels + offsets[i] + ahead);
+        const Floats group[4] = {rgb_group<0, false, 2, 2>(s, offsets, reach, &aims.pairs[b], aims.down[b]),
+                                 rgb_group<1, false, 2, 2>(s, offsets, reach, &aims.pairs[b], aims.down[b]),
+                                 rgb_group<2, false, 2, 2>(s, offsets, reach, &aims.pairs[b], aims.down[b]),
+                                 rgb_group<3, false, 2, 2>(s, offsets, reach, &aims.pairs[b], aims.down[b])};
+        Floats plane[3];
+        planes_of(group, plane);
+        put_block(strip, b, 3, plane);
+    }
+}
+
+constexpr std::int64_t strip_runs = strip_blocks * lanes / run_pixels;
+
+// Whether some of the runs that `pixels` pixels have may hold such blocks.
+inline bool some_two_by_two(const RunReach* runs, std::int64_t pixels) {
+    bool some = false;
+    for (std::int64_t r = 0; r * run_pixels < pixels; ++r) {
+        some = some || (runs[r].across.two_from < 0.0f && runs[r].down.two_from < 0.0f);
+    }
+    return some;
+}
+
+// What a row's blocks become, strip by strip: two by two where they are, then the others one by one.
 template <bool cubic>
 void row_of(const Scene& s, std::int64_t y, const RunReach* runs) {
     Scratch scratch;
+    Aims aims;
+    Strip strip;
     const NearRow near_row(s, y);
     const bool may_be_inner = has_inner(s), by_lines = may_go_by_lines(s, runs[0]);
+    const bool may_aim = !cubic && may_be_inner && !by_lines && s.channels == 3;
     const std::int64_t rows_ahead = ahead_of(s, runs[0].down.taps);
-    Floats dx = iota() + all(0.5f - 0.5f * static_cast<float>(s.out_width));
-    NearPlaces next = near_places_of(near_row, dx);
-    Strip strip;
-    for (std::int64_t begin = 0; begin < s.out_width; begin += strip_blocks * lanes) {
+    for (std::int64_t begin = 0; begin < s.out_width; begin += strip_blocks * lanes, runs += strip_runs) {
         const std::int64_t pixels = smaller(strip_blocks * lanes, s.out_width - begin);
-        for (std::int64_t b = 0; b * lanes < pixels; ++b) {
-            const std::int64_t column = begin + b * lanes;
-            const RunReach& reach = runs[column / run_pixels];
-            const NearPlaces at = next;
-            dx = dx + all(lanes);
-            next = near_places_of(near_row, dx);  // a block ahead: the chain from places to the taps is long
+        const std::int64_t blocks = (pixels + lanes - 1) / lanes, whole_blocks = pixels / lanes;
+        const Floats dx = iota() + all(static_cast<float>(begin) + 0.5f - 0.5f * static_cast<float>(s.out_width));
+        near_places_of(near_row, dx, blocks, aims.places);
+        const bool aimed = may_aim && some_two_by_two(runs, pixels);
+        if (aimed) {
+            aim(s, runs, whole_blocks, aims);
+            sum_aimed(s, runs[0], whole_blocks, rows_ahead, aims, strip);
+        }
+        for (std::int64_t b = 0; b < blocks; ++b) {
+            if (aimed && b < whole_blocks && aims.two_by_two[b]) continue;
+            const RunReach& reach = runs[b * lanes / run_pixels];
+            const NearPlaces at = aims.places[b];
             Floats plane[3];
-            const bool whole_block = column + lanes <= s.out_width;
-            if (may_be_inner && whole_block && every(both(inner(at.x, reach.across), inner(at.y, reach.down)))) {
+            if (may_be_inner && b < whole_blocks && every(both(inner(at.x, reach.across), inner(at.y, reach.down)))) {
                 inner_block<cubic>(s, at, reach, by_lines, rows_ahead, scratch, plane);
                 put_block(strip, b, s.channels, plane);
             } else {
-                const Mask inside = outer_block<cubic>(s, y, column, reach, scratch, plane);
+                const Mask inside = outer_block<cubic>(s, y, begin + b * lanes, reach, scratch, plane);
                 put_filled(s, strip, b, plane, inside);
             }
         }
@@ -157,9 +228,9 @@ void row(const Scene& s, std::int64_t y, const RunReach* runs) {
 }  // namespace
 
 #if defined(STRIATE_VECTORS)
-const WarpKernels warp_kernels = {row, stretches_of, plain_row, rows_apart, apart_nbytes};
+const WarpKernels warp_kernels = {row, stretches_of, set_reaches, plain_row, rows_apart, apart_nbytes};
 #else
-const WarpKernels warp_kernels = {nullptr, nullptr, plain_row, nullptr, nullptr};
+const WarpKernels warp_kernels = {nullptr, nullptr, set_reaches, plain_row, nullptr, nullptr};
 #endif
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -16,12 +16,13 @@ constexpr std::int64_t most_taps = 128;
 
 // How far the filter reaches along one axis of the source.
 struct Reach {
-    double half;         // source pixels to either side
+    float half;          // source pixels to either side
     float per_pixel;     // of the filter's argument: 1 / scale
     std::int32_t taps;   // pixels of the source that lie within, at most
     std::int32_t pairs;  // of taps that the vector loops take across: for RGB one, or two for every four taps
     float before;        // from a place back to where its first tap begins: half − ½
     float low, high;     // between which the places of an inner block lie: all taps of their windows are in the source
+    float two_from;      // distance of a window's first tap from which on the filter reaches no third
 };
 
 // One image, its map, and where its pixels go.
@@ -66,6 +67,8 @@ struct WarpKernels {
     // across[i] and down[i]: how many source pixels along its axes an output pixel of run i of row y covers, at least
     // 1. There is room for `stretches_room` more than `runs` of each.
     void (*stretches)(const Scene& scene, std::int64_t y, std::int64_t runs, float* across, float* down);
+    // runs[count] of those numbers, which have as much room.
+    void (*reaches)(const Scene& scene, const float* across, const float* down, std::int64_t count, RunReach* runs);
     // Row y of the output, whatever the runs: pixel by pixel. `weights` has room for width +
     // height floats.
     void (*plain_row)(const Scene& scene, std::int64_t y, const RunReach* runs, float* weights);

@@ -68,23 +68,39 @@ struct NearRow {
     }
 };
 
-inline NearPlaces near_places_of(const NearRow& row, Floats dx) {
-    if (!row.bends) {
-        const Floats x = multiply_add(dx, all(row.across[0]), all(row.depth[0]));
-        const Floats y = multiply_add(dx, all(row.across[1]), all(row.depth[1]));
-        if (!row.divides) return {x, y};
-        const Floats nearness = all(1.0f) / multiply_add(dx, all(row.across[2]), all(row.depth[2]));
-        return {x * nearness, y * nearness};
+// Of `blocks` blocks, the first of them at dx from the output's centre.
+template <bool bends, bool divides>
+void near_places_of(const NearRow& shared, Floats dx, std::int64_t blocks, NearPlaces* places) {
+    const NearRow row = shared;  // which the places stored might be, for all a compiler knows
+    const Floats dy = all(row.dy), square_dy = all(row.dy * row.dy);
+    for (std::int64_t b = 0; b < blocks; ++b, dx = dx + all(lanes)) {
+        Floats ex = dx, value[3];
+        if constexpr (bends) {
+            const Floats square = multiply_add(dx, dx, square_dy) * all(row.per_square);
+            const Floats factor = lens_factor(square, row.k1, row.k2);
+            ex = dx * factor;
+            const Floats ey = dy * factor;
+            for (int r = 0; r < (divides ? 3 : 2); ++r) {
+                value[r] = multiply_add(ex, all(row.across[r]), multiply_add(ey, all(row.down[r]), all(row.depth[r])));
+            }
+        } else {
+            for (int r = 0; r < (divides ? 3 : 2); ++r) {
+                value[r] = multiply_add(ex, all(row.across[r]), all(row.depth[r]));
+            }
+        }
+        if constexpr (divides) {
+            const Floats nearness = all(1.0f) / value[2];
+            places[b] = {value[0] * nearness, value[1] * nearness};
+        } else {
+            places[b] = {value[0], value[1]};
+        }
     }
-    const Floats square = multiply_add(dx, dx, all(row.dy * row.dy)) * all(row.per_square);
-    const Floats factor = lens_factor(square, row.k1, row.k2);
-    const Floats ex = dx * factor, ey = all(row.dy) * factor;
-    const auto value = [&](int r) {
-        return multiply_add(ex, all(row.across[r]), multiply_add(ey, all(row.down[r]), all(row.depth[r])));
-    };
-    if (!row.divides) return {value(0), value(1)};
-    const Floats nearness = all(1.0f) / value(2);
-    return {value(0) * nearness, value(1) * nearness};
+}
+
+inline void near_places_of(const NearRow& row, Floats dx, std::int64_t blocks, NearPlaces* places) {
+    const auto of = row.bends ? (row.divides ? near_places_of<true, true> : near_places_of<true, false>)
+                              : (row.divides ? near_places_of<false, true> : near_places_of<false, false>);
+    of(row, dx, blocks, places);
 }
 
 // Along one axis: the first tap of each pixel's window, and how far its centre lies from the place.
@@ -105,7 +121,7 @@ inline Footing footing_of(const Scene& s, Doubles at, std::int64_t size, std::in
         at = smaller(larger(at, zero), far);
     }
     if (s.sampler == Sampler::nearest) at = 0.5 + smaller(floor(at), all_doubles(length - 1.0));
-    Doubles first = floor(at - (reach.half - 0.5));
+    Doubles first = floor(at - (static_cast<double>(reach.half) - 0.5));
     first = larger(smaller(first, all_doubles(static_cast<double>(size - window))), zero);
     return {whole(first), floats_of(0.5 + first - at)};
 }

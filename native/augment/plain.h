@@ -41,8 +41,9 @@ struct PlainTaps {
             first = smaller(pixel_at(at, size), size - 1), count = 1, sum = weights[0] = 1.0f;
             return;
         }
-        first = pixel_at(at - reach.half + 0.5, size);
-        count = larger(pixel_at(at + reach.half + 0.5, size) - first, 0);
+        const auto half = static_cast<double>(reach.half);
+        first = pixel_at(at - half + 0.5, size);
+        count = larger(pixel_at(at + half + 0.5, size) - first, 0);
         sum = 0.0f;
         for (std::int64_t t = 0; t < count; ++t) {
             const auto distance = static_cast<float>(static_cast<double>(first + t) + 0.5 - at);

@@ -54,44 +54,6 @@ Scene scene_of(const Warp& call, const Image* images, std::int64_t b) {
     return s;
 }
 
-Reach reach_of(Sampler sampler, double scale, std::int64_t size, std::int64_t channels) {
-    Reach reach{.half = sampler == Sampler::nearest   ? 0.5
-                        : sampler == Sampler::bicubic ? 2.0 * scale
-                                                      : scale,
-                .per_pixel = sampler == Sampler::nearest ? 1.0f : static_cast<float>(1.0 / scale),
-                .taps = 1,
-                .pairs = 1,
-                .before = 0.0f,
-                .low = 0.0f,
-                .high = 0.0f};
-    constexpr double missed = 1e-5;  // px: a rotation's scale is 1 but for rounding, and wants no third tap
-    const double taps = std::min(2.0 * reach.half - missed, static_cast<double>(size));
-    reach.taps = static_cast<std::int32_t>(taps);
-    reach.taps += reach.taps < taps ? 1 : 0;  // a call of std::ceil would cost more than the rest
-    reach.pairs = channels == 3 && reach.taps <= 2 ? 1 : (reach.taps + 3) / 4 * 2;
-    reach.before = static_cast<float>(reach.half - 0.5);
-    return reach;
-}
-
-// Places whose windows, of `window` pixels each, lie in a source of `size`.
-void bound_inner(Reach& reach, std::int64_t size, std::int64_t window) {
-    constexpr double margin = 0.01;  // far more than floats are off by
-    reach.low = static_cast<float>(reach.half + margin);
-    reach.high = static_cast<float>(static_cast<double>(size - window) + reach.half - 0.5 - margin);
-}
-
-Reach across_reach(const Warp& call, const Scene& s, double scale) {
-    Reach reach = reach_of(call.sampler, scale, s.width, s.channels);
-    bound_inner(reach, s.width, std::max(2 * reach.pairs, 4) + 2);  // 16 bytes are read where 12 would do
-    return reach;
-}
-
-Reach down_reach(const Warp& call, const Scene& s, double scale) {
-    Reach reach = reach_of(call.sampler, scale, s.height, s.channels);
-    bound_inner(reach, s.height, reach.taps);
-    return reach;
-}
-
 // What the runs of a row have, and room to find it out.
 struct Runs {
     std::vector<RunReach> reach;
@@ -107,26 +69,20 @@ struct Runs {
 void find_runs(const Warp& call, const Scene& s, const WarpKernels& kernels, std::int64_t y, bool all_alike,
                Runs& runs) {
     const auto width = static_cast<double>(s.out_width), row = static_cast<double>(y) + 0.5;
-    const auto count = static_cast<std::int64_t>(runs.reach.size());
-    if (all_alike) {
-        const Stretch stretch = call.antialias ? stretch_at(s, 0.5 * width, row) : Stretch{1.0, 1.0};
-        const RunReach reach = {across_reach(call, s, stretch.across), down_reach(call, s, stretch.down)};
-        std::fill(runs.reach.begin(), runs.reach.end(), reach);
-        return;
-    }
-    const Reach across = across_reach(call, s, 1.0), down = down_reach(call, s, 1.0);  // of most runs: they enlarge
-    if (kernels.stretches != nullptr) kernels.stretches(s, y, count, runs.across.data(), runs.down.data());
-    for (std::int64_t i = 0; i < count; ++i) {
-        const auto at = static_cast<std::size_t>(i);
-        Stretch stretch = {runs.across[at], runs.down[at]};
-        if (kernels.stretches == nullptr) {
-            const auto begin = static_cast<double>(i * run_pixels);
-            stretch = stretch_at(s, 0.5 * (begin + std::min(begin + run_pixels, width)), row);
+    const std::int64_t count = all_alike ? 1 : static_cast<std::int64_t>(runs.reach.size());
+    if (!all_alike && kernels.stretches != nullptr) {
+        kernels.stretches(s, y, count, runs.across.data(), runs.down.data());
+    } else {
+        for (std::int64_t i = 0; i < count; ++i) {
+            const double begin = all_alike ? 0.0 : static_cast<double>(i * run_pixels);
+            const double end = all_alike ? width : std::min(begin + run_pixels, width);
+            const Stretch stretch = call.antialias ? stretch_at(s, 0.5 * (begin + end), row) : Stretch{1.0, 1.0};
+            runs.across[static_cast<std::size_t>(i)] = static_cast<float>(stretch.across);
+            runs.down[static_cast<std::size_t>(i)] = static_cast<float>(stretch.down);
         }
-        RunReach& reach = runs.reach[at];
-        reach.across = stretch.across == 1.0 ? across : across_reach(call, s, stretch.across);
-        reach.down = stretch.down == 1.0 ? down : down_reach(call, s, stretch.down);
     }
+    kernels.reaches(s, runs.across.data(), runs.down.data(), count, runs.reach.data());
+    if (all_alike) std::fill(runs.reach.begin() + 1, runs.reach.end(), runs.reach[0]);
 }
 
 bool is_affine(const Scene& s) { return !s.bends && s.matrix[6] == 0.0 && s.matrix[7] == 0.0; }
