@@ -140,14 +140,12 @@ inline void aim(const Scene& s, const RunReach* runs, std::int64_t blocks, Aims&
         const Mask two = both(less(all(reach.across.two_from), across), less(all(reach.down.two_from), down));
         aims.two_by_two[b] = every(both(near, two));
 
-        const Floats per_x = all(reach.across.per_pixel), per_y = all(reach.down.per_pixel);
-        const Wide left = rounded(weight_at<false>(across, per_x, one));
-        const Wide right = rounded(weight_at<false>(across + all(1.0f), per_x, one));
-        const Floats top = weight_at<false>(down, per_y, 1.0f),
-                     bottom = weight_at<false>(down + all(1.0f), per_y, 1.0f);
-        const Floats normal = all(1.0f) / (floats_of(add32(left, right)) * (top + bottom));
-        aims.pairs[b] = pair16(left, right);
-        aims.down[b][0] = top * normal, aims.down[b][1] = bottom * normal;
+        // Of either pair of weights the second, and the first from their sum (augment/reach.h).
+        const float step_x = reach.across.per_pixel * one, step_y = reach.down.per_pixel * reach.two_normal;
+        const Wide right = rounded(minus_product(across, all(step_x), all(one - step_x)));
+        const Floats bottom = minus_product(down, all(step_y), all(reach.two_normal - step_y));
+        aims.pairs[b] = pair16(subtract32(all32(reach.two_sum), right), right);
+        aims.down[b][0] = all(2.0f * reach.two_normal - step_y) - bottom, aims.down[b][1] = bottom;
         store32(aims.offsets[b], cut(multiply_add(first_y, width, first_x) * three));
     }
 }

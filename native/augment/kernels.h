@@ -52,6 +52,9 @@ struct Scene {
 // Where a run of output pixels has its filter's reach.
 struct RunReach {
     Reach across, down;
+    // Of two taps along both axes (bilinear): what those across sum to in fixed point, and 1 / (that · those down).
+    std::int32_t two_sum;
+    float two_normal;
 };
 
 // Whether the vector loops can do a run: the window of all its pairs lies in the image, and offsets in 32 bits.

@@ -56,6 +56,18 @@ void set_reaches_along(const Scene& s, const float* scales, std::int64_t count, 
 inline void set_reaches(const Scene& s, const float* across, const float* down, std::int64_t count, RunReach* runs) {
     set_reaches_along<true>(s, across, count, runs);
     set_reaches_along<false>(s, down, count, runs);
+    // Two taps a pixel apart weigh 1 − |d| p and 1 − |d + 1| p: 2 − p together, wherever d lies between −1 and 0.
+    for (std::int64_t first = 0; first < count; first += lanes) {
+        const Floats two = all(2.0f), sum_down = two - all(1.0f) / load(down + first);
+        const Floats sum_across = (two - all(1.0f) / load(across + first)) * all(1 << across_bits) + all(0.5f);
+        const Counts sum = __builtin_convertvector(sum_across, Counts);
+        std::int32_t sums[lanes];
+        float normals[lanes];
+        std::memcpy(sums, &sum, sizeof sum);
+        store(normals, all(1.0f) / (__builtin_convertvector(sum, Floats) * sum_down));
+        const auto here = static_cast<int>(std::min<std::int64_t>(lanes, count - first));
+        for (int i = 0; i < here; ++i) runs[first + i].two_sum = sums[i], runs[first + i].two_normal = normals[i];
+    }
 }
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE
