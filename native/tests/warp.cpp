@@ -53,11 +53,11 @@ std::vector<std::uint8_t> noise(Random& random, std::int64_t count) {
 }
 
 // A map of some kind from height × width into the image: a resize, a mirrored crop, a rotation with a shear, a tilt,
-// and what hardly moves a pixel.
-void fill_map(Random& random, const Image& image, std::int64_t height, std::int64_t width, double* g) {
+// what hardly moves a pixel, and what hardly shrinks (always, if `shrinks`).
+void fill_map(Random& random, const Image& image, std::int64_t height, std::int64_t width, bool shrinks, double* g) {
     const auto w = static_cast<double>(width), h = static_cast<double>(height);
     const auto source_w = static_cast<double>(image.width), source_h = static_cast<double>(image.height);
-    const std::int64_t kind = std::min<std::int64_t>(random.in(0, 6), 4);
+    const std::int64_t kind = shrinks ? 5 : std::min<std::int64_t>(random.in(0, 6), 4);
     double a = source_w / w, b = 0, c = 0, d = source_h / h;
     double x = 0.5 * source_w, y = 0.5 * source_h;  // where the output's centre comes from
     if (kind > 0) {
@@ -65,8 +65,9 @@ void fill_map(Random& random, const Image& image, std::int64_t height, std::int6
         x += std::round(random.real(-0.3, 0.3) * source_w), y += std::round(random.real(-0.3, 0.3) * source_h);
     }
     if (kind == 4) a = random.real(0.8, 1.2) * (random.coin() ? 1 : -1), d = random.real(0.8, 1.2);
+    if (kind == 5) a = random.real(1.0, 1.12) * (random.coin() ? 1 : -1), d = random.real(1.0, 1.12);
     if (kind > 1) {
-        const double turn = kind == 4 ? 0.1 : 3.2, lean = kind == 4 ? 0.1 : 0.5, p = a, q = d;
+        const double turn = kind >= 4 ? 0.1 : 3.2, lean = kind >= 4 ? 0.1 : 0.5, p = a, q = d;
         const double angle = random.real(-turn, turn), shear = random.real(-lean, lean);
         a = p * std::cos(angle), b = p * (shear * std::cos(angle) - std::sin(angle));
         c = q * std::sin(angle), d = q * (shear * std::sin(angle) + std::cos(angle));
@@ -93,6 +94,9 @@ struct Case {
         call.value = static_cast<Value>(random.in(0, 2));
         call.sampler = static_cast<Sampler>(random.in(0, 2)), call.border = static_cast<Border>(random.in(0, 2));
         call.antialias = random.coin();
+        const bool shrinks =
+            random.in(0, 3) == 0;  // by next to nothing, antialiased: the third taps that few pixels have
+        if (shrinks) call.channels = 3, call.sampler = Sampler::bilinear, call.antialias = true;
         geometry.resize(static_cast<std::size_t>(9 * call.size)), lens.resize(static_cast<std::size_t>(2 * call.size));
         const bool bends = random.coin();
         for (std::int64_t b = 0; b < call.size; ++b) {
@@ -102,7 +106,7 @@ struct Case {
             double* map = &geometry[static_cast<std::size_t>(9 * b)];
             double* terms = &lens[static_cast<std::size_t>(2 * b)];
             do {
-                fill_map(random, images.back(), call.height, call.width, map);
+                fill_map(random, images.back(), call.height, call.width, shrinks, map);
                 if (bends) terms[0] = random.real(-0.3, 0.3), terms[1] = random.real(-0.2, 0.2);
             } while (!refusal(map, bends ? terms : nullptr, call.height, call.width).empty());
         }
