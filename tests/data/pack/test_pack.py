@@ -23,7 +23,7 @@ from striate.augment import HorizontalFlip, PadCrop, Policy
 from striate.data import ArraySamples, Loader, Preprocess
 from striate.data import open as open_data
 from striate.data.dataset import Dataset
-from striate.data.pack import writer
+from striate.data.pack import reader, writer
 from striate.data.pack.check import check_pack
 from striate.data.pack.found import find_packs
 from striate.data.pack.reader import Pack, whole_batches
@@ -257,7 +257,7 @@ def test_the_part_of_another_packing_is_written_over(folder, tmp_path):
 KILLED = """
 import os, signal, sys
 from striate.data import open as open_data
-from striate.data.pack import writer
+from striate.data.pack import reader, writer
 writer.BATCH_NBYTES = 20_000
 seen = []
 def progress(done, total):
@@ -445,6 +445,29 @@ def test_a_damaged_encoded_image_is_named_when_it_is_loaded(folder, tmp_path):
         file.seek(at + 45)
         file.write(b"\xff" * 8)
     with pytest.raises(StriateError) as caught:
+        list(Loader(open_data(path).train, PREPROCESS, batch_size=8).epoch(0))
+    assert where in str(caught.value)
+
+
+def test_damaged_pixels_are_named_when_they_are_first_read(folder, tmp_path, monkeypatch):
+    path = packed(folder, tmp_path / "a.arrow", size=PackSize.parse("16x16"))
+    pack = Pack(path)
+    i = next(i for i in range(60) if pack.parts[i] == 0)
+    at, where = path.read_bytes().index(bytes(pack.image(i))), pack.where(i)
+    summed = []
+    monkeypatch.setattr(reader.zlib, "crc32", lambda data, crc32=zlib.crc32: summed.append(len(data)) or crc32(data))
+    for _ in range(3):
+        pack.pixels(i)
+    assert summed == [16 * 16 * 3]  # once
+    del pack
+    with path.open("r+b") as file:
+        file.seek(at + 100)
+        byte = file.read(1)[0]
+        file.seek(at + 100)
+        file.write(bytes([byte ^ 1]))
+    with pytest.raises(
+        StriateError, match=r"damaged \(its pixels\); `striate data check .*a\.arrow` says more"
+    ) as caught:
         list(Loader(open_data(path).train, PREPROCESS, batch_size=8).epoch(0))
     assert where in str(caught.value)
 

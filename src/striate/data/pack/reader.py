@@ -1,5 +1,6 @@
 """An open pack: a mapping of the file, read by batch and row. No image is touched until it is asked for."""
 
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
@@ -20,6 +21,7 @@ class _Images(NamedTuple):
     data: NDArray[np.uint8]
     offsets: NDArray[np.int64]
     sizes: NDArray[np.int32]  # [rows, 3]: height, width, channels
+    sums: NDArray[np.uint32]
     keys: Any
 
 
@@ -49,6 +51,7 @@ class Pack:
                 f"{path} is damaged: {count} of its {header.batches} record batches are listed; pack again"
             )
         self._batches: dict[int, _Images] = {}
+        self._whole = bytearray(header.images)  # 1: its pixels were held against their checksum
         try:
             columns = [self._labels(b) for b in range(count)]
         except (pa.ArrowException, OSError) as error:
@@ -96,12 +99,19 @@ class Pack:
         return images.data[start:stop]
 
     def pixels(self, i: int) -> NDArray[np.uint8]:
-        """Image `i` of a raw pack as uint8[H, W, C], read-only."""
+        """Image `i` of a raw pack as uint8[H, W, C], read-only; held against its checksum when it is first asked for.
+
+        Raises BadImage where it is damaged.
+        """
         images, row = self._at(i)
         height, width, channels = (int(n) for n in images.sizes[row])
         data = self.image(i)
         if channels not in (1, 3) or min(height, width) < 1 or height * width * channels != len(data):
             raise BadImage(self.where(i), f"is damaged (its size); `striate data check {self.path}` says more")
+        if not self._whole[i]:
+            if zlib.crc32(data) != images.sums[row]:
+                raise BadImage(self.where(i), f"is damaged (its pixels); `striate data check {self.path}` says more")
+            self._whole[i] = 1
         return data.reshape(height, width, channels)
 
     def key(self, i: int) -> str:
@@ -131,6 +141,7 @@ class Pack:
             data=np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8),
             offsets=np.frombuffer(offsets, np.int64, len(image) + 1, 8 * image.offset),
             sizes=np.stack([batch.column(name).to_numpy() for name in ("height", "width", "channels")], axis=1),
+            sums=batch.column("crc32").to_numpy(),
             keys=batch.column("key"),
         )
 
