@@ -109,7 +109,7 @@ class Pack:
         if channels not in (1, 3) or min(height, width) < 1 or height * width * channels != len(data):
             raise BadImage(self.where(i), f"is damaged (its size); `striate data check {self.path}` says more")
         if not self._whole[i]:
-            if zlib.crc32(data) != images.sums[row]:
+            if zlib.crc32(data.data) != images.sums[row]:
                 raise BadImage(self.where(i), f"is damaged (its pixels); `striate data check {self.path}` says more")
             self._whole[i] = 1
         return data.reshape(height, width, channels)
