@@ -130,23 +130,22 @@ struct Aims {
 // Where the blocks' taps lie and what they weigh, and which are two by two; `runs` from the strip's first on.
 inline void aim(const Scene& s, const RunReach* runs, std::int64_t blocks, Aims& aims) {
     constexpr float one = 1 << across_bits;
-    const Floats width = all(static_cast<float>(s.width)), three = all(3.0f), half = all(0.5f);
+    const Floats width = all(static_cast<float>(s.width)), three = all(3.0f);
     for (std::int64_t b = 0; b < blocks; ++b) {
         const RunReach& reach = runs[b * lanes / run_pixels];
-        const Floats x = aims.places[b].x, y = aims.places[b].y;
-        const Floats first_x = floor(x - all(reach.across.before)), first_y = floor(y - all(reach.down.before));
-        const Floats across = first_x + half - x, down = first_y + half - y;
-        const Mask near = both(inner(x, reach.across), inner(y, reach.down));
-        const Mask two = both(less(all(reach.across.two_from), across), less(all(reach.down.two_from), down));
-        aims.two_by_two[b] = every(both(near, two));
+        const NearPlaces at = aims.places[b];
+        const NearFooting across = near_footing_of(at.x, reach.across), tall = near_footing_of(at.y, reach.down);
+        const Mask two =
+            both(less(all(reach.across.two_from), across.distance), less(all(reach.down.two_from), tall.distance));
+        aims.two_by_two[b] = every(both(inner(at, reach), two));
 
         // Of either pair of weights the second, and the first from their sum (augment/reach.h).
         const float step_x = reach.across.per_pixel * one, step_y = reach.down.per_pixel * reach.two_normal;
-        const Wide right = rounded(minus_product(across, all(step_x), all(one - step_x)));
-        const Floats bottom = minus_product(down, all(step_y), all(reach.two_normal - step_y));
+        const Wide right = rounded(minus_product(across.distance, all(step_x), all(one - step_x)));
+        const Floats bottom = minus_product(tall.distance, all(step_y), all(reach.two_normal - step_y));
         aims.pairs[b] = pair16(subtract32(all32(reach.two_sum), right), right);
         aims.down[b][0] = all(2.0f * reach.two_normal - step_y) - bottom, aims.down[b][1] = bottom;
-        store32(aims.offsets[b], cut(multiply_add(first_y, width, first_x) * three));
+        store32(aims.offsets[b], cut(multiply_add(tall.first, width, across.first) * three));
     }
 }
 
@@ -204,7 +203,7 @@ void row_of(const Scene& s, std::int64_t y, const RunReach* runs) {
             const RunReach& reach = runs[b * lanes / run_pixels];
             const NearPlaces at = aims.places[b];
             Floats plane[3];
-            if (may_be_inner && b < whole_blocks && every(both(inner(at.x, reach.across), inner(at.y, reach.down)))) {
+            if (may_be_inner && b < whole_blocks && every(inner(at, reach))) {
                 inner_block<cubic>(s, at, reach, by_lines, rows_ahead, scratch, plane);
                 put_block(strip, b, s.channels, plane);
             } else {

@@ -127,6 +127,9 @@ inline Footing footing_of(const Scene& s, Doubles at, std::int64_t size, std::in
 }
 
 inline Mask inner(Floats x, const Reach& reach) { return both(less(all(reach.low), x), less(x, all(reach.high))); }
+inline Mask inner(const NearPlaces& at, const RunReach& reach) {
+    return both(inner(at.x, reach.across), inner(at.y, reach.down));
+}
 
 // As footing_of, of an inner block.
 struct NearFooting {

@@ -116,7 +116,7 @@ struct Case {
     std::vector<float> x, w, dy, bias, residual;
     bool with_bias, with_residual, relu;
 
-    Case(const ConvShape& s, Random& random, bool by_chance)
+    Case(const ConvShape& s, Random& random)
         : shape(s),
           x_images{s.batch, s.in, s.rows.size, s.columns.size},
           y_images{s.batch, s.out, s.rows.out(), s.columns.out()} {
@@ -126,9 +126,7 @@ struct Case {
         dy = random_values(random, y_images.floats(Layout::nchw), mean);
         bias = random_values(random, s.out, 0);
         residual = random_values(random, y_images.floats(Layout::nchw), 0);
-        // Without a residual, maps side by side are written in whole lines; with one they never are.
-        with_bias = random.chance(0.5) || !by_chance, with_residual = random.chance(0.3) && by_chance;
-        relu = random.chance(0.4);
+        with_bias = random.chance(0.5), with_residual = random.chance(0.3), relu = random.chance(0.4);
     }
 
     // Without the epilogue.
@@ -277,6 +275,12 @@ Arguments arguments_of(int count, char** words) {
     return arguments;
 }
 
+// One of the ways in which a case is computed.
+struct Way {
+    Layout from, to;
+    bool past_caches, with_residual;
+};
+
 }  // namespace
 
 int main(int count, char** words) {
@@ -291,8 +295,8 @@ int main(int count, char** words) {
     const int count_of_chosen = static_cast<int>(chosen.size());
     for (int i = -count_of_chosen; i < arguments.shapes; ++i) {
         const bool by_chance = i >= 0;
-        const Case given(by_chance ? random_shape(random) : chosen[static_cast<std::size_t>(i + count_of_chosen)],
-                         random, by_chance);
+        Case given(by_chance ? random_shape(random) : chosen[static_cast<std::size_t>(i + count_of_chosen)], random);
+        given.with_bias |= !by_chance;
         const int threads =
             arguments.threads > 0 ? arguments.threads : static_cast<int>(random.in(by_chance ? 1 : 2, 3));
         for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
@@ -302,16 +306,21 @@ int main(int count, char** words) {
                 if (!arguments.algorithm.empty() && arguments.algorithm != algorithm.name) continue;
                 for (const Isa isa : isas) {
                     static constexpr Layout layouts[] = {Layout::nchw, Layout::channels_last, Layout::blocked};
-                    std::vector<std::pair<Layout, Layout>> ways = {
-                        {layouts[random.in(0, 2)], layouts[random.in(0, 2)]}};
-                    if (!by_chance) {  // through the caches, then past them
+                    std::vector<Way> ways = {
+                        {layouts[random.in(0, 2)], layouts[random.in(0, 2)], random.chance(0.4), given.with_residual}};
+                    if (!by_chance) {  // with a residual, maps side by side are never written in whole lines
                         ways.clear();
-                        for (int each = 0; each < 6; ++each) ways.emplace_back(layouts[each % 3], layouts[each % 3]);
+                        for (const Layout layout : layouts) {
+                            for (const bool past_caches : {false, true}) {
+                                ways.push_back({layout, layout, past_caches, false});
+                                if (pass == Pass::forward) ways.push_back({layout, layout, past_caches, true});
+                            }
+                        }
                     }
-                    for (std::size_t way = 0; way < ways.size(); ++way) {
-                        const auto [from, to] = ways[way];
+                    for (const auto& [from, to, past_caches, with_residual] : ways) {
                         ConvOptions options{from, to, isa, threads};
-                        if (by_chance ? random.chance(0.4) : way >= ways.size() / 2) options.cached_bytes = 0;
+                        if (past_caches) options.cached_bytes = 0;
+                        given.with_residual = with_residual;
                         if (!refusal(algorithm, pass, given.shape, options).empty()) continue;
                         if (sums.empty()) sums = given.expected(pass, false), sizes = given.expected(pass, true);
                         const Outcome outcome = pass == Pass::backward_weights

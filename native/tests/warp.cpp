@@ -94,8 +94,8 @@ struct Case {
         call.value = static_cast<Value>(random.in(0, 2));
         call.sampler = static_cast<Sampler>(random.in(0, 2)), call.border = static_cast<Border>(random.in(0, 2));
         call.antialias = random.coin();
-        const bool shrinks =
-            random.in(0, 3) == 0;  // by next to nothing, antialiased: the third taps that few pixels have
+        // By next to nothing, antialiased: the third taps that few pixels have.
+        const bool shrinks = random.in(0, 3) == 0;
         if (shrinks) call.channels = 3, call.sampler = Sampler::bilinear, call.antialias = true;
         geometry.resize(static_cast<std::size_t>(9 * call.size)), lens.resize(static_cast<std::size_t>(2 * call.size));
         const bool bends = random.coin();

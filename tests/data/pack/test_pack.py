@@ -257,7 +257,7 @@ def test_the_part_of_another_packing_is_written_over(folder, tmp_path):
 KILLED = """
 import os, signal, sys
 from striate.data import open as open_data
-from striate.data.pack import reader, writer
+from striate.data.pack import writer
 writer.BATCH_NBYTES = 20_000
 seen = []
 def progress(done, total):

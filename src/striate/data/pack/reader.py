@@ -98,6 +98,11 @@ class Pack:
             raise BadImage(self.where(i), f"is damaged (where it lies); `striate data check {self.path}` says more")
         return images.data[start:stop]
 
+    def has_its_sum(self, i: int) -> bool:
+        """Whether the bytes of image `i` are those that were packed. Raises BadImage where they cannot be found."""
+        images, row = self._at(i)
+        return zlib.crc32(self.image(i).data) == int(images.sums[row])
+
     def pixels(self, i: int) -> NDArray[np.uint8]:
         """Image `i` of a raw pack as uint8[H, W, C], read-only; held against its checksum when it is first asked for.
 
@@ -109,7 +114,7 @@ class Pack:
         if channels not in (1, 3) or min(height, width) < 1 or height * width * channels != len(data):
             raise BadImage(self.where(i), f"is damaged (its size); `striate data check {self.path}` says more")
         if not self._whole[i]:
-            if zlib.crc32(data.data) != images.sums[row]:
+            if not self.has_its_sum(i):
                 raise BadImage(self.where(i), f"is damaged (its pixels); `striate data check {self.path}` says more")
             self._whole[i] = 1
         return data.reshape(height, width, channels)
