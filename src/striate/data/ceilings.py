@@ -74,7 +74,7 @@ def ceilings(
             begun = time.perf_counter()
 
             def touched(i: int) -> int:
-                return int(chosen.pixels(i, preprocess.channels)[..., 0].max())  # a mapped page is read when looked at
+                return int(chosen.pixels(i, preprocess.channels)[..., 0].max())  # mapped: read, in packs summed, now
 
             list(pool.map(touched, range(len(chosen))))
             found.append(Ceiling("read", len(chosen) / (time.perf_counter() - begun)))
