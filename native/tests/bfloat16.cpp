@@ -163,10 +163,9 @@ Outcome run(const Case<Element>& given, Pass pass, const BfloatAlgorithmOf<Eleme
         plan->run(images.as<Element>(), packed.as<void>(), epilogue, result.as<Element>(), workspace.as<void>());
         if (again == 0) first.assign(result.as<char>(), result.as<char>() + result.bytes());
     }
-    if (std::memcmp(first.data(), result.as<char>(), first.size()) != 0) return {"two runs differ"};
-    if (std::memcmp(before.data(), images.as<char>(), before.size()) != 0) return {"images were modified"};
-    if (std::memcmp(packed_before.data(), packed.as<char>(), packed_before.size()) != 0)
-        return {"weights were modified"};
+    if (!same_bits(first, result.as<char>())) return {"two runs differ"};
+    if (!same_bits(before, images.as<char>())) return {"images were modified"};
+    if (!same_bits(packed_before, packed.as<char>())) return {"weights were modified"};
     for (Guarded* each : {&images, &packed, &workspace, &residual, &result}) {
         if (!each->intact()) return {"a canary is dead"};
     }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <random>
 #include <string>
 #include <utility>
@@ -127,6 +128,12 @@ inline std::string described(const ConvShape& s) {
         static_cast<long long>(s.columns.high), static_cast<long long>(s.rows.dilation),
         static_cast<long long>(s.columns.dilation));
     return text;
+}
+
+// Bit for bit, so that NaN is like itself. An empty vector may have no data, and memcmp wants some.
+template <typename T>
+bool same_bits(const std::vector<T>& one, const T* other) {
+    return one.empty() || std::memcmp(one.data(), other, one.size() * sizeof(T)) == 0;
 }
 
 inline const char* described(Pass pass) {

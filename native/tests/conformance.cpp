@@ -10,7 +10,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <limits>
 #include <random>
 #include <string>
@@ -205,12 +204,9 @@ Outcome run_images(const Case& given, Pass pass, const ConvAlgorithm& algorithm,
         plan->run(images.data(), packed.data(), epilogue, result.data(), workspace.data());
         if (again == 0) first.assign(result.data(), result.data() + result.size());
     }
-    if (std::memcmp(first.data(), result.data(), first.size() * sizeof(float)) != 0) return {"two runs differ"};
-    if (std::memcmp(before.data(), images.data(), before.size() * sizeof(float)) != 0) return {"images were modified"};
-    if (!packed_before.empty() &&
-        std::memcmp(packed_before.data(), packed.data(), packed_before.size() * sizeof(float)) != 0) {
-        return {"packed weights were modified"};
-    }
+    if (!same_bits(first, result.data())) return {"two runs differ"};
+    if (!same_bits(before, images.data())) return {"images were modified"};
+    if (!same_bits(packed_before, packed.data())) return {"packed weights were modified"};
     for (const Guarded* guarded : {&images, &filters, &packed, &workspace, &bias, &residual, &result}) {
         if (!guarded->intact()) return {"a canary is dead"};
     }
@@ -234,11 +230,8 @@ Outcome run_filters(const Case& given, const ConvAlgorithm& algorithm, const Con
         plan->run(x.data(), dy.data(), result.data(), workspace.data());
         if (again == 0) first.assign(result.data(), result.data() + result.size());
     }
-    if (std::memcmp(first.data(), result.data(), first.size() * sizeof(float)) != 0) return {"two runs differ"};
-    if (std::memcmp(x_before.data(), x.data(), x_before.size() * sizeof(float)) != 0 ||
-        std::memcmp(dy_before.data(), dy.data(), dy_before.size() * sizeof(float)) != 0) {
-        return {"inputs were modified"};
-    }
+    if (!same_bits(first, result.data())) return {"two runs differ"};
+    if (!same_bits(x_before, x.data()) || !same_bits(dy_before, dy.data())) return {"inputs were modified"};
     for (const Guarded* guarded : {&x, &dy, &workspace, &result}) {
         if (!guarded->intact()) return {"a canary is dead"};
     }
