@@ -111,32 +111,37 @@ void sums_of(const DirectSums& d, const float* x, float* sums) {
         }
         return;
     }
-    // Registers of a pixel one after the other: they share lines of the caches.
+    // Registers of a pixel one after the other: they share lines of the caches. What is the same for all is read before
+    // the first of them is written: the compiler cannot know that they are not `d`'s.
+    const std::int64_t result_pixel = d.result_pixel, next_register = d.next_register, real = d.maps;
+    const std::int64_t first = (sums - d.sums) / lanes * result_pixel;
+    float* const result = d.result + first;
+    const float* const residual = d.residual == nullptr ? nullptr : d.residual + first;
+    const Floats least = least_of(d.relu);
     const auto finish = [&](auto&& put) __attribute__((always_inline)) {
-        const std::int64_t first = (sums - d.sums) / lanes * d.result_pixel;
+        Floats bias[Registers];
+#pragma GCC unroll 2
+        for (int m = 0; m < Registers; ++m) bias[m] = load(d.bias + m * lanes);
 #pragma GCC unroll 16
         for (int t = 0; t < Pixels; ++t) {
 #pragma GCC unroll 2
-            for (int m = 0; m < Registers; ++m) {
-                put(first + t * d.result_pixel + m * d.next_register, m, sum[t][m] + load(d.bias + m * lanes));
-            }
+            for (int m = 0; m < Registers; ++m) put(t * result_pixel + m * next_register, m, sum[t][m] + bias[m]);
         }
     };
-    const Floats least = least_of(d.relu);
     if (d.past_caches) {
         finish([&](std::int64_t at, int, Floats value) __attribute__((always_inline)) {
-            if (d.residual != nullptr) value = value + load(d.residual + at);
-            stream(d.result + at, at_least(least, value));
+            if (residual != nullptr) value = value + load(residual + at);
+            stream(result + at, at_least(least, value));
         });
-    } else if (d.residual != nullptr || d.maps != Registers * lanes) {
+    } else if (residual != nullptr || real != Registers * lanes) {
         finish([&](std::int64_t at, int m, Floats value) __attribute__((always_inline)) {
-            const std::int64_t maps = smaller(d.maps - m * lanes, lanes);
-            if (d.residual != nullptr) value = value + load_first(d.residual + at, maps);
-            store_first(d.result + at, at_least(least, value), maps);
+            const std::int64_t maps = smaller(real - m * lanes, lanes);
+            if (residual != nullptr) value = value + load_first(residual + at, maps);
+            store_first(result + at, at_least(least, value), maps);
         });
     } else {  // most: nothing to ask for each pixel
         finish([&](std::int64_t at, int, Floats value)
-                   __attribute__((always_inline)) { store(d.result + at, at_least(least, value)); });
+                   __attribute__((always_inline)) { store(result + at, at_least(least, value)); });
     }
 }
 

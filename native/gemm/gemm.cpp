@@ -211,11 +211,12 @@ private:
                     const float* b = b_ == Panels::own      ? own + (p - columns.begin) * b_size
                                      : b_ == Panels::shared ? shared_b(c, block, p)
                                                             : ready_b(block, c.panel + p);
-                    for (std::int64_t t = top; t < bottom; ++t) {
+                    for (std::int64_t t = top, count; t < bottom; t += count) {
                         const float* a = a_ == Panels::own      ? own + (t - rows.begin) * a_size
                                          : a_ == Panels::shared ? shared_a(c, block, t)
                                                                 : ready_a(block, c.tile + t);
-                        tile(a, b, block, c.tile + t, c.panel + p);
+                        count = std::min(bottom - t, tiles_together(c.tile + t));
+                        tiles(a, b, block, c.tile + t, count, c.panel + p);
                     }
                 }
             }
@@ -240,23 +241,34 @@ private:
         return first + count <= runs.length || count <= 1 || runs.length - first % runs.length >= count;
     }
 
-    void tile(const float* a, const float* b, std::int64_t block, std::int64_t tile_row, std::int64_t panel) const {
+    // How many tiles from this one on are whole and in one run of C's rows; a tile that is not is alone.
+    std::int64_t tiles_together(std::int64_t tile_row) const {
+        const std::int64_t i = tile_row * kernels_.tile_rows, run = g_.c_rows.length - i % g_.c_rows.length;
+        return std::max<std::int64_t>(1, std::min(run, g_.m - i) / kernels_.tile_rows);
+    }
+
+    void tiles(const float* a, const float* b, std::int64_t block, std::int64_t tile_row, std::int64_t count,
+               std::int64_t panel) const {
         const std::int64_t i = tile_row * kernels_.tile_rows, j = panel * kernels_.tile_columns;
         const std::int64_t rows = std::min(kernels_.tile_rows, g_.m - i),
                            columns = std::min(kernels_.tile_columns, g_.n - j);
         const std::int64_t left = std::min(columns, kernels_.lanes), right = columns - left;
         const GemmEpilogue& e = g_.epilogue;
         const bool accumulate = g_.accumulate || block > 0, last = block + 1 == depth_.count;
-        GemmTile t{};
+        GemmTiles t{};
         t.a = a, t.b = b, t.b_step = kernels_.tile_columns, t.k = depth_.size(block);
-        t.rows = rows, t.columns = columns;
+        t.rows = rows, t.columns = columns, t.count = count, t.a_step = t.k * kernels_.tile_rows;
         if (!in_one_run(g_.c_rows, i, rows) || !in_one_run(g_.c_columns, j, left) ||
             !in_one_run(g_.c_columns, j + left, right)) {
             alignas(64) float sums[largest_tile];
-            t.c = sums, t.c_row = kernels_.tile_columns, t.c_high = kernels_.lanes;
-            kernels_.tile(t);
-            for (std::int64_t y = 0; y < rows; ++y) {
-                for (std::int64_t x = 0; x < columns; ++x) put(i + y, j + x, sums[y * t.c_row + x], accumulate, last);
+            t.c = sums, t.c_row = kernels_.tile_columns, t.c_high = kernels_.lanes, t.count = 1;
+            for (std::int64_t tile = 0; tile < count; ++tile, t.a += t.a_step) {
+                kernels_.tiles(t);
+                for (std::int64_t y = 0; y < rows; ++y) {
+                    for (std::int64_t x = 0; x < columns; ++x) {
+                        put(i + tile * rows + y, j + x, sums[y * t.c_row + x], accumulate, last);
+                    }
+                }
             }
             return;
         }
@@ -269,7 +281,7 @@ private:
         t.column_bias = e.column_bias == nullptr ? nullptr : e.column_bias + j;
         t.residual = e.residual == nullptr ? nullptr : e.residual + at;
         t.relu = e.relu;
-        kernels_.tile(t);
+        kernels_.tiles(t);
     }
 
 public:

@@ -78,7 +78,7 @@ void pack_b(const float* from, std::int64_t row, std::int64_t column, std::int64
 
 // The register of row i that holds columns [first, first + count) goes to its place in C, `offset` values from t.c.
 template <bool Finish>
-inline void put(const GemmTile& t, std::int64_t i, std::int64_t first, std::int64_t offset, std::int64_t count,
+inline void put(const GemmTiles& t, std::int64_t i, std::int64_t first, std::int64_t offset, std::int64_t count,
                 Floats sum) {
     float* const to = t.c + offset;
     if (t.accumulate) sum = load_first(to, count) + sum;
@@ -92,17 +92,23 @@ inline void put(const GemmTile& t, std::int64_t i, std::int64_t first, std::int6
 }
 
 template <int Rows, int Registers, bool Finish>
-inline void put_all(const GemmTile& t, const Floats (&sums)[Registers][Rows]) {
+inline void put_all(const GemmTiles& t, const Floats (&sums)[Registers][Rows]) {
     if (!Finish && t.columns == Registers * lanes) {  // whole registers, as most are
+        // C's place is read before C is written: the compiler cannot know that it is not written there
+        float* const c = t.c;
+        const std::int64_t c_row = t.c_row, c_high = t.c_high;
+        const auto put_rows = [&](auto&& sum_at) __attribute__((always_inline)) {
 #pragma GCC unroll 16
-        for (int i = 0; i < Rows; ++i) {
+            for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 2
-            for (int r = 0; r < Registers; ++r) {
-                float* const to = t.c + i * t.c_row + r * t.c_high;
-                store(to, t.accumulate ? load(to) + sums[r][i] : sums[r][i]);
+                for (int r = 0; r < Registers; ++r) {
+                    float* const to = c + i * c_row + r * c_high;
+                    store(to, sum_at(to, sums[r][i]));
+                }
             }
-        }
-        return;
+        };
+        if (t.accumulate) return put_rows([](const float* to, Floats sum) { return load(to) + sum; });
+        return put_rows([](const float*, Floats sum) { return sum; });
     }
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
@@ -116,7 +122,7 @@ inline void put_all(const GemmTile& t, const Floats (&sums)[Registers][Rows]) {
 
 // The sums of a tile whose A is a panel.
 template <int Rows, int Registers>
-inline void sum_panel(const GemmTile& t, Floats (&sums)[Registers][Rows]) {
+inline void sum_panel(const GemmTiles& t, Floats (&sums)[Registers][Rows]) {
     const float *a = t.a, *b = t.b;
     const std::int64_t b_step = t.b_step;
     for (std::int64_t p = t.k; p > 0; --p) {
@@ -142,7 +148,7 @@ inline void sum_panel(const GemmTile& t, Floats (&sums)[Registers][Rows]) {
 // The sums of a tile whose A is read where it lies. Rows are reached from every third one, which an address can
 // express.
 template <int Rows, int Registers>
-inline void sum_rows(const GemmTile& t, Floats (&sums)[Registers][Rows]) {
+inline void sum_rows(const GemmTiles& t, Floats (&sums)[Registers][Rows]) {
     constexpr int triples = (Rows + 2) / 3;
     const std::int64_t row = t.a_row, b_step = t.b_step;
     const float* b = t.b;
@@ -150,6 +156,9 @@ inline void sum_rows(const GemmTile& t, Floats (&sums)[Registers][Rows]) {
         const float* from[triples];
 #pragma GCC unroll 16
         for (int i = 0; i < triples; ++i) from[i] = t.a + first / 16 * t.a_block + 3 * i * row;
+        const float* const next = t.a + first / 16 * t.a_block + t.a_step;
+#pragma GCC unroll 16
+        for (int i = 0; i < Rows; ++i) __builtin_prefetch(next + i * row);
         const std::int64_t count = t.k - first < 16 ? t.k - first : 16;
 #pragma GCC unroll 4
         for (std::int64_t p = 0; p < count; ++p) {
@@ -172,7 +181,7 @@ inline void sum_rows(const GemmTile& t, Floats (&sums)[Registers][Rows]) {
 }
 
 template <int Rows, int Registers>
-void tile_of(const GemmTile& t) {
+__attribute__((noinline)) void tile_of(const GemmTiles& t) {
     Floats sums[Registers][Rows];
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
@@ -194,16 +203,28 @@ void tile_of(const GemmTile& t) {
     }
 }
 
-// The tile with exactly t.rows rows, and one register of columns where that is enough: what is not there would be
-// computed for nothing.
+template <int Rows, int Registers>
+void tiles_of(const GemmTiles& given) {
+    GemmTiles t = given;
+    for (; t.count > 0; --t.count) {
+        tile_of<Rows, Registers>(t);
+        t.a += t.a_step;
+        t.c += Rows * t.c_row;
+        if (t.row_bias != nullptr) t.row_bias += Rows;
+        if (t.residual != nullptr) t.residual += Rows * t.c_row;
+    }
+}
+
+// Tiles with exactly t.rows rows, and one register of columns where that is enough: what is not there would be computed
+// for nothing.
 template <int Rows = tile_rows>
-void tile(const GemmTile& t) {
-    if (t.rows == Rows) return t.columns > lanes ? tile_of<Rows, 2>(t) : tile_of<Rows, 1>(t);
-    if constexpr (Rows > 1) tile<Rows - 1>(t);
+void tiles(const GemmTiles& t) {
+    if (t.rows == Rows) return t.columns > lanes ? tiles_of<Rows, 2>(t) : tiles_of<Rows, 1>(t);
+    if constexpr (Rows > 1) tiles<Rows - 1>(t);
 }
 
 }  // namespace
 
-const GemmKernels gemm_kernels = {lanes, tile_rows, tile_columns, pack_a, pack_b, tile<>};
+const GemmKernels gemm_kernels = {lanes, tile_rows, tile_columns, pack_a, pack_b, tiles<>};
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -1,4 +1,4 @@
-// The inner parts of the matrix product: packing, and one tile of C.
+// The inner parts of the matrix product: packing, and tiles of C.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,8 @@
 namespace striate {
 
 // One tile of C, of at most tile_rows × tile_columns: the product of two panels, and what is done to it on its way out.
-struct GemmTile {
+// Or several of as many rows, one below the other: a call for each costs as much as 16 steps of the sum.
+struct GemmTiles {
     const float* a;  // panel of A: for every k, tile_rows values
     const float* b;  // row k of B's panel begins at b[k · b_step]
     std::int64_t b_step;
@@ -25,6 +26,8 @@ struct GemmTile {
     // With a_row, A is read where it lies, and need not be packed: value (i, p) is a[i · a_row + p / 16 · a_block + p %
     // 16].
     std::int64_t a_row = 0, a_block = 16;
+
+    std::int64_t count = 1, a_step = 0;  // tiles; values from one's A to the next one's
 };
 
 struct GemmKernels {
@@ -38,8 +41,8 @@ struct GemmKernels {
     // The k × `columns` part of B, columns ≤ tile_columns: row by row, each tile_columns long, the rest zero.
     void (*pack_b)(const float* from, std::int64_t row, std::int64_t column, std::int64_t columns, std::int64_t k,
                    float* panel);
-    // Nothing but the tile's rows and columns is written.
-    void (*tile)(const GemmTile& tile);
+    // Nothing but the tiles' rows and columns is written.
+    void (*tiles)(const GemmTiles& tiles);
 };
 
 namespace portable {

@@ -21,8 +21,6 @@ constexpr std::int64_t most_across = 16;      // panels of x, whose sums are the
 constexpr std::int64_t enough_items = 16;     // for a few threads to share evenly
 constexpr std::int64_t fewest_pixels = 1024;  // of a part: what adding it costs is then 1/1024 of making it
 
-constexpr std::int64_t part_of(std::int64_t n, std::int64_t parts, std::int64_t i) { return n * i / parts; }
-
 class FilterProduct final : public FilterPlan {
 public:
     FilterProduct(const ConvShape& s, const ConvOptions& options)
@@ -117,22 +115,22 @@ private:
             for (std::int64_t panel = panel_begin; panel < panel_end; ++panel) {
                 read_x(w.x, group, panel, first, count, seen, b);
                 for (std::int64_t tile = tile_begin; tile < tile_end; ++tile) {
-                    gemm_.tile({.a = a + (tile - tile_begin) * pixel_block * gemm_.tile_rows,
-                                .b = b,
-                                .b_step = gemm_.tile_columns,
-                                .k = count,
-                                .c = straight_ ? w.dw + dw_of(group, panel, tile)
-                                               : sums_of(w.sums, w.part, group, panel, tile),
-                                .c_row = straight_ ? shape_.group_in() : gemm_.tile_columns,
-                                .c_high = gemm_.lanes,
-                                .rows = first_out(tile + 1) - first_out(tile),
-                                .columns = straight_ ? columns_of(panel) : gemm_.tile_columns,
-                                .accumulate = block > 0,
-                                .finish = false,
-                                .row_bias = nullptr,
-                                .column_bias = nullptr,
-                                .residual = nullptr,
-                                .relu = false});
+                    gemm_.tiles({.a = a + (tile - tile_begin) * pixel_block * gemm_.tile_rows,
+                                 .b = b,
+                                 .b_step = gemm_.tile_columns,
+                                 .k = count,
+                                 .c = straight_ ? w.dw + dw_of(group, panel, tile)
+                                                : sums_of(w.sums, w.part, group, panel, tile),
+                                 .c_row = straight_ ? shape_.group_in() : gemm_.tile_columns,
+                                 .c_high = gemm_.lanes,
+                                 .rows = first_out(tile + 1) - first_out(tile),
+                                 .columns = straight_ ? columns_of(panel) : gemm_.tile_columns,
+                                 .accumulate = block > 0,
+                                 .finish = false,
+                                 .row_bias = nullptr,
+                                 .column_bias = nullptr,
+                                 .residual = nullptr,
+                                 .relu = false});
                 }
             }
         }

@@ -17,19 +17,15 @@ namespace striate {
 
 namespace {
 
-constexpr std::int64_t depth_block =
-    256;  // values of the sum at a time: a panel of 32 is then 32 KiB, in the first cache
-constexpr std::int64_t most_tiles = 16;   // of A against one panel of B: reuse enough for what the panel costs
-constexpr std::int64_t few_tiles = 4;     // at least, for what loading the panel costs
-constexpr double transpose_cycles = 130;  // of a tile's maps and pixels, on the way to NCHW
+constexpr std::int64_t panel_bytes = 32 << 10;  // of B at a time, which stays in the first cache
+constexpr std::int64_t most_tiles = 16;         // of A against one panel of B: reuse enough for what the panel costs
+constexpr std::int64_t few_tiles = 4;           // at least, for what loading the panel costs
+constexpr double transpose_cycles = 130;        // of a tile's maps and pixels, on the way to NCHW
 
 // Floats that stay in half of a second cache beside what streams by, at most `most`.
 std::int64_t staying_floats(std::int64_t most) { return std::min(most, second_cache_bytes() / 8); }
 std::int64_t chunk_floats() { return staying_floats(192 << 10); }    // of a chunk's columns
 std::int64_t weights_floats() { return staying_floats(256 << 10); }  // of all weights
-
-// Where part i of `parts` parts of n begins, parts as equal as can be.
-constexpr std::int64_t part_of(std::int64_t n, std::int64_t parts, std::int64_t i) { return n * i / parts; }
 
 // One grid, planned.
 struct GridProduct {
@@ -178,10 +174,15 @@ private:
 
     static constexpr std::int64_t most_parts() { return most_tiles; }
 
+    // Values of the sum at a time.
+    std::int64_t depth_block() const {
+        return panel_bytes / static_cast<std::int64_t>(sizeof(float)) / gemm_.tile_columns;
+    }
+
     // Tiles of pixels against one panel of weights. Few, where the weights stay in the second cache: the pixels are
     // then in the first when the next panel comes, and whole pixels of the result are written together.
     std::int64_t bunch_tiles(const GridProduct& g) const {
-        return g.depth <= depth_block && g.depth * sides_.stored <= weights_floats() ? few_tiles : most_tiles;
+        return g.depth <= depth_block() && g.depth * sides_.stored <= weights_floats() ? few_tiles : most_tiles;
     }
 
     static constexpr std::int64_t depth_part(std::int64_t depth, std::int64_t blocks, std::int64_t i) {
@@ -275,40 +276,72 @@ private:
         return sides_.from.map == 1 && sides_.from.pixel % 1024 != 0;
     }
 
-    // The tiles of up to most_tiles panels of A against one panel of B. A tile goes straight to the result where its
-    // pixels lie evenly there, and by way of `sums` where they do not.
+    // Whether a tile goes straight to the result: its pixels lie evenly there. Else it goes by way of `sums`.
+    bool goes_straight(const Work& w, const Places& places) const {
+        return w.g.maps_down ? places.run_count == 1 : places.even && sides_.to.map == 1;
+    }
+    std::int64_t result_at(const TileWork& tile) const { return tile.places->at[0] + sides_.to.of_map(tile.map); }
+    std::int64_t rows_of(const Work& w, const TileWork& tile) const {
+        return w.g.maps_down ? tile.maps : tile.places->count;
+    }
+
+    // How far A and the result are from one tile's to the next one's, where tiles lie evenly.
+    struct TileSteps {
+        std::int64_t a, result;
+    };
+    TileSteps steps_of(const Work& w, const TileWork& tile) const {
+        const std::int64_t rows = rows_of(w, tile);
+        return {tile.a_row == 0 ? w.g.depth * gemm_.tile_rows : rows * tile.a_row,
+                rows * (w.g.maps_down ? sides_.to.map : sides_.to.pixel)};
+    }
+
+    // Whether `next` is computed and written as `tile` is, a step further.
+    bool continues(const Work& w, const TileWork& tile, const TileWork& next) const {
+        const TileSteps steps = steps_of(w, tile);
+        return rows_of(w, next) == rows_of(w, tile) && next.a_row == tile.a_row && next.rows == tile.rows + steps.a &&
+               goes_straight(w, *next.places) && result_at(next) == result_at(tile) + steps.result;
+    }
+
+    // The tiles of up to most_tiles panels of A against one panel of B.
     template <typename Tile>
     void multiply(const Work& w, std::int64_t tiles, const Tile& tile_at, const float* b, std::int64_t b_step,
                   float* sums) const {
-        const std::int64_t depth = w.g.depth, blocks = std::max<std::int64_t>(1, quotient_up(depth, depth_block));
+        const std::int64_t depth = w.g.depth, blocks = std::max<std::int64_t>(1, quotient_up(depth, depth_block()));
         for (std::int64_t block = 0; block < blocks; ++block) {
             // whole blocks of maps, where A is read in place
             const std::int64_t begin = depth_part(depth, blocks, block), end = depth_part(depth, blocks, block + 1);
-            for (std::int64_t i = 0; i < tiles; ++i) {
+            for (std::int64_t i = 0, count; i < tiles; i += count) {
                 const TileWork tile = tile_at(i);
                 const Places& places = *tile.places;
-                const bool last = block + 1 == blocks,
-                           straight = w.g.maps_down ? places.run_count == 1 : places.even && sides_.to.map == 1;
-                const std::int64_t at = places.at[0] + sides_.to.of_map(tile.map);
-                GemmTile t{.a = tile.rows + (tile.a_row == 0 ? begin * gemm_.tile_rows : sides_.from.of_map(begin)),
-                           .b = b + begin * b_step,
-                           .b_step = b_step,
-                           .k = end - begin,
-                           .c = sums + i * tile_floats(),
-                           .c_row = gemm_.tile_columns,
-                           .c_high = gemm_.lanes,
-                           .rows = w.g.maps_down ? tile.maps : places.count,
-                           .columns = w.g.maps_down ? places.count
-                                      : straight    ? tile.maps
-                                                    : gemm_.tile_columns,
-                           .accumulate = block > 0,
-                           .finish = false,
-                           .row_bias = nullptr,
-                           .column_bias = nullptr,
-                           .residual = nullptr,
-                           .relu = false,
-                           .a_row = tile.a_row,
-                           .a_block = sides_.from.block};
+                const bool last = block + 1 == blocks, straight = goes_straight(w, places);
+                const std::int64_t at = result_at(tile);
+                count = 1;
+                for (TileWork before = tile; straight && i + count < tiles; ++count) {
+                    const TileWork next = tile_at(i + count);
+                    if (!continues(w, before, next)) break;
+                    before = next;
+                }
+                GemmTiles t{.a = tile.rows + (tile.a_row == 0 ? begin * gemm_.tile_rows : sides_.from.of_map(begin)),
+                            .b = b + begin * b_step,
+                            .b_step = b_step,
+                            .k = end - begin,
+                            .c = sums + i * tile_floats(),
+                            .c_row = gemm_.tile_columns,
+                            .c_high = gemm_.lanes,
+                            .rows = rows_of(w, tile),
+                            .columns = w.g.maps_down ? places.count
+                                       : straight    ? tile.maps
+                                                     : gemm_.tile_columns,
+                            .accumulate = block > 0,
+                            .finish = false,
+                            .row_bias = nullptr,
+                            .column_bias = nullptr,
+                            .residual = nullptr,
+                            .relu = false,
+                            .a_row = tile.a_row,
+                            .a_block = sides_.from.block,
+                            .count = count,
+                            .a_step = steps_of(w, tile).a};
                 if (straight) {
                     t.c = w.result + at;
                     t.c_row = w.g.maps_down ? sides_.to.map : sides_.to.pixel;
@@ -320,7 +353,7 @@ private:
                     if (w.epilogue.residual != nullptr) t.residual = w.epilogue.residual + at;
                     t.relu = w.epilogue.relu;
                 }
-                gemm_.tile(t);
+                gemm_.tiles(t);
                 if (last && !straight)
                     (w.g.maps_down ? kernels_.finish_maps : kernels_.finish_pixels)(finished(w, t.c, tile));
             }

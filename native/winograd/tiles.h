@@ -121,16 +121,17 @@ struct Tiles {
                 }
             }
         }
+        const std::int64_t component = in.component, tiles = in.tiles;
         for (int i = 0; i < Down::size; ++i) {
             const float* row = transformed + i * line;
-            Component* to = in.components + i * Along::size * in.component;
-            for (std::int64_t t = 0; t < in.tiles; ++t, row += Along::outputs * lanes, to += in_step) {
+            Component* to = in.components + i * Along::size * component;
+            for (std::int64_t t = 0; t < tiles; ++t, row += Along::outputs * lanes, to += in_step) {
                 Floats along[Along::size], out[Along::size];
 #pragma GCC unroll 8
                 for (int j = 0; j < Along::size; ++j) along[j] = load(row + j * lanes);
                 Along::input(along, out);
 #pragma GCC unroll 8
-                for (int j = 0; j < Along::size; ++j) put_component(to + j * in.component, out[j]);
+                for (int j = 0; j < Along::size; ++j) put_component(to + j * component, out[j]);
             }
         }
     }
@@ -159,12 +160,14 @@ struct Tiles {
     // A tile that exists whole, of whole registers of maps that lie side by side: nothing to ask for each pixel.
     static void put_whole(const WinogradOutputOf<Element>& out, const float* from, const FinishOf<Element>& finish,
                           Element* to) {
-        const Floats least = least_of(finish.relu);
+        const Floats least = least_of(finish.relu), bias = finish.bias;
+        const bool past_caches = finish.stream;
+        const Strides strides = out.strides;
         tile(from, out.component, [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
-            Element* const row = to + i * out.strides.row;
+            Element* const row = to + i * strides.row;
 #pragma GCC unroll 8
             for (int j = 0; j < Along::outputs; ++j) {
-                put(row + j * out.strides.pixel, at_least(least, pixels_of_row[j] + finish.bias), finish.stream);
+                put(row + j * strides.pixel, at_least(least, pixels_of_row[j] + bias), past_caches);
             }
         });
     }
@@ -173,17 +176,18 @@ struct Tiles {
     static void put_lines(const WinogradOutputOf<Element>& out, const float* from, Element* to) {
         if constexpr (sizeof(Element) == sizeof(float)) {
             const Floats least = least_of(out.relu), bias = load(out.bias), second_bias = load(out.bias + lanes);
+            const Strides strides = out.strides;
             Floats first[Down::outputs][Along::outputs];
             tile(from, out.component, [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
 #pragma GCC unroll 8
                 for (int j = 0; j < Along::outputs; ++j) first[i][j] = at_least(least, pixels_of_row[j] + bias);
             });
             tile(from + out.next, out.component, [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
-                Element* const row = to + i * out.strides.row;
+                Element* const row = to + i * strides.row;
 #pragma GCC unroll 8
                 for (int j = 0; j < Along::outputs; ++j) {
-                    stream(row + j * out.strides.pixel, first[i][j]);
-                    stream(row + j * out.strides.pixel + lanes, at_least(least, pixels_of_row[j] + second_bias));
+                    stream(row + j * strides.pixel, first[i][j]);
+                    stream(row + j * strides.pixel + lanes, at_least(least, pixels_of_row[j] + second_bias));
                 }
             });
         }
