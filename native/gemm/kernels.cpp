@@ -76,48 +76,66 @@ void pack_b(const float* from, std::int64_t row, std::int64_t column, std::int64
     pack<tile_columns>(from, column, row, columns, k, panel);
 }
 
-// The register of row i that holds columns [first, first + count) goes to its place in C, `offset` values from t.c.
-template <bool Finish>
-inline void put(const GemmTiles& t, std::int64_t i, std::int64_t first, std::int64_t offset, std::int64_t count,
-                Floats sum) {
-    float* const to = t.c + offset;
-    if (t.accumulate) sum = load_first(to, count) + sum;
-    if constexpr (Finish) {
-        if (t.row_bias != nullptr) sum = sum + all(t.row_bias[i]);
-        if (t.column_bias != nullptr) sum = sum + load_first(t.column_bias + first, count);
-        if (t.residual != nullptr) sum = sum + load_first(t.residual + offset, count);
-        if (t.relu) sum = at_least_zero(sum);
-    }
-    store_first(to, sum, count);
+// The register of row i and of the columns from `first` on, finished for its place `offset` values from t.c. `get`
+// loads.
+template <typename Get>
+inline __attribute__((always_inline)) Floats finished(const GemmTiles& t, std::int64_t i, std::int64_t first,
+                                                      std::int64_t offset, Floats sum, Get&& get) {
+    if (t.accumulate) sum = get(t.c + offset) + sum;
+    if (!t.finish) return sum;
+    if (t.row_bias != nullptr) sum = sum + all(t.row_bias[i]);
+    if (t.column_bias != nullptr) sum = sum + get(t.column_bias + first);
+    if (t.residual != nullptr) sum = sum + get(t.residual + offset);
+    return t.relu ? at_least_zero(sum) : sum;
 }
 
-template <int Rows, int Registers, bool Finish>
-inline void put_all(const GemmTiles& t, const Floats (&sums)[Registers][Rows]) {
-    if (!Finish && t.columns == Registers * lanes) {  // whole registers, as most are
-        // C's place is read before C is written: the compiler cannot know that it is not written there
-        float* const c = t.c;
-        const std::int64_t c_row = t.c_row, c_high = t.c_high;
-        const auto put_rows = [&](auto&& sum_at) __attribute__((always_inline)) {
+template <int Rows, int Registers>
+inline void put_all(const GemmTiles& given, const Floats (&sums)[Registers][Rows]) {
+    const GemmTiles t = given;  // a copy: the compiler cannot know that C is not part of what is given
+    const auto each = [&](auto&& put) __attribute__((always_inline)) {
 #pragma GCC unroll 16
-            for (int i = 0; i < Rows; ++i) {
+        for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 2
-                for (int r = 0; r < Registers; ++r) {
-                    float* const to = c + i * c_row + r * c_high;
-                    store(to, sum_at(to, sums[r][i]));
-                }
-            }
-        };
-        if (t.accumulate) return put_rows([](const float* to, Floats sum) { return load(to) + sum; });
-        return put_rows([](const float*, Floats sum) { return sum; });
+            for (int r = 0; r < Registers; ++r) put(i, r * lanes, i * t.c_row + r * t.c_high, sums[r][i]);
+        }
+    };
+    if (t.columns != Registers * lanes) {
+        each([&](int i, int first, std::int64_t offset, Floats sum) __attribute__((always_inline)) {
+            const std::int64_t left = t.columns - first, count = left < lanes ? left : lanes;
+            const auto get = [&](const float* from) { return load_first(from, count); };
+            store_first(t.c + offset, finished(t, i, first, offset, sum, get), count);
+        });
+    } else if (t.finish) {
+        each([&](int i, int first, std::int64_t offset, Floats sum) __attribute__((always_inline)) {
+            store(t.c + offset, finished(t, i, first, offset, sum, [](const float* from) { return load(from); }));
+        });
+    } else if (t.accumulate) {
+        each([&](int, int, std::int64_t offset, Floats sum)
+                 __attribute__((always_inline)) { store(t.c + offset, load(t.c + offset) + sum); });
+    } else {
+        each([&](int, int, std::int64_t offset, Floats sum)
+                 __attribute__((always_inline)) { store(t.c + offset, sum); });
     }
+}
+
+// One step of all sums: a value of each row of A times a row of B.
+template <int Rows, int Registers, typename Value>
+inline __attribute__((always_inline)) void add_step(const float* b, Floats (&sums)[Registers][Rows], Value&& a_of) {
+    Floats columns[Registers];
+#pragma GCC unroll 2
+    for (int r = 0; r < Registers; ++r) columns[r] = load(b + r * lanes);
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
+        const Floats spread = all(a_of(i));
 #pragma GCC unroll 2
-        for (int r = 0; r < Registers; ++r) {
-            const std::int64_t left = t.columns - r * lanes;
-            put<Finish>(t, i, r * lanes, i * t.c_row + r * t.c_high, left < lanes ? left : lanes, sums[r][i]);
-        }
+        for (int r = 0; r < Registers; ++r) sums[r][i] = multiply_add(spread, columns[r], sums[r][i]);
     }
+}
+
+template <int Registers>
+inline void fetch_columns(const float* b) {
+#pragma GCC unroll 2
+    for (int i = 0; i < Registers * lanes; i += line_floats) __builtin_prefetch(b + i);
 }
 
 // The sums of a tile whose A is a panel.
@@ -125,23 +143,11 @@ template <int Rows, int Registers>
 inline void sum_panel(const GemmTiles& t, Floats (&sums)[Registers][Rows]) {
     const float *a = t.a, *b = t.b;
     const std::int64_t b_step = t.b_step;
-    for (std::int64_t p = t.k; p > 0; --p) {
-        Floats row[Registers];
-#pragma GCC unroll 2
-        for (int r = 0; r < Registers; ++r) row[r] = load(b + r * lanes);
+    align_loop();
+    for (std::int64_t left = t.k; left > 0; --left, a += tile_rows, b += b_step) {
         __builtin_prefetch(a + a_ahead * tile_rows);
-        if constexpr (b_streams) {
-#pragma GCC unroll 2
-            for (int i = 0; i < Registers * lanes; i += line_floats) __builtin_prefetch(b + b_ahead * b_step + i);
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < Rows; ++i) {
-            const Floats spread = all(a[i]);
-#pragma GCC unroll 2
-            for (int r = 0; r < Registers; ++r) sums[r][i] = multiply_add(spread, row[r], sums[r][i]);
-        }
-        a += tile_rows;
-        b += b_step;
+        if constexpr (b_streams) fetch_columns<Registers>(b + b_ahead * b_step);
+        add_step<Rows>(b, sums, [&](int i) { return a[i]; });
     }
 }
 
@@ -162,19 +168,8 @@ inline void sum_rows(const GemmTiles& t, Floats (&sums)[Registers][Rows]) {
         const std::int64_t count = t.k - first < 16 ? t.k - first : 16;
 #pragma GCC unroll 4
         for (std::int64_t p = 0; p < count; ++p) {
-            Floats columns[Registers];
-#pragma GCC unroll 2
-            for (int r = 0; r < Registers; ++r) columns[r] = load(b + r * lanes);
-#pragma GCC unroll 2
-            for (int i = 0; i < Registers * lanes; i += line_floats) {  // few rows: B comes from the second cache
-                __builtin_prefetch(b + 16 * b_step + i);
-            }
-#pragma GCC unroll 16
-            for (int i = 0; i < Rows; ++i) {
-                const Floats spread = all(from[i / 3][i % 3 * row + p]);
-#pragma GCC unroll 2
-                for (int r = 0; r < Registers; ++r) sums[r][i] = multiply_add(spread, columns[r], sums[r][i]);
-            }
+            fetch_columns<Registers>(b + 16 * b_step);  // few rows: B comes from the second cache
+            add_step<Rows>(b, sums, [&](int i) { return from[i / 3][i % 3 * row + p]; });
             b += b_step;
         }
     }
@@ -196,11 +191,7 @@ __attribute__((noinline)) void tile_of(const GemmTiles& t) {
     } else {
         sum_rows<Rows, Registers>(t, sums);
     }
-    if (t.finish) {
-        put_all<Rows, Registers, true>(t, sums);
-    } else {
-        put_all<Rows, Registers, false>(t, sums);
-    }
+    put_all<Rows, Registers>(t, sums);
 }
 
 template <int Rows, int Registers>

@@ -2,7 +2,8 @@
 //
 // A row of `lanes` maps becomes one register per pixel, lane c being map c. Maps that lie side by side (channels-last,
 // blocked) are plain loads; pixels that lie side by side (NCHW) are transposed in registers, `lanes` at a time.
-// Elements in memory are floats or bfloat16 numbers.
+// Elements in memory are floats or bfloat16 numbers. What says where pixels lie is passed by value: of what it is given
+// by reference the compiler cannot know that the pixels it writes are no part of it, and reads it again for each.
 #pragma once
 
 #include "conv/strides.h"
@@ -15,8 +16,8 @@ namespace striate::STRIATE_ISA_NAMESPACE {
 // lanes from `maps` on get zeros. `width` pixels exist in all. Up to a register of pixels after the last may be written
 // too.
 template <typename Element>
-inline void gather_row(const Element* row, const Strides& strides, std::int64_t maps, std::int64_t width,
-                       std::int64_t begin, std::int64_t end, float* to) {
+inline void gather_row(const Element* row, Strides strides, std::int64_t maps, std::int64_t width, std::int64_t begin,
+                       std::int64_t end, float* to) {
     if (strides.map == 1) {
         if (maps == lanes) {
             for (std::int64_t x = begin; x < end; ++x) store(to + (x - begin) * lanes, load(row + x * strides.pixel));
@@ -85,8 +86,7 @@ inline void put(Bfloat16* to, Floats value, bool) { store(to, value); }
 
 // Sums of the first `maps` maps at one pixel, map by map in memory, to `to`; `residual` is that pixel's, or null.
 template <typename Element>
-inline void put_pixel(Element* to, Floats sums, std::int64_t maps, const Element* residual,
-                      const FinishOf<Element>& finish) {
+inline void put_pixel(Element* to, Floats sums, std::int64_t maps, const Element* residual, FinishOf<Element> finish) {
     Floats value = sums + finish.bias;
     if (residual != nullptr) value = value + load_first(residual, maps);
     if (finish.relu) value = at_least_zero(value);
@@ -99,7 +99,7 @@ inline void put_pixel(Element* to, Floats sums, std::int64_t maps, const Element
 
 // A line of pixels, for each of `lanes` maps: past the caches where it is a line of memory, too. `finish` has the
 // residual of the first pixel.
-inline void stream_lines(const float* from, const Strides& strides, const Finish& finish, float* row) {
+inline void stream_lines(const float* from, Strides strides, Finish finish, float* row) {
     constexpr int parts = line_floats / lanes;
     Floats block[parts][lanes];
     for (int i = 0; i < parts; ++i) {
@@ -129,8 +129,8 @@ inline void stream_lines(const float* from, const Strides& strides, const Finish
 // The inverse of gather_row, with bias, residual and ReLU: `count` pixels, each a register at from + x · lanes, to
 // `row`. Reads up to a register of pixels beyond the last.
 template <typename Element>
-inline void scatter_row(const float* from, std::int64_t count, std::int64_t maps, const Strides& strides,
-                        const FinishOf<Element>& finish, Element* row) {
+inline void scatter_row(const float* from, std::int64_t count, std::int64_t maps, Strides strides,
+                        FinishOf<Element> finish, Element* row) {
     if (strides.map == 1) {
         for (std::int64_t x = 0; x < count; ++x) {
             const Element* residual = finish.residual == nullptr ? nullptr : finish.residual + x * strides.pixel;
