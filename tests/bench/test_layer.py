@@ -1,9 +1,15 @@
 """Layers of the zoo as the papers list them, and how they are named and chosen."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from striate.bench.layer import Layer, layers_of
 from striate.errors import StriateError
+
+Pair = tuple[int, int]
 
 
 def test_vgg_e_has_the_layers_of_lavin_and_gray() -> None:
@@ -67,3 +73,48 @@ def test_nothing_that_matches_is_an_error_that_lists_what_there_is() -> None:
 def test_an_unknown_net_gets_the_nearest_name() -> None:
     with pytest.raises(StriateError, match="unknown net 'vgg91'; did you mean 'vgg19'"):
         layers_of("vgg91")
+
+
+SIDES = st.tuples(st.integers(1, 4), st.integers(1, 4))
+
+
+@given(
+    maps=st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 3)),
+    size=st.tuples(st.integers(9, 40), st.integers(9, 40)),
+    kernel=SIDES,
+    stride=SIDES,
+    padding=st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    dilation=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+)
+def test_a_key_is_read_as_it_is_written(
+    maps: tuple[int, int, int], size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> None:
+    into, out, groups = maps
+    layer = Layer(
+        in_maps=into * groups,
+        out_maps=out * groups,
+        size=size,
+        kernel=kernel,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+    )
+    assert Layer.of_key(layer.key) == layer
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("64-64-3@112", "'64-64-3@112' is no convolution: write MAPS-MAPS-HxW@PIXELS, then "),
+        ("64-64-3x3@112g64/2", "'64-64-3x3@112g64/2' is no convolution: write MAPS-MAPS-HxW@PIXELS, then "),
+        ("", "'' is no convolution: write "),
+        ("64-48-3x3@112g64", "'64-48-3x3@112g64' is no convolution: 64 groups do not divide its maps"),
+        ("64-64-3x3@112/0", "'64-64-3x3@112/0' is no convolution: only a padding may be 0"),
+        ("0-64-3x3@112", "'0-64-3x3@112' is no convolution: only a padding may be 0"),
+        ("8-8-7x7@4p0", "'8-8-7x7@4p0' is no convolution: 4 px do not fit "),
+    ],
+)
+def test_a_key_of_no_convolution_is_an_error_that_says_why(key: str, message: str) -> None:
+    with pytest.raises(StriateError, match=f"^{re.escape(message)}"):
+        Layer.of_key(key)

@@ -21,6 +21,8 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
         (["conv", "--peers", "pytorch"], 1, "unknown peer 'pytorch'; did you mean 'torch'?"),
         (["conv", "--net", "vgg91"], 1, "unknown net 'vgg91'; did you mean 'vgg19'?"),
         (["conv", "--layer", "7x7"], 1, "no convolution of vgg19 matches --layer '7x7'; it has 3-64-3x3@224, "),
+        (["conv", "--shape", "8-8-3@9"], 1, "'8-8-3@9' is no convolution: write MAPS-MAPS-HxW@PIXELS, then "),
+        (["conv", "--shape", "8-8-3x3@9", "--net", "alexnet"], 2, "--shape names convolutions of no net: leave out "),
         (["conv", "--precision", "bf61"], 2, "unknown --precision 'bf61'; did you mean 'bf16'?"),
         (["conv", "--backward", "weight"], 2, "unknown --backward 'weight'; did you mean 'weights'?"),
         (["conv", "--layout", "nhcw"], 2, "unknown --layout 'nhcw'; did you mean 'nchw'?"),

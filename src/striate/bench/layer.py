@@ -1,22 +1,33 @@
 """The convolutions of a net, each shape once, read from the zoo: geometry is written in one place.
 
-A layer has a key that can be typed, which `--layer` matches: maps in, maps out, filter, and `@` the image it reads;
-then `/2` for a stride, `g32` for groups, `d2` for a dilation, `p0` for a padding that is not half the filter.
+A layer has a key that can be typed, which `--layer` matches and `--shape` reads: maps in, maps out, filter, and `@` the
+image it reads; then `/2` for a stride, `d2` for a dilation, `p0` for a padding that is not half the filter, `g32` for
+groups.
 
 >>> [layer.key for layer in layers_of("alexnet")][:2]
 ['3-64-11x11@224/4p2', '64-192-5x5@27']
 >>> layers_of("vgg19", "512-*")[-1].count          # conv5_1 to conv5_4 are one shape
 4
+>>> Layer.of_key("64-64-3x3@112/2g64").weight_shape
+(64, 1, 3, 3)
 """
 
 import fnmatch
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from striate.arithmetic import Window
 from striate.errors import StriateError
 
 __all__ = ["Layer", "layers_of"]
+
+_KEY = re.compile(
+    r"(?P<in>\d+)-(?P<out>\d+)-(?P<kernel>\d+x\d+)@(?P<size>\d+(x\d+)?)"
+    r"(/(?P<stride>\d+(x\d+)?))?(d(?P<dilation>\d+(x\d+)?))?(p(?P<padding>\d+(x\d+)?))?(g(?P<groups>\d+))?",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +43,34 @@ class Layer:
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
     names: tuple[str, ...] = ()  # the net's layers of this shape
+
+    @classmethod
+    def of_key(cls, key: str) -> Self:
+        """The layer that has this key. Raises StriateError where there is none, saying what is wrong."""
+        found = _KEY.fullmatch(key)
+        if found is None:
+            form = "MAPS-MAPS-HxW@PIXELS, then /STRIDE, dDILATION, pPADDING, gGROUPS where they are not the usual ones"
+            raise StriateError(f"{key!r} is no convolution: write {form}, as in 64-64-3x3@112/2g64")
+        kernel, dilation = _sides(found["kernel"]), _sides(found["dilation"] or "1")
+        layer = cls(
+            in_maps=int(found["in"]),
+            out_maps=int(found["out"]),
+            size=_sides(found["size"]),
+            kernel=kernel,
+            stride=_sides(found["stride"] or "1"),
+            padding=_sides(found["padding"]) if found["padding"] else _half(kernel, dilation),
+            dilation=dilation,
+            groups=int(found["groups"] or "1"),
+        )
+        if min(layer.in_maps, layer.out_maps, *layer.size, *kernel, *layer.stride, *dilation, layer.groups) < 1:
+            raise StriateError(f"{key!r} is no convolution: only a padding may be 0")
+        if layer.in_maps % layer.groups or layer.out_maps % layer.groups:
+            raise StriateError(f"{key!r} is no convolution: {layer.groups} groups do not divide its maps")
+        try:
+            layer.out_size  # noqa: B018  # raises what the window says of images too small for it
+        except StriateError as e:
+            raise StriateError(f"{key!r} is no convolution: {e}") from None
+        return layer
 
     @property
     def out_size(self) -> tuple[int, int]:
@@ -73,7 +112,7 @@ class Layer:
             for sign, given, usual in (
                 ("/", self.stride, (1, 1)),
                 ("d", self.dilation, (1, 1)),
-                ("p", self.padding, tuple(d * (k - 1) // 2 for d, k in zip(self.dilation, self.kernel, strict=True))),
+                ("p", self.padding, _half(self.kernel, self.dilation)),
             )
             if given != usual
         )
@@ -140,6 +179,16 @@ def _matches(layer: Layer, patterns: Sequence[str]) -> bool:
 def _pair(values: Sequence[int]) -> tuple[int, int]:
     down, across = values
     return down, across
+
+
+def _half(kernel: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int]:
+    """The padding that keeps an image's size, where the filter is odd."""
+    return dilation[0] * (kernel[0] - 1) // 2, dilation[1] * (kernel[1] - 1) // 2
+
+
+def _sides(text: str) -> tuple[int, int]:
+    down, _, across = text.partition("x")
+    return int(down), int(across or down)
 
 
 def _side(sizes: tuple[int, ...]) -> str:

@@ -49,6 +49,10 @@ BUSY = 0.1  # of all cores: a convolution on every core waits for the one that s
 def conv_command(
     net: Net = LAVIN_AND_GRAY,
     layer: LayerPattern = "*",
+    shape: Annotated[
+        str | None,
+        typer.Option("--shape", metavar="KEY,KEY,…", help="These convolutions, of no net: '64-64-3x3@112/2g64'."),
+    ] = None,
     batch: Annotated[str, typer.Option("--batch", "-b", metavar="N,N,…", help="Images at once.")] = "1,2,4,8,16,32,64",
     peers: Peers = None,
     precision: Annotated[str, typer.Option("--precision", help="fp32 or bf16.")] = "fp32",
@@ -70,13 +74,15 @@ def conv_command(
     plot: Plot = None,
 ) -> None:
     """Layers of a net by every library: the table of Lavin and Gray, 2015."""
+    if shape is not None and (net, layer) != (LAVIN_AND_GRAY, "*"):
+        raise UsageError("--shape names convolutions of no net: leave out --net and --layer")
     _choice("--precision", precision, ("fp32", "bf16"))
     _choice("--layout", layout, ("best", "nchw", "channels_last", "blocked"))
     if backward not in PASSES:
         raise UsageError(unknown("--backward", str(backward), [name for name in PASSES if name]))
     batches = _numbers("--batch", batch)
     _check_plot(plot)
-    from striate.bench.layer import layers_of
+    from striate.bench.layer import Layer, layers_of
     from striate.bench.ours import LAYOUTS, named
     from striate.bench.record import conv_record
     from striate.conv.choose import ask_for_ieee
@@ -85,11 +91,12 @@ def conv_command(
         named(algorithm)
     if ieee:
         ask_for_ieee()
-    layers = layers_of(net, layer)
+    layers = layers_of(net, layer) if shape is None else [Layer.of_key(key) for key in shape.split(",")]
     layouts = LAYOUTS if layout == "best" else (layout,)
     chosen, here, count = _begin(peers, threads)
     rows: list[Row] = []
-    settings = {"net": net, "rounds": rounds, "precision": precision, "layout": layout, "ieee": ieee}
+    of = net if shape is None else None
+    settings = {"net": of, "rounds": rounds, "precision": precision, "layout": layout, "ieee": ieee}
     for which in PASSES[backward]:
         for row in _rows(layers, batches, chosen, count, rounds, which, precision, algorithm, layouts):
             rows.append(row)
@@ -99,7 +106,8 @@ def conv_command(
     if plot is not None:
         from striate.bench.record import conv_picture
 
-        _write(plot, conv_picture(f"Convolutions of {net}, {here.threads} threads", rows, here.peak_flops))
+        title = "Convolutions" if of is None else f"Convolutions of {of}"
+        _write(plot, conv_picture(f"{title}, {here.threads} threads", rows, here.peak_flops))
     _tell(record, output, as_json, lambda: bench_tables.print_conv(here, rows, chosen))
 
 
