@@ -1,10 +1,8 @@
 // Planes and maps, compiled once per instruction set.
 #include "depthwise/kernels.h"
 
-#include <type_traits>
-
 #include "simd/bounds.h"
-#include "simd/floats.h"
+#include "simd/rows.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
 
@@ -118,143 +116,183 @@ void plane_gradient(const PlaneGradient& g) {
     for (; t < g.taps.count; ++t) plane_gradient_of<1>(g, t);
 }
 
-// What is asked for each result, as a copy: of a reference the compiler cannot know that results are no part of it, and
-// reads it again after every store. Past the caches that costs nothing, and the copy's stores, closer to each other,
-// were 0.8 times as fast.
-template <bool PastCaches>
-using Kept = std::conditional_t<PastCaches, const MapRows&, const MapRows>;
-
-// `at` counts from the first result's first map. `before` is where a register waits that is but the first half of a
-// line.
-template <bool PastCaches>
-inline void store_maps(const MapRows& m, std::int64_t at, std::int64_t c, Floats sum, Floats& before) {
-    const std::int64_t count = smaller(lanes, m.maps - c);
-    if (m.bias != nullptr) sum = sum + load_first(m.bias + c, count);
-    if (m.residual != nullptr) sum = sum + load_first(m.residual + at + c, count);
-    if (m.relu) sum = at_least_zero(sum);
-    float* const to = m.result + at + c;
-    if constexpr (PastCaches) {
-        constexpr bool is_half = 2 * lanes == line_floats;
-        if (is_half && c % line_floats == 0) {
-            before = sum;
-            return;
-        }
-        if (is_half) stream(to - lanes, before);
-        return stream(to, sum);
-    }
-    if (count == lanes) return store(to, sum);
-    store_first(to, sum, count);
-}
-
-// One result pixel of any filter.
-template <bool PastCaches>
-void map_pixel(const MapRows& given, std::int64_t row, std::int64_t x) {
-    const Kept<PastCaches> m = given;
-    const float* w = m.w;
-    const std::int64_t top = m.top + row * m.row_stride, left = m.left + x * m.stride;
-    Floats before = zeros();
-    for (std::int64_t c = 0; c < m.maps; c += lanes) {
-        const std::int64_t count = smaller(lanes, m.maps - c);
-        Floats sum = zeros();
-        for (std::int64_t i = 0; i < m.kernel_rows; ++i) {
-            const std::int64_t y = top + i * m.dilation_rows;
-            for (std::int64_t j = 0; j < m.kernel_columns; ++j, w += lanes) {
-                const std::int64_t column = left + j * m.dilation_columns;
-                if (y < 0 || y >= m.height || column < 0 || column >= m.width) continue;
-                const float* const from = m.image + y * m.row + column * m.pixel + c;
-                sum = multiply_add(count == lanes ? load(from) : load_first(from, count), load(w), sum);
-            }
-        }
-        store_maps<PastCaches>(m, row * m.result_row + x * m.result_pixel, c, sum, before);
-    }
-}
-
-// Four neighbouring result pixels of each of `Rows` rows, of a 3×3 filter, none of whose columns is outside the image.
-// Rows that are outside read zeros. A second row of results reads half as much again, not as much.
-template <int Stride, int Rows, bool PastCaches>
-void map_pixels_of_3x3(const MapRows& given, std::int64_t x) {
-    const Kept<PastCaches> m = given;
-    constexpr int pixels = 4, columns = (pixels - 1) * Stride + 3, in_rows = (Rows - 1) * Stride + 3;
-    const std::int64_t left = (m.left + x * Stride) * m.pixel;
-    const float* rows[in_rows];
-    std::int64_t steps[in_rows];
-    for (int i = 0; i < in_rows; ++i) {
-        const std::int64_t y = m.top + i;
-        const bool outside = y < 0 || y >= m.height;
-        rows[i] = outside ? m.zeros : m.image + y * m.row + left;
-        steps[i] = outside ? 0 : m.pixel;
-    }
-    // what the next rows of results will read first, towards the second cache
-    const std::int64_t below = m.top + in_rows;
-    const float* ahead[Rows * Stride];
-    for (int i = 0; i < Rows * Stride; ++i) {
-        ahead[i] = m.image + (below + i < m.height ? below + i : m.height - 1) * m.row + left;
-    }
-    const float* w = m.w;
-    Floats before[Rows][pixels] = {};
-    for (std::int64_t c = 0; c < m.maps; c += lanes, w += 9 * lanes) {
-        const std::int64_t count = smaller(lanes, m.maps - c);
-#pragma GCC unroll 4
-        for (int i = 0; i < Rows * Stride; ++i) {
-#pragma GCC unroll 8
-            for (int k = 0; k < pixels * Stride; ++k) __builtin_prefetch(ahead[i] + k * m.pixel + c, 0, 2);
-        }
-        Floats sum[Rows][pixels];
+// Sums of `Rows` rows × `Pixels` pixels, of the maps from `c` on, to their places.
+template <bool PastCaches, int Rows, int Pixels>
+inline __attribute__((always_inline)) void store_maps(const MapRows& m, std::int64_t x, std::int64_t c,
+                                                      std::int64_t pixels, Floats (&sum)[Rows][Pixels],
+                                                      Floats (&before)[Rows][Pixels]) {
+    const std::int64_t count = smaller(lanes, m.maps - c), result_row = m.result_row, result_pixel = m.result_pixel;
+    const std::int64_t first = x * result_pixel + c;
+    float* const result = m.result + first;
+    const auto each = [&](auto&& visit) __attribute__((always_inline)) {
 #pragma GCC unroll 2
         for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 4
-            for (int p = 0; p < pixels; ++p) sum[r][p] = zeros();
+            for (int p = 0; p < Pixels; ++p) {
+                if (p < pixels) visit(r * result_row + p * result_pixel, sum[r][p], before[r][p]);
+            }
         }
-        Floats weights[3][3];
-#pragma GCC unroll 9
-        for (int t = 0; t < 9; ++t) weights[t / 3][t % 3] = load(w + t * lanes);
+    };
+    if (m.residual != nullptr) {
+        const float* const residual = m.residual + first;
+        each([&](std::int64_t at, Floats& value, Floats&)
+                 __attribute__((always_inline)) { value = value + load_first(residual + at, count); });
+    }
+    const Floats least = least_of(m.relu);
+    constexpr bool is_half = 2 * lanes == line_floats;
+    if (PastCaches && is_half && c % line_floats == 0) {  // waits for the other half of its line
+        each([&](std::int64_t, Floats& value, Floats& kept)
+                 __attribute__((always_inline)) { kept = at_least(least, value); });
+    } else if (PastCaches) {
+        each([&](std::int64_t at, Floats& value, Floats& kept) __attribute__((always_inline)) {
+            if (is_half) stream(result + at - lanes, kept);
+            stream(result + at, at_least(least, value));
+        });
+    } else if (count == lanes) {
+        each([&](std::int64_t at, Floats& value, Floats&)
+                 __attribute__((always_inline)) { store(result + at, at_least(least, value)); });
+    } else {
+        each([&](std::int64_t at, Floats& value, Floats&)
+                 __attribute__((always_inline)) { store_first(result + at, at_least(least, value), count); });
+    }
+}
+
+inline Floats bias_of(const MapRows& m, std::int64_t c) {
+    return m.bias == nullptr ? zeros() : load_first(m.bias + c, smaller(lanes, m.maps - c));
+}
+
+constexpr int together = 4;  // pixels of a row
+
+// The next `pixels` ≤ `together` result pixels of each of `Rows` rows, of any filter. Rows outside the image read
+// zeros, columns outside are left out. `Inside`: none of their columns is, and all `together` exist.
+template <int Rows, bool PastCaches, bool Inside>
+void map_pixels(const MapRows& m, std::int64_t x, std::int64_t pixels) {
+    const std::int64_t left = m.left + x * m.stride, tap_step = m.dilation_columns * m.pixel;
+    const float* w = m.w;
+    Floats before[Rows][together] = {};
+    for (std::int64_t c = 0; c < m.maps; c += lanes) {
+        const std::int64_t count = smaller(lanes, m.maps - c);
+        const auto read = [&](const float* from) { return count == lanes ? load(from) : load_first(from, count); };
+        Floats sum[Rows][together];
+        const Floats bias = bias_of(m, c);
+#pragma GCC unroll 2
+        for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+            for (int p = 0; p < together; ++p) sum[r][p] = bias;
+        }
+        for (std::int64_t i = 0; i < m.kernel_rows; ++i) {
+            const float* row[Rows];  // where its first tap sees the first pixel; a row outside does not move
+            std::int64_t step[Rows], next[Rows];
+            for (int r = 0; r < Rows; ++r) {
+                const std::int64_t y = m.top + r * m.row_stride + i * m.dilation_rows;
+                const bool inside = y >= 0 && y < m.height;
+                row[r] = inside ? m.image + y * m.row + left * m.pixel + c : m.zeros;
+                step[r] = inside ? m.stride * m.pixel : 0, next[r] = inside ? tap_step : 0;
+            }
+            for (std::int64_t j = 0; j < m.kernel_columns; ++j, w += lanes) {
+                const Floats weight = load(w);
+#pragma GCC unroll 2
+                for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+                    for (int p = 0; p < together; ++p) {
+                        const std::int64_t column = left + j * m.dilation_columns + p * m.stride;
+                        if (!Inside && (p >= pixels || column < 0 || column >= m.width)) continue;
+                        const Floats value = read(row[r] + p * step[r]);
+                        sum[r][p] = multiply_add(value, weight, sum[r][p]);
+                    }
+                    row[r] += next[r];
+                }
+            }
+        }
+        store_maps<PastCaches>(m, x, c, pixels, sum, before);
+    }
+}
+
+// The next `pixels` ≤ `together` result pixels of each of `Rows` rows, of a 3×3 filter. What is outside the image reads
+// zeros. A second row of results reads half as much again, not as much.
+template <int Stride, int Rows, bool PastCaches>
+void map_pixels_of_3x3(const MapRows& m, std::int64_t x, std::int64_t pixels) {
+    constexpr int columns = (together - 1) * Stride + 3, in_rows = (Rows - 1) * Stride + 3;
+    const std::int64_t left = m.left + x * Stride, seen = (pixels - 1) * Stride + 3;
+    const float* from[in_rows][columns];
+    for (int i = 0; i < in_rows; ++i) {
+        const std::int64_t y = m.top + i;
+        for (int k = 0; k < columns; ++k) {
+            const bool inside = y >= 0 && y < m.height && left + k >= 0 && left + k < m.width && k < seen;
+            from[i][k] = inside ? m.image + y * m.row + (left + k) * m.pixel : m.zeros;
+        }
+    }
+    // what the next rows of results will read first, towards the second cache
+    const std::int64_t below = m.top + in_rows, pixel = m.pixel;
+    const float* ahead[Rows * Stride];
+    for (int i = 0; i < Rows * Stride; ++i) {
+        ahead[i] = m.image + (below + i < m.height ? below + i : m.height - 1) * m.row + larger(left, 0) * pixel;
+    }
+    const float* w = m.w;
+    Floats before[Rows][together] = {};
+    const auto block = [&](std::int64_t c, std::int64_t count) __attribute__((always_inline)) {
+        if (c % line_floats == 0) {
+#pragma GCC unroll 4
+            for (int i = 0; i < Rows * Stride; ++i) {
+#pragma GCC unroll 8
+                for (int k = 0; k < together * Stride; ++k) __builtin_prefetch(ahead[i] + k * pixel + c, 0, 2);
+            }
+        }
+        Floats sum[Rows][together];
+        const Floats bias = bias_of(m, c);
+#pragma GCC unroll 2
+        for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+            for (int p = 0; p < together; ++p) sum[r][p] = bias;
+        }
 #pragma GCC unroll 5
         for (int i = 0; i < in_rows; ++i) {
-            const float* at = rows[i] + c;
 #pragma GCC unroll 9
-            for (int k = 0; k < columns; ++k, at += steps[i]) {
-                const Floats pixel = count == lanes ? load(at) : load_first(at, count);
+            for (int k = 0; k < columns; ++k) {
+                const Floats value = count == lanes ? load(from[i][k] + c) : load_first(from[i][k] + c, count);
 #pragma GCC unroll 2
                 for (int r = 0; r < Rows; ++r) {
                     const int down = i - r * Stride;
                     if (down < 0 || down > 2) continue;
 #pragma GCC unroll 3
                     for (int j = 0; j < 3; ++j) {
-                        if (k < j || (k - j) % Stride != 0 || (k - j) / Stride >= pixels) continue;
+                        if (k < j || (k - j) % Stride != 0 || (k - j) / Stride >= together) continue;
                         const int p = (k - j) / Stride;
-                        sum[r][p] = multiply_add(pixel, weights[down][j], sum[r][p]);
+                        sum[r][p] = multiply_add(value, load(w + (3 * down + j) * lanes), sum[r][p]);
                     }
                 }
             }
         }
-#pragma GCC unroll 2
-        for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 4
-            for (int p = 0; p < pixels; ++p) {
-                store_maps<PastCaches>(m, r * m.result_row + (x + p) * m.result_pixel, c, sum[r][p], before[r][p]);
-            }
+        store_maps<PastCaches>(m, x, c, pixels, sum, before);
+        w += 9 * lanes;
+    };
+    std::int64_t c = 0;
+    for (; c + lanes <= m.maps; c += lanes) block(c, lanes);
+    if (c < m.maps) block(c, m.maps - c);
+}
+
+template <int Rows, bool PastCaches>
+void map_rows_of(const MapRows& m) {
+    const bool is_3x3 = m.kernel_rows == 3 && m.kernel_columns == 3 && m.dilation_rows == 1 &&
+                        m.dilation_columns == 1 && m.stride == m.row_stride;
+    const std::int64_t seen = (together - 1) * m.stride + (m.kernel_columns - 1) * m.dilation_columns;
+    for (std::int64_t x = 0; x < m.pixels; x += together) {
+        const std::int64_t pixels = smaller(together, m.pixels - x), left = m.left + x * m.stride;
+        if (is_3x3 && m.stride == 1) {
+            map_pixels_of_3x3<1, Rows, PastCaches>(m, x, pixels);
+        } else if (is_3x3 && m.stride == 2) {
+            map_pixels_of_3x3<2, Rows, PastCaches>(m, x, pixels);
+        } else if (pixels == together && left >= 0 && left + seen < m.width) {
+            map_pixels<Rows, PastCaches, true>(m, x, pixels);
+        } else {
+            map_pixels<Rows, PastCaches, false>(m, x, pixels);
         }
     }
 }
 
 template <bool PastCaches>
 void map_rows_of(const MapRows& m) {
-    const bool fits = m.kernel_rows == 3 && m.kernel_columns == 3 && m.dilation_rows == 1 && m.dilation_columns == 1 &&
-                      m.stride == m.row_stride && (m.stride == 1 || m.stride == 2);
-    for (std::int64_t x = 0; x < m.pixels;) {
-        const std::int64_t first = m.left + x * m.stride;
-        if (fits && x + 4 <= m.pixels && first >= 0 && first + 3 * m.stride + 3 <= m.width) {
-            if (m.stride == 1) {
-                m.rows == 1 ? map_pixels_of_3x3<1, 1, PastCaches>(m, x) : map_pixels_of_3x3<1, 2, PastCaches>(m, x);
-            } else {
-                m.rows == 1 ? map_pixels_of_3x3<2, 1, PastCaches>(m, x) : map_pixels_of_3x3<2, 2, PastCaches>(m, x);
-            }
-            x += 4;
-        } else {
-            for (std::int64_t row = 0; row < m.rows; ++row) map_pixel<PastCaches>(m, row, x);
-            ++x;
-        }
-    }
+    m.rows == 1 ? map_rows_of<1, PastCaches>(m) : map_rows_of<2, PastCaches>(m);
 }
 
 void map_rows(const MapRows& m) { m.past_caches ? map_rows_of<true>(m) : map_rows_of<false>(m); }

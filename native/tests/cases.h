@@ -102,6 +102,7 @@ inline std::vector<ConvShape> chosen_shapes() {
         shape(1, 40, 40, 40, square(17, 3, 2, 1)),   // depthwise, stride 2: rows of results in pairs
         shape(2, 40, 40, 40, square(18, 3, 1, 1)),   // depthwise, stride 1
         shape(1, 32, 32, 32, square(13, 3, 1, 1)),   // the same, of maps in whole lines of the caches
+        shape(2, 20, 20, 20, square(14, 5, 1, 2)),   // depthwise, a filter that no kernel is made for
         shape(1, 20, 48, 1, square(15, 3, 1, 1)),    // lines of 16 maps, which two blocks of eight make together
         shape(2, 1, 1, 1, square(1, 3, 1, 1)),       // one map of one pixel: blocks lie as channels-last maps do
         shape(1, 3, 5, 1, square(170, 3, 1, 1)),     // many chunks of tiles, and sums over all of them
