@@ -222,20 +222,20 @@ void map_pixels_of_3x3(const MapRows& m, std::int64_t x, std::int64_t pixels) {
             from[i][k] = inside ? m.image + y * m.row + (left + k) * m.pixel : m.zeros;
         }
     }
-    // what the next rows of results will read first, towards the second cache
+    // what the next rows of results will read first, towards the second cache; at stride 2 a loss in two layers of three
     const std::int64_t below = m.top + in_rows, pixel = m.pixel;
-    const float* ahead[Rows * Stride];
-    for (int i = 0; i < Rows * Stride; ++i) {
-        ahead[i] = m.image + (below + i < m.height ? below + i : m.height - 1) * m.row + larger(left, 0) * pixel;
+    const float* ahead[Rows];
+    for (int i = 0; i < Rows; ++i) {
+        ahead[i] = m.image + smaller(below + i, m.height - 1) * m.row + larger(left, 0) * pixel;
     }
     const float* w = m.w;
     Floats before[Rows][together] = {};
     const auto block = [&](std::int64_t c, std::int64_t count) __attribute__((always_inline)) {
-        if (c % line_floats == 0) {
+        if (Stride == 1 && c % line_floats == 0) {
+#pragma GCC unroll 2
+            for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 4
-            for (int i = 0; i < Rows * Stride; ++i) {
-#pragma GCC unroll 8
-                for (int k = 0; k < together * Stride; ++k) __builtin_prefetch(ahead[i] + k * pixel + c, 0, 2);
+                for (int k = 0; k < together; ++k) __builtin_prefetch(ahead[i] + k * pixel + c, 0, 2);
             }
         }
         Floats sum[Rows][together];
