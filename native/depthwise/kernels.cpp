@@ -157,11 +157,18 @@ inline __attribute__((always_inline)) void store_maps(const MapRows& m, std::int
     }
 }
 
-inline Floats bias_of(const MapRows& m, std::int64_t c) {
-    return m.bias == nullptr ? zeros() : load_first(m.bias + c, smaller(lanes, m.maps - c));
-}
-
 constexpr int together = 4;  // pixels of a row
+
+// Sums of the maps from `c` on begin with their bias.
+template <int Rows>
+inline __attribute__((always_inline)) void begin_sums(const MapRows& m, std::int64_t c, Floats (&sum)[Rows][together]) {
+    const Floats bias = m.bias == nullptr ? zeros() : load_first(m.bias + c, smaller(lanes, m.maps - c));
+#pragma GCC unroll 2
+    for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+        for (int p = 0; p < together; ++p) sum[r][p] = bias;
+    }
+}
 
 // The next `pixels` ≤ `together` result pixels of each of `Rows` rows, of any filter. Rows outside the image read
 // zeros, columns outside are left out. `Inside`: none of their columns is, and all `together` exist.
@@ -174,12 +181,7 @@ void map_pixels(const MapRows& m, std::int64_t x, std::int64_t pixels) {
         const std::int64_t count = smaller(lanes, m.maps - c);
         const auto read = [&](const float* from) { return count == lanes ? load(from) : load_first(from, count); };
         Floats sum[Rows][together];
-        const Floats bias = bias_of(m, c);
-#pragma GCC unroll 2
-        for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 4
-            for (int p = 0; p < together; ++p) sum[r][p] = bias;
-        }
+        begin_sums(m, c, sum);
         for (std::int64_t i = 0; i < m.kernel_rows; ++i) {
             const float* row[Rows];  // where its first tap sees the first pixel; a row outside does not move
             std::int64_t step[Rows], next[Rows];
@@ -222,7 +224,8 @@ void map_pixels_of_3x3(const MapRows& m, std::int64_t x, std::int64_t pixels) {
             from[i][k] = inside ? m.image + y * m.row + (left + k) * m.pixel : m.zeros;
         }
     }
-    // what the next rows of results will read first, towards the second cache; at stride 2 a loss in two layers of three
+    // what the next rows of results will read first, towards the second cache; at stride 2 a loss in two layers of
+    // three
     const std::int64_t below = m.top + in_rows, pixel = m.pixel;
     const float* ahead[Rows];
     for (int i = 0; i < Rows; ++i) {
@@ -239,12 +242,7 @@ void map_pixels_of_3x3(const MapRows& m, std::int64_t x, std::int64_t pixels) {
             }
         }
         Floats sum[Rows][together];
-        const Floats bias = bias_of(m, c);
-#pragma GCC unroll 2
-        for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 4
-            for (int p = 0; p < together; ++p) sum[r][p] = bias;
-        }
+        begin_sums(m, c, sum);
 #pragma GCC unroll 5
         for (int i = 0; i < in_rows; ++i) {
 #pragma GCC unroll 9

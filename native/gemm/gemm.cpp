@@ -38,7 +38,7 @@ enum class Panels { ready, shared, own };
 struct Part {
     std::int64_t begin, end;
     constexpr Part(std::int64_t count, std::int64_t item, std::int64_t items)
-        : begin(count * item / items), end(count * (item + 1) / items) {}
+        : begin(part_of(count, items, item)), end(part_of(count, items, item + 1)) {}
 };
 
 class Product {
