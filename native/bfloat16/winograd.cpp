@@ -88,7 +88,7 @@ public:
             const std::int64_t block = item % blocks_, pair = item / blocks_ % pairs_, group = item / blocks_ / pairs_;
             auto* const to = static_cast<Bfloat16*>(packed) + (group * pairs_ + pair) * components_ * panel() +
                              block * parts * pair_weights;
-            alignas(64) float scratch[filter_floats];
+            alignas(64) float scratch[taps_floats];
             alignas(64) float transformed[most_components * 2 * 16];  // two maps of the input, 16 of the result
             for (std::int64_t two = 0; two < terms_per_block / 2; ++two) {
                 const std::int64_t term = block * terms_per_block + 2 * two;
@@ -134,7 +134,7 @@ private:
     static constexpr std::int64_t parts = parts_of<Element>;
     static constexpr std::int64_t block_numbers = parts * terms_per_block;  // of a tile
     static constexpr std::int64_t part_tiles = parts == 1 ? 64 : 104;       // of an item in a chunk that threads share
-    static constexpr std::int64_t filter_floats = (16 * 9 + 16) * 16;
+    static constexpr std::int64_t taps_floats = (16 * 9 + 16) * 16;
     static constexpr std::int64_t most_components = 36;
 
     struct Work {
@@ -163,18 +163,15 @@ private:
 
     void transform_filters(const Filters& filters, std::int64_t group, std::int64_t map, std::int64_t term,
                            std::int64_t channels, float* to, float* scratch) const {
-        filters_.filters({.data = filters.data + group * filters.group + map * filters.out + term * filters.in,
-                          .out = filters.out,
-                          .in = filters.in,
-                          .row = filters.row,
-                          .column = filters.column,
-                          .maps = std::min(filter_lanes(), shape_.group_out() - map),
-                          .channels = channels,
-                          .components = to,
-                          .component = 32,
-                          .channel = 16,
-                          .stream = false,
-                          .scratch = scratch});
+        filters_.gather({.data = filters.data + group * filters.group + map * filters.out + term * filters.in,
+                         .out = filters.out,
+                         .in = filters.in,
+                         .row = filters.row,
+                         .column = filters.column,
+                         .maps = std::min(filter_lanes(), shape_.group_out() - map),
+                         .channels = channels,
+                         .taps = scratch});
+        filters_.filters({.taps = scratch, .channels = channels, .components = to, .component = 32, .channel = 16});
     }
 
     std::int64_t panel() const { return blocks_ * parts * pair_weights; }  // weights of one component and pair

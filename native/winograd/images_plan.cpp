@@ -72,32 +72,46 @@ public:
         return std::max(teams * (in_floats_ + out_floats_) + threads_ * scratch_floats(), std::int64_t{0});
     }
 
+    // Components of a few maps at a time are made in the first cache and leave it in whole lines: in `packed` those of
+    // one map lie apart by powers of two, on one set of every cache.
     void pack(const Filters& filters, float* packed) const override {
-        const std::int64_t lanes = kernels_.lanes;
+        const std::int64_t lanes = kernels_.lanes, taps = transforms_.rows.r * transforms_.columns.r;
+        const std::int64_t few = few_weights / (2 * lanes);
+        const bool past_caches = 4 * packed_floats() > to_.cached_bytes;
         parallel_items(shape_.groups * out_pairs_ * in_blocks_, threads_, [&](std::int64_t item, int) {
             const std::int64_t block = item % in_blocks_, pair = item / in_blocks_ % out_pairs_,
                                group = item / in_blocks_ / out_pairs_;
-            alignas(64) float scratch[filter_floats];
+            alignas(64) float gathered[2][taps_floats], transformed[most_components * (few_weights + line_floats)];
             const std::int64_t channels = std::min(lanes, shape_.group_in() - block * lanes);
-            float* const to = packed + (group * components_ * out_pairs_ + pair) * panel() + block * lanes * 2 * lanes;
             for (std::int64_t half = 0; half < 2; ++half) {
                 const std::int64_t map = (2 * pair + half) * lanes;
-                transforms_.filters({.data = filters.data + group * filters.group +
-                                             std::min(map, shape_.group_out() - 1) * filters.out +
-                                             block * lanes * filters.in,
-                                     .out = filters.out,
-                                     .in = filters.in,
-                                     .row = filters.row,
-                                     .column = filters.column,
-                                     .maps = std::clamp<std::int64_t>(shape_.group_out() - map, 0, lanes),
-                                     .channels = channels,
-                                     .components = to + half * lanes,
-                                     .component = out_pairs_ * panel(),
-                                     .channel = 2 * lanes,
-                                     .stream = 4 * packed_floats() > to_.cached_bytes,
-                                     .scratch = scratch});
+                transforms_.gather({.data = filters.data + group * filters.group +
+                                            std::min(map, shape_.group_out() - 1) * filters.out +
+                                            block * lanes * filters.in,
+                                    .out = filters.out,
+                                    .in = filters.in,
+                                    .row = filters.row,
+                                    .column = filters.column,
+                                    .maps = std::clamp<std::int64_t>(shape_.group_out() - map, 0, lanes),
+                                    .channels = channels,
+                                    .taps = gathered[half]});
             }
-            kernels_.settle();
+            float* const to = packed + (group * components_ * out_pairs_ + pair) * panel() + block * lanes * 2 * lanes;
+            for (std::int64_t first = 0; first < channels; first += few) {
+                const std::int64_t count = std::min(few, channels - first);
+                for (std::int64_t half = 0; half < 2; ++half) {
+                    transforms_.filters({.taps = gathered[half] + first * taps * lanes,
+                                         .channels = count,
+                                         .components = transformed + half * lanes,
+                                         .component = few_weights + line_floats,
+                                         .channel = 2 * lanes});
+                }
+                for (std::int64_t k = 0; k < components_; ++k) {
+                    kernels_.copy(transformed + k * (few_weights + line_floats), count * 2 * lanes,
+                                  to + k * out_pairs_ * panel() + first * 2 * lanes, past_caches);
+                }
+            }
+            if (past_caches) kernels_.settle();
         });
     }
 
@@ -127,7 +141,8 @@ public:
     }
 
 private:
-    static constexpr std::int64_t filter_floats = (16 * 25 + 16) * 16;  // of the largest filters and registers
+    static constexpr std::int64_t taps_floats = (16 * 25 + 16) * 16;        // of the largest filters and registers
+    static constexpr std::int64_t most_components = 64, few_weights = 128;  // of a component that are packed together
 
     struct Work {
         const float *images, *packed;

@@ -68,9 +68,20 @@ void multiply(const float* v, std::int64_t v_block, const float* u, std::int64_t
     if constexpr (Rows > 1) multiply<Rows - 1>(v, v_block, u, maps, out, out_block, rows, next, lines);
 }
 
+void copy(const float* from, std::int64_t floats, float* to, bool past_caches) {
+    for (std::int64_t i = 0; i < floats; i += 2 * lanes) {
+        const Floats first = load(from + i), second = load(from + i + lanes);
+        if (past_caches) {
+            stream(to + i, first), stream(to + i + lanes, second);
+        } else {
+            store(to + i, first), store(to + i + lanes, second);
+        }
+    }
+}
+
 }  // namespace
 
 const WinogradKernels winograd_kernels = {
-    lanes, tile_rows, transforms, sizeof transforms / sizeof transforms[0], multiply<>, settle_streams};
+    lanes, tile_rows, transforms, sizeof transforms / sizeof transforms[0], multiply<>, copy, settle_streams};
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -48,15 +48,21 @@ struct WinogradOutputOf {
 };
 using WinogradOutput = WinogradOutputOf<float>;
 
-// Filters of `lanes` output maps (of which `maps` exist) for `channels` ≤ lanes maps of the input.
-struct WinogradFilters {
+// Filters of `lanes` output maps (of which `maps` exist) for `channels` ≤ lanes maps of the input, brought into
+// registers.
+struct WinogradTaps {
     const float* data;  // tap (i, j) of map c of filter k is data[k · out + c · in + i · row + j · column]
     std::int64_t out, in, row, column;
     std::int64_t maps, channels;
+    float* taps;  // [channels, taps, lanes], of taps_floats
+};
+
+// The same, transformed.
+struct WinogradFilters {
+    const float* taps;  // [channels, taps, lanes]
+    std::int64_t channels;
     float* components;  // of map c of the input: steps of `component`, each [lanes], from components + c · channel on
     std::int64_t component, channel;
-    bool stream;     // past the caches
-    float* scratch;  // filter_floats
 };
 
 // F(rows.m × columns.m, rows.r × columns.r).
@@ -68,9 +74,10 @@ struct WinogradTransformsOf {
     };
     Size rows, columns;
     std::int64_t run;  // tiles of a run, at most
-    std::int64_t scratch_floats, filter_floats;
+    std::int64_t scratch_floats, taps_floats;
     void (*input)(const WinogradInputOf<Element, Component>&);
     void (*output)(const WinogradOutputOf<Element>&);
+    void (*gather)(const WinogradTaps&);
     void (*filters)(const WinogradFilters&);
 };
 using WinogradTransforms = WinogradTransformsOf<float>;
@@ -89,6 +96,9 @@ struct WinogradKernels {
     // `next` on, `lines` lines of 64 bytes are fetched into the second cache for each stretch of maps.
     void (*multiply)(const float* v, std::int64_t v_block, const float* u, std::int64_t maps, float* out,
                      std::int64_t out_block, std::int64_t rows, const float* next, std::int64_t lines);
+
+    // A multiple of 2 · lanes floats, to an address that is aligned to so many; perhaps past the caches.
+    void (*copy)(const float* from, std::int64_t floats, float* to, bool stream);
 
     // Streamed stores are seen by other threads from here on.
     void (*settle)();

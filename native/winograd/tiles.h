@@ -27,7 +27,7 @@ struct Tiles {
     static constexpr std::int64_t out_line = (run * Along::outputs + lanes) * lanes;  // scatter_row reads that far
     static constexpr std::int64_t output_floats = Down::outputs * out_line;
     static constexpr std::int64_t taps = Down::taps * Along::taps;
-    static constexpr std::int64_t filter_floats = (lanes * taps + lanes) * lanes;  // gather_row writes that far
+    static constexpr std::int64_t taps_floats = (lanes * taps + lanes) * lanes;  // gather_row writes that far
 
     // One pixel of every row of tiles, transformed down its column. A row outside the image is a register of zeros that
     // does not move with x: its step is 0.
@@ -273,7 +273,7 @@ struct Tiles {
         if constexpr (J < Along::size) {
             constexpr float divisor = Down::tables.divisor[I] * Along::tables.divisor[J];
             constexpr bool is_exact = is_power_of_two(divisor);
-            put(to + (I * Along::size + J) * f.component, divided(row[J], divisor, is_exact), f.stream);
+            store(to + (I * Along::size + J) * f.component, divided(row[J], divisor, is_exact));
             put_components<I, J + 1>(row, f, to);
         }
     }
@@ -289,21 +289,25 @@ struct Tiles {
         }
     }
 
-    static void filters(const WinogradFilters& f) {
-        // taps of each map, one register a tap, one lane a filter
+    // Taps of each map, one register a tap, one lane a filter.
+    static void gather(const WinogradTaps& f) {
         if (f.in == taps && f.column == 1 && f.row == Along::taps) {
             const std::int64_t floats = f.channels * taps;
-            gather_row(f.data, {.map = f.out, .row = 0, .pixel = 1}, f.maps, floats, 0, floats, f.scratch);
-        } else {
-            for (std::int64_t c = 0; c < f.channels; ++c) {
-                for (int i = 0; i < Down::taps; ++i) {
-                    gather_row(f.data + c * f.in + i * f.row, {.map = f.out, .row = 0, .pixel = f.column}, f.maps,
-                               Along::taps, 0, Along::taps, f.scratch + (c * taps + i * Along::taps) * lanes);
-                }
-            }
+            gather_row(f.data, {.map = f.out, .row = 0, .pixel = 1}, f.maps, floats, 0, floats, f.taps);
+            return;
         }
         for (std::int64_t c = 0; c < f.channels; ++c) {
-            const float* from = f.scratch + c * taps * lanes;
+            for (int i = 0; i < Down::taps; ++i) {
+                gather_row(f.data + c * f.in + i * f.row, {.map = f.out, .row = 0, .pixel = f.column}, f.maps,
+                           Along::taps, 0, Along::taps, f.taps + (c * taps + i * Along::taps) * lanes);
+            }
+        }
+    }
+
+    static void filters(const WinogradFilters& f) {
+        const WinogradFilters own = f;  // what is written might be part of f, for all the compiler knows
+        for (std::int64_t c = 0; c < own.channels; ++c) {
+            const float* from = own.taps + c * taps * lanes;
             Floats half[Down::size][Along::taps];
 #pragma GCC unroll 8
             for (int j = 0; j < Along::taps; ++j) {
@@ -314,7 +318,7 @@ struct Tiles {
 #pragma GCC unroll 8
                 for (int i = 0; i < Down::size; ++i) half[i][j] = out[i];
             }
-            along_filter(half, f, f.components + c * f.channel);
+            along_filter(half, own, own.components + c * own.channel);
         }
     }
 
@@ -323,9 +327,10 @@ struct Tiles {
         {Along::outputs, Along::taps},
         run,
         input_floats > output_floats ? input_floats : output_floats,
-        filter_floats,
+        taps_floats,
         input,
         output,
+        gather,
         filters,
     };
 };
