@@ -1,5 +1,3 @@
-// Long, because one class is one idea here: the same chunks serve forward and backward to data, maps across or maps
-// down, and pixels copied or read in place, and each choice needs the others' numbers.
 #include "im2col/product.h"
 
 #include <algorithm>
@@ -11,16 +9,16 @@
 #include "gemm/kernels.h"
 #include "im2col/grid.h"
 #include "im2col/sides.h"
+#include "im2col/tiles.h"
 #include "threads/phases.h"
 
 namespace striate {
 
 namespace {
 
-constexpr std::int64_t panel_bytes = 32 << 10;  // of B at a time, which stays in the first cache
-constexpr std::int64_t most_tiles = 16;         // of A against one panel of B: reuse enough for what the panel costs
-constexpr std::int64_t few_tiles = 4;           // at least, for what loading the panel costs
-constexpr double transpose_cycles = 130;        // of a tile's maps and pixels, on the way to NCHW
+constexpr std::int64_t most_tiles = 16;   // of A against one panel of B: reuse enough for what the panel costs
+constexpr std::int64_t few_tiles = 4;     // at least, for what loading the panel costs
+constexpr double transpose_cycles = 130;  // of a tile's maps and pixels, on the way to NCHW
 
 // Floats that stay in half of a second cache beside what streams by, at most `most`.
 std::int64_t staying_floats(std::int64_t most) { return std::min(most, second_cache_bytes() / 8); }
@@ -114,24 +112,6 @@ private:
         std::int64_t group, first_pixel, last_pixel, first_part, last_part;
     };
 
-    // One panel of pixels, and where the sums of those pixels go.
-    struct Places {
-        std::int64_t count, run_count;
-        bool even;            // each a pixel's stride after the one before
-        const float* source;  // where they are read, if they lie there as a panel or as rows of A; else null
-        std::int64_t at[most_pixels];
-        Run runs[most_pixels];
-    };
-
-    // What one tile is made of and where it goes.
-    struct TileWork {
-        const float* rows;  // its panel of A, or A itself with a_row
-        std::int64_t a_row;
-        std::int64_t map, maps;
-        const float* bias;     // of those maps
-        const Places* places;  // of its pixels
-    };
-
     void plan(Grid grid, bool pixels_are_neighbours) {
         GridProduct g{.grid = std::move(grid),
                       .depth = 0,
@@ -152,8 +132,8 @@ private:
         g.map_parts = quotient_up(sides_.stored, g.maps_down ? rows : columns);
         const std::int64_t pixel_parts = quotient_up(g.pixels, g.maps_down ? columns : rows);
         const std::int64_t part_pixels = g.maps_down ? columns : rows;
-        std::int64_t parts = std::clamp<std::int64_t>(chunk_floats() / std::max<std::int64_t>(1, g.depth * part_pixels),
-                                                      1, most_parts());
+        std::int64_t parts =
+            std::clamp<std::int64_t>(chunk_floats() / std::max<std::int64_t>(1, g.depth * part_pixels), 1, most_tiles);
         g.chunks = quotient_up(pixel_parts, parts);
         const std::int64_t jobs = shape_.groups * g.chunks;
         if (threads_ > 1 && jobs < 4 * threads_) {
@@ -172,21 +152,10 @@ private:
         grids_.push_back(std::move(g));
     }
 
-    static constexpr std::int64_t most_parts() { return most_tiles; }
-
-    // Values of the sum at a time.
-    std::int64_t depth_block() const {
-        return panel_bytes / static_cast<std::int64_t>(sizeof(float)) / gemm_.tile_columns;
-    }
-
     // Tiles of pixels against one panel of weights. Few, where the weights stay in the second cache: the pixels are
     // then in the first when the next panel comes, and whole pixels of the result are written together.
     std::int64_t bunch_tiles(const GridProduct& g) const {
-        return g.depth <= depth_block() && g.depth * sides_.stored <= weights_floats() ? few_tiles : most_tiles;
-    }
-
-    static constexpr std::int64_t depth_part(std::int64_t depth, std::int64_t blocks, std::int64_t i) {
-        return std::min(depth, part_of(quotient_up(depth, maps_per_block), blocks, i) * maps_per_block);
+        return g.depth <= depth_block(gemm_) && g.depth * sides_.stored <= weights_floats() ? few_tiles : most_tiles;
     }
 
     std::int64_t tile_floats() const { return gemm_.tile_rows * gemm_.tile_columns; }
@@ -276,93 +245,14 @@ private:
         return sides_.from.map == 1 && sides_.from.pixel % 1024 != 0;
     }
 
-    // Whether a tile goes straight to the result: its pixels lie evenly there. Else it goes by way of `sums`.
-    bool goes_straight(const Work& w, const Places& places) const {
-        return w.g.maps_down ? places.run_count == 1 : places.even && sides_.to.map == 1;
-    }
-    std::int64_t result_at(const TileWork& tile) const { return tile.places->at[0] + sides_.to.of_map(tile.map); }
-    std::int64_t rows_of(const Work& w, const TileWork& tile) const {
-        return w.g.maps_down ? tile.maps : tile.places->count;
-    }
-
-    // How far A and the result are from one tile's to the next one's, where tiles lie evenly.
-    struct TileSteps {
-        std::int64_t a, result;
-    };
-    TileSteps steps_of(const Work& w, const TileWork& tile) const {
-        const std::int64_t rows = rows_of(w, tile);
-        return {tile.a_row == 0 ? w.g.depth * gemm_.tile_rows : rows * tile.a_row,
-                rows * (w.g.maps_down ? sides_.to.map : sides_.to.pixel)};
-    }
-
-    // Whether `next` is computed and written as `tile` is, a step further.
-    bool continues(const Work& w, const TileWork& tile, const TileWork& next) const {
-        const TileSteps steps = steps_of(w, tile);
-        return rows_of(w, next) == rows_of(w, tile) && next.a_row == tile.a_row && next.rows == tile.rows + steps.a &&
-               goes_straight(w, *next.places) && result_at(next) == result_at(tile) + steps.result;
-    }
-
-    // The tiles of up to most_tiles panels of A against one panel of B.
-    template <typename Tile>
-    void multiply(const Work& w, std::int64_t tiles, const Tile& tile_at, const float* b, std::int64_t b_step,
-                  float* sums) const {
-        const std::int64_t depth = w.g.depth, blocks = std::max<std::int64_t>(1, quotient_up(depth, depth_block()));
-        for (std::int64_t block = 0; block < blocks; ++block) {
-            // whole blocks of maps, where A is read in place
-            const std::int64_t begin = depth_part(depth, blocks, block), end = depth_part(depth, blocks, block + 1);
-            for (std::int64_t i = 0, count; i < tiles; i += count) {
-                const TileWork tile = tile_at(i);
-                const Places& places = *tile.places;
-                const bool last = block + 1 == blocks, straight = goes_straight(w, places);
-                const std::int64_t at = result_at(tile);
-                count = 1;
-                for (TileWork before = tile; straight && i + count < tiles; ++count) {
-                    const TileWork next = tile_at(i + count);
-                    if (!continues(w, before, next)) break;
-                    before = next;
-                }
-                GemmTiles t{.a = tile.rows + (tile.a_row == 0 ? begin * gemm_.tile_rows : sides_.from.of_map(begin)),
-                            .b = b + begin * b_step,
-                            .b_step = b_step,
-                            .k = end - begin,
-                            .c = sums + i * tile_floats(),
-                            .c_row = gemm_.tile_columns,
-                            .c_high = gemm_.lanes,
-                            .rows = rows_of(w, tile),
-                            .columns = w.g.maps_down ? places.count
-                                       : straight    ? tile.maps
-                                                     : gemm_.tile_columns,
-                            .accumulate = block > 0,
-                            .finish = false,
-                            .row_bias = nullptr,
-                            .column_bias = nullptr,
-                            .residual = nullptr,
-                            .relu = false,
-                            .a_row = tile.a_row,
-                            .a_block = sides_.from.block,
-                            .count = count,
-                            .a_step = steps_of(w, tile).a};
-                if (straight) {
-                    t.c = w.result + at;
-                    t.c_row = w.g.maps_down ? sides_.to.map : sides_.to.pixel;
-                    if (!w.g.maps_down)
-                        t.c_high = sides_.to.of_map(tile.map + gemm_.lanes) - sides_.to.of_map(tile.map);
-                    t.finish =
-                        last && (w.epilogue.bias != nullptr || w.epilogue.residual != nullptr || w.epilogue.relu);
-                    if (w.epilogue.bias != nullptr) (w.g.maps_down ? t.row_bias : t.column_bias) = tile.bias;
-                    if (w.epilogue.residual != nullptr) t.residual = w.epilogue.residual + at;
-                    t.relu = w.epilogue.relu;
-                }
-                gemm_.tiles(t);
-                if (last && !straight)
-                    (w.g.maps_down ? kernels_.finish_maps : kernels_.finish_pixels)(finished(w, t.c, tile));
-            }
-        }
+    ProductTiles tiles_of(const Work& w) const {
+        return {sides_, gemm_, kernels_, w.epilogue, w.result, w.g.depth, w.g.maps_down};
     }
 
     void maps_across(const Work& w, const float* panels, float* sums, float* bias, const Places* places,
                      std::int64_t parts) const {
         const GridProduct& g = w.g;
+        const ProductTiles product = tiles_of(w);
         const std::int64_t bunches = quotient_up(parts, bunch_tiles(g));
         for (std::int64_t i = 0; i < bunches * (w.last_part - w.first_part); ++i) {
             const std::int64_t bunch = i / (w.last_part - w.first_part),
@@ -372,13 +262,13 @@ private:
             copy_bias(w.epilogue.bias, map, sides_.out - first, gemm_.tile_columns, bias);
             const float* weights = w.packed + g.packed + (w.group * g.map_parts + part) * g.depth * gemm_.tile_columns;
             const std::int64_t maps = std::min(gemm_.tile_columns, sides_.stored - first);
-            multiply(
-                w, end - begin,
+            product.multiply(
+                end - begin,
                 [&](std::int64_t tile) {
                     const Places& place = places[begin + tile];
                     if (place.source != nullptr)
-                        return TileWork{place.source, sides_.from.pixel, map, maps, bias, &place};
-                    return TileWork{panels + (begin + tile) * gemm_.tile_rows * g.depth, 0, map, maps, bias, &place};
+                        return ProductTile{place.source, sides_.from.pixel, map, maps, bias, &place};
+                    return ProductTile{panels + (begin + tile) * gemm_.tile_rows * g.depth, 0, map, maps, bias, &place};
                 },
                 weights, gemm_.tile_columns, sums);
         }
@@ -387,17 +277,18 @@ private:
     void maps_down(const Work& w, const float* panels, float* sums, const Places* places, std::int64_t parts) const {
         const GridProduct& g = w.g;
         static constexpr float none[most_pixels] = {};
+        const ProductTiles product = tiles_of(w);
         const std::int64_t bunches = quotient_up(w.last_part - w.first_part, most_tiles);
         for (std::int64_t bunch = 0; bunch < bunches; ++bunch) {
             const std::int64_t begin = w.first_part + part_of(w.last_part - w.first_part, bunches, bunch);
             const std::int64_t end = w.first_part + part_of(w.last_part - w.first_part, bunches, bunch + 1);
             for (std::int64_t part = 0; part < parts; ++part) {
                 const bool ready = places[part].source != nullptr;
-                multiply(
-                    w, end - begin,
+                product.multiply(
+                    end - begin,
                     [&](std::int64_t tile) {
                         const std::int64_t first = first_map(g, begin + tile), map = w.group * sides_.out + first;
-                        return TileWork{
+                        return ProductTile{
                             w.packed + g.packed + (w.group * g.map_parts + begin + tile) * g.depth * gemm_.tile_rows,
                             0,
                             map,
@@ -409,21 +300,6 @@ private:
                     ready ? sides_.from.map : gemm_.tile_columns, sums);
             }
         }
-    }
-
-    Finished finished(const Work& w, const float* sums, const TileWork& tile) const {
-        const std::int64_t offset = sides_.to.of_map(tile.map);
-        return {.sums = sums,
-                .result = w.result + offset,
-                .residual = w.epilogue.residual == nullptr ? nullptr : w.epilogue.residual + offset,
-                .strides = sides_.to,
-                .maps = tile.maps,
-                .bias = tile.bias,
-                .relu = w.epilogue.relu,
-                .at = tile.places->at,
-                .pixels = tile.places->count,
-                .runs = tile.places->runs,
-                .run_count = tile.places->run_count};
     }
 
     Pass pass_;
