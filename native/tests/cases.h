@@ -109,6 +109,7 @@ inline std::vector<ConvShape> chosen_shapes() {
         shape(1, 200, 260, 1, square(7, 3, 1, 1)),   // weights larger than images: threads share a chunk
         shape(1, 700, 40, 1, square(5, 1, 1, 0)),    // a sum in several blocks
         shape(2, 300, 70, 1, square(9, 1, 2, 0)),    // 1×1 filters that skip pixels
+        shape(1, 5, 7, 1, square(83, 1, 2, 0)),      // the same, and tiles of pixels that end where rows do
         shape(2, 131, 130, 1, square(12, 1, 1, 0)),  // products that Strassen halves, with something left over
         shape(1, 40, 262, 2, square(13, 3, 1, 1)),   // the same by im2col, in groups
         shape(1, 260, 262, 2, square(12, 1, 1, 0)),  // and by groups of whole images
