@@ -134,7 +134,7 @@ private:
     static constexpr std::int64_t parts = parts_of<Element>;
     static constexpr std::int64_t block_numbers = parts * terms_per_block;  // of a tile
     static constexpr std::int64_t part_tiles = parts == 1 ? 64 : 104;       // of an item in a chunk that threads share
-    static constexpr std::int64_t taps_floats = (16 * 9 + 16) * 16;
+    static constexpr std::int64_t taps_floats = winograd_taps_floats(16, 9);
     static constexpr std::int64_t most_components = 36;
 
     struct Work {

@@ -224,8 +224,8 @@ void map_pixels_of_3x3(const MapRows& m, std::int64_t x, std::int64_t pixels) {
             from[i][k] = inside ? m.image + y * m.row + (left + k) * m.pixel : m.zeros;
         }
     }
-    // what the next rows of results will read first, towards the second cache; at stride 2 a loss in two layers of
-    // three
+    // what the next rows of results will read first, towards the second cache; at stride 2 that lost in two layers
+    // of three
     const std::int64_t below = m.top + in_rows, pixel = m.pixel;
     const float* ahead[Rows];
     for (int i = 0; i < Rows; ++i) {

@@ -81,7 +81,7 @@ public:
         parallel_items(shape_.groups * out_pairs_ * in_blocks_, threads_, [&](std::int64_t item, int) {
             const std::int64_t block = item % in_blocks_, pair = item / in_blocks_ % out_pairs_,
                                group = item / in_blocks_ / out_pairs_;
-            alignas(64) float gathered[2][taps_floats], transformed[most_components * (few_weights + line_floats)];
+            alignas(64) float gathered[2][taps_floats], transformed[most_components * few_step];
             const std::int64_t channels = std::min(lanes, shape_.group_in() - block * lanes);
             for (std::int64_t half = 0; half < 2; ++half) {
                 const std::int64_t map = (2 * pair + half) * lanes;
@@ -103,11 +103,11 @@ public:
                     transforms_.filters({.taps = gathered[half] + first * taps * lanes,
                                          .channels = count,
                                          .components = transformed + half * lanes,
-                                         .component = few_weights + line_floats,
+                                         .component = few_step,
                                          .channel = 2 * lanes});
                 }
                 for (std::int64_t k = 0; k < components_; ++k) {
-                    kernels_.copy(transformed + k * (few_weights + line_floats), count * 2 * lanes,
+                    kernels_.copy(transformed + k * few_step, count * 2 * lanes,
                                   to + k * out_pairs_ * panel() + first * 2 * lanes, past_caches);
                 }
             }
@@ -141,8 +141,9 @@ public:
     }
 
 private:
-    static constexpr std::int64_t taps_floats = (16 * 25 + 16) * 16;        // of the largest filters and registers
-    static constexpr std::int64_t most_components = 64, few_weights = 128;  // of a component that are packed together
+    static constexpr std::int64_t taps_floats = winograd_taps_floats(16, 25), most_components = 64;  // at most
+    // Weights of a component that are packed together, and from one component to the next.
+    static constexpr std::int64_t few_weights = 128, few_step = few_weights + line_floats;
 
     struct Work {
         const float *images, *packed;

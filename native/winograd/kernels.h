@@ -54,10 +54,15 @@ struct WinogradTaps {
     const float* data;  // tap (i, j) of map c of filter k is data[k · out + c · in + i · row + j · column]
     std::int64_t out, in, row, column;
     std::int64_t maps, channels;
-    float* taps;  // [channels, taps, lanes], of taps_floats
+    float* taps;  // [channels, taps, lanes], of winograd_taps_floats
 };
 
-// The same, transformed.
+// A register's width of registers more may be written.
+constexpr std::int64_t winograd_taps_floats(std::int64_t lanes, std::int64_t taps) {
+    return lanes * (taps + 1) * lanes;
+}
+
+// The filters of such taps, transformed.
 struct WinogradFilters {
     const float* taps;  // [channels, taps, lanes]
     std::int64_t channels;
@@ -74,7 +79,7 @@ struct WinogradTransformsOf {
     };
     Size rows, columns;
     std::int64_t run;  // tiles of a run, at most
-    std::int64_t scratch_floats, taps_floats;
+    std::int64_t scratch_floats;
     void (*input)(const WinogradInputOf<Element, Component>&);
     void (*output)(const WinogradOutputOf<Element>&);
     void (*gather)(const WinogradTaps&);

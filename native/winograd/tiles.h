@@ -27,7 +27,6 @@ struct Tiles {
     static constexpr std::int64_t out_line = (run * Along::outputs + lanes) * lanes;  // scatter_row reads that far
     static constexpr std::int64_t output_floats = Down::outputs * out_line;
     static constexpr std::int64_t taps = Down::taps * Along::taps;
-    static constexpr std::int64_t taps_floats = (lanes * taps + lanes) * lanes;  // gather_row writes that far
 
     // One pixel of every row of tiles, transformed down its column. A row outside the image is a register of zeros that
     // does not move with x: its step is 0.
@@ -327,7 +326,6 @@ struct Tiles {
         {Along::outputs, Along::taps},
         run,
         input_floats > output_floats ? input_floats : output_floats,
-        taps_floats,
         input,
         output,
         gather,
