@@ -11,11 +11,14 @@ template <int M>
 using Three = Transform<M, 3>;
 using One = Transform<1, 1>;
 
+template <typename Down, typename Along, typename Element>
+constexpr WinogradTransformsOf<Element, Bfloat16> tiles_of =
+    winograd_transforms<Down, Along, Down, Along, Element, Bfloat16>;
+
 template <typename Element>
 constexpr WinogradTransformsOf<Element, Bfloat16> transforms[] = {
-    Tiles<Three<2>, Three<2>, Element, Bfloat16>::table, Tiles<Three<4>, Three<4>, Element, Bfloat16>::table,
-    Tiles<One, Three<2>, Element, Bfloat16>::table,      Tiles<One, Three<4>, Element, Bfloat16>::table,
-    Tiles<Three<2>, One, Element, Bfloat16>::table,      Tiles<Three<4>, One, Element, Bfloat16>::table,
+    tiles_of<Three<2>, Three<2>, Element>, tiles_of<Three<4>, Three<4>, Element>, tiles_of<One, Three<2>, Element>,
+    tiles_of<One, Three<4>, Element>,      tiles_of<Three<2>, One, Element>,      tiles_of<Three<4>, One, Element>,
 };
 
 constexpr int maps = 16;  // of a block

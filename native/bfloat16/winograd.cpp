@@ -41,6 +41,7 @@ public:
           threads_(std::max(1, options.threads)),
           kernels_(bfloat_kernels_of<Element>(options.unit)),
           transforms_(transforms_of(kernels_.transforms, shape, m)),
+          tile_(transforms_.tiles[0][0]),
           runs_(shape, transforms_),
           filters_(transforms_of(floats_of(options.unit).transforms, shape, m)),
           from_(strides_of(options.from, shape.in, shape.rows.size, shape.columns.size)),
@@ -50,7 +51,7 @@ public:
         blocks_ = quotient_up(shape.group_in(), terms_per_block);
         pairs_ = quotient_up(shape.group_out(), maps_per_pair);
         const std::int64_t weight_bytes = 2 * components_ * pairs_ * panel();
-        const std::int64_t all_tiles = runs_.count * runs_.tile_columns / runs_.of_row;
+        const std::int64_t all_tiles = runs_.count * runs_.columns.tiles() / runs_.of_row;
         // where weights come from beyond the second cache, fewer pass by when threads share them out
         const bool is_far = weight_bytes > second_cache_bytes() * 5 / 8;
         together_ = threads_ > 1 && is_far && (shape.group_in() > alone_maps || all_tiles < threads_ * alone_tiles);
@@ -64,7 +65,8 @@ public:
         part_runs_ = chunk_runs_;
         at_once_ = is_far ? std::min(alone_pairs, pairs_) : 1;
         if (together_) {
-            const std::int64_t chunk_tiles = std::max<std::int64_t>(1, chunk_runs_ * runs_.tile_columns / runs_.of_row);
+            const std::int64_t chunk_tiles =
+                std::max<std::int64_t>(1, chunk_runs_ * runs_.columns.tiles() / runs_.of_row);
             const std::int64_t shared_parts = quotient_up(chunk_tiles, part_tiles);
             part_runs_ = quotient_up(chunk_runs_, shared_parts);
             // sums fill half of a second cache at most, and every thread has two items at least
@@ -183,9 +185,11 @@ private:
     }
     float* scratch_at(std::byte* member) const { return reinterpret_cast<float*>(member) + out_floats_; }
 
+    std::int64_t tiles_of(Range runs) const { return WinogradChunkTiles(runs_, runs).count(); }
+
     std::int64_t most_tiles(std::int64_t runs) const {  // of so many neighbouring runs
-        return std::min(runs_.tiles_before(runs_.count),
-                        quotient_up(runs, runs_.of_row) * runs_.tile_columns + runs_.longest);
+        return std::min(tiles_of({0, runs_.count}),
+                        quotient_up(runs, runs_.of_row) * runs_.columns.tiles() + runs_.longest);
     }
 
     template <typename ChunkOf>
@@ -214,36 +218,34 @@ private:
 
     // Units are (block of terms, run, register of maps): the registers of a run fill the same lines one after another.
     void transform_in(const Work& work, const Chunk& chunk, Range units, Bfloat16* in, float* scratch) const {
-        const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.size(),
-                           before = runs_.tiles_before(chunk.runs.begin);
-        const std::int64_t tiles = runs_.tiles(chunk.runs), registers = terms_per_block / lanes;
+        const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.size(), registers = terms_per_block / lanes;
+        const WinogradChunkTiles order(runs_, chunk.runs);
         for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
             const std::int64_t block = unit / (runs * registers), lane = unit % registers * lanes;
-            const std::int64_t term = block * terms_per_block + lane, run = chunk.runs.begin + unit / registers % runs;
+            const std::int64_t term = block * terms_per_block + lane;
             const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_in() - term, 0, lanes);
             const std::int64_t map = chunk.group * shape_.group_in() + (maps > 0 ? term : 0);
-            const WinogradRun place = runs_[run];
-            transforms_.input(
-                {.image = work.images + place.image * from_.image + from_.of_map(map),
-                 .strides = {from_.map, from_.row, from_.pixel},
-                 .maps = maps,
-                 .height = shape_.rows.size,
-                 .width = shape_.columns.size,
-                 .top = place.row * transforms_.rows.m - shape_.rows.low,
-                 .left = place.column * transforms_.columns.m - shape_.columns.low,
-                 .tiles = place.tiles,
-                 .components = in + (block * tiles + runs_.tiles_before(run) - before) * block_numbers + lane,
-                 .component = spaced(blocks_ * block_numbers * tiles),
-                 .scratch = scratch});
+            const WinogradRun run = runs_[chunk.runs.begin + unit / registers % runs];
+            tile_.input({.image = work.images + run.image * from_.image + from_.of_map(map),
+                         .strides = {from_.map, from_.row, from_.pixel},
+                         .maps = maps,
+                         .height = shape_.rows.size,
+                         .width = shape_.columns.size,
+                         .top = run.top - shape_.rows.low,
+                         .left = run.left - shape_.columns.low,
+                         .tiles = run.tiles,
+                         .components = in + (block * order.count() + order.first(run)) * block_numbers + lane,
+                         .component = spaced(blocks_ * block_numbers * order.count()),
+                         .scratch = scratch});
         }
     }
 
     // All components of some runs by `at_once_` pairs of blocks of maps from `pair` on, and those maps of the result.
     void products(const Work& work, const Chunk& chunk, Range runs, std::int64_t pair, const Bfloat16* in,
                   std::byte* member) const {
-        const std::int64_t lanes = kernels_.lanes, before = runs_.tiles_before(chunk.runs.begin);
-        const std::int64_t chunk_tiles = runs_.tiles(chunk.runs);
-        const std::int64_t first = runs_.tiles_before(runs.begin), tiles = runs_.tiles(runs);
+        const std::int64_t lanes = kernels_.lanes;
+        const WinogradChunkTiles all(runs_, chunk.runs), order(runs_, runs);
+        const std::int64_t tiles = order.count();
         const std::int64_t pairs = std::min(at_once_, pairs_ - pair), step = spaced(pairs * maps_per_pair * tiles);
         auto* const sums = reinterpret_cast<float*>(member);
         float *const scratch = scratch_at(member), *const bias = scratch + transforms_.scratch_floats;
@@ -251,10 +253,10 @@ private:
                            .rows = tiles,
                            .blocks = blocks_,
                            .pairs = pairs,
-                           .a = in + (first - before) * block_numbers,
-                           .a_step = spaced(blocks_ * block_numbers * chunk_tiles),
+                           .a = in + all.first(runs_[runs.begin]) * block_numbers,
+                           .a_step = spaced(blocks_ * block_numbers * all.count()),
                            .a_row = block_numbers,
-                           .a_block = block_numbers * chunk_tiles,
+                           .a_block = block_numbers * all.count(),
                            .a_low = parts == 1 ? 0 : terms_per_block,
                            .b = work.packed + (chunk.group * pairs_ + pair) * components_ * panel(),
                            .b_step = panel(),
@@ -270,26 +272,25 @@ private:
             // a blocked result has lanes beyond the last map, whose weights are zero
             const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_out() - of_group, 0, lanes);
             copy_bias(work.epilogue.bias, map, maps, lanes, bias);
-            for (std::int64_t run = runs.begin; run < runs.end; ++run) {
-                const WinogradRun place = runs_[run];
-                const std::int64_t image = place.image * to_.image + to_.of_map(map);
-                transforms_.output(
-                    {.components = sums + own / 16 * 16 * tiles + (runs_.tiles_before(run) - first) * 16 + own % 16,
-                     .component = step,
-                     .tiles = place.tiles,
-                     .image = work.result + image,
-                     .residual = work.epilogue.residual == nullptr ? nullptr : work.epilogue.residual + image,
-                     .strides = {to_.map, to_.row, to_.pixel},
-                     .maps = padded_ ? lanes : maps,
-                     .height = shape_.rows.out(),
-                     .width = shape_.columns.out(),
-                     .top = place.row * transforms_.rows.m,
-                     .left = place.column * transforms_.columns.m,
-                     .bias = bias,
-                     .relu = work.epilogue.relu,
-                     .stream = false,
-                     .next = 0,
-                     .scratch = scratch});
+            for (std::int64_t index = runs.begin; index < runs.end; ++index) {
+                const WinogradRun run = runs_[index];
+                const std::int64_t image = run.image * to_.image + to_.of_map(map);
+                tile_.output({.components = sums + own / 16 * 16 * tiles + order.first(run) * 16 + own % 16,
+                              .component = step,
+                              .tiles = run.tiles,
+                              .image = work.result + image,
+                              .residual = work.epilogue.residual == nullptr ? nullptr : work.epilogue.residual + image,
+                              .strides = {to_.map, to_.row, to_.pixel},
+                              .maps = padded_ ? lanes : maps,
+                              .height = shape_.rows.out(),
+                              .width = shape_.columns.out(),
+                              .top = run.top,
+                              .left = run.left,
+                              .bias = bias,
+                              .relu = work.epilogue.relu,
+                              .stream = false,
+                              .next = 0,
+                              .scratch = scratch});
             }
         }
     }
@@ -298,6 +299,7 @@ private:
     std::int64_t threads_;
     const BfloatKernelsOf<Element>& kernels_;
     const WinogradTransformsOf<Element, Bfloat16>& transforms_;
+    const WinogradTileOf<Element, Bfloat16>& tile_;  // all tiles are long
     WinogradRuns runs_;
     const WinogradTransforms& filters_;
     ImageStrides from_, to_;

@@ -7,9 +7,9 @@ namespace striate {
 
 // max_i Σ_k (A_ik ‖G_k‖₁ ‖B_k‖₁)², over one axis: the variance of an output whose components carry independent errors,
 // each as large as the largest pixel and the largest tap can make its component.
-template <int M, int R>
+template <int M, int R, typename At = Points<M + R - 1>>
 constexpr double winograd_growth_squared() {
-    constexpr CookToom<M, R> exact = cook_toom<M, R>;
+    constexpr CookToom<M, R> exact = cook_toom<M, R, At>;
     const auto size = [](double x) { return x < 0 ? -x : x; };
     double largest = 0;
     for (int i = 0; i < M; ++i) {
@@ -25,5 +25,12 @@ constexpr double winograd_growth_squared() {
     }
     return largest;
 }
+
+// Short tiles, which factors of their components do not change, are within the bounds of long ones.
+template <int M>
+constexpr bool short_is_as_exact =
+    winograd_growth_squared<short_outputs(M), 3, FirstPoints<M, short_outputs(M), 3>>() <=
+    winograd_growth_squared<M, 3>();
+static_assert(short_is_as_exact<4> && short_is_as_exact<5> && short_is_as_exact<6>);
 
 }  // namespace striate

@@ -45,20 +45,19 @@ public:
             quotient_up(to_.whole_blocks ? stored_maps(Layout::blocked, shape.group_out()) : shape.group_out(), lanes);
         out_pairs_ = quotient_up(out_blocks_, 2);
         sharing_ = quotient_up(line_floats, lanes);
-        schedule_ = winograd_schedule(
-            {.runs = runs_.count,
-             .tiles_of_run = static_cast<double>(runs_.tile_columns) / static_cast<double>(runs_.of_row),
-             .components = components_,
-             .in_maps = in_blocks_ * lanes,
-             .out_maps = out_pairs_ * 2 * lanes,
-             .lanes = lanes,
-             .tile_rows = kernels_.tile_rows,
-             .threads = threads_,
-             .cache_bytes = second_cache_bytes(),
-             .third_cache_is_near = third_cache_is_near()});
+        schedule_ = winograd_schedule({.runs = runs_.count,
+                                       .tiles = [&](std::int64_t chunks) { return tiles_of_largest(chunks); },
+                                       .components = components_,
+                                       .in_maps = in_blocks_ * lanes,
+                                       .out_maps = out_pairs_ * 2 * lanes,
+                                       .lanes = lanes,
+                                       .tile_rows = kernels_.tile_rows,
+                                       .threads = threads_,
+                                       .cache_bytes = second_cache_bytes(),
+                                       .third_cache_is_near = third_cache_is_near()});
         std::int64_t most = 0;  // tiles of a chunk
-        for (std::int64_t begin = 0; begin < runs_.count; begin += schedule_.runs) {
-            most = std::max(most, runs_.tiles({begin, std::min(begin + schedule_.runs, runs_.count)}));
+        for (std::int64_t chunk = 0; chunk < schedule_.chunks; ++chunk) {
+            most = std::max(most, tiles_of(runs_.chunk(chunk, schedule_.chunks)).count());
         }
         in_floats_ = components_ * spaced(in_blocks_ * most * lanes);
         out_floats_ = components_ * spaced(2 * out_pairs_ * most * lanes);
@@ -117,10 +116,9 @@ public:
 
     void run(const float* images, const float* packed, const Epilogue& epilogue, float* result,
              float* workspace) const override {
-        const std::int64_t chunks = quotient_up(runs_.count, schedule_.runs);
+        const std::int64_t chunks = schedule_.chunks;
         const auto chunk_of = [&](std::int64_t index) {
-            const std::int64_t begin = index % chunks * schedule_.runs;
-            return Chunk{index / chunks, {begin, std::min(begin + schedule_.runs, runs_.count)}};
+            return Chunk{index / chunks, runs_.chunk(index % chunks, chunks)};
         };
         const Work work{images, packed, epilogue, result};
         if (schedule_.together) return run_together(work, shape_.groups * chunks, chunk_of, workspace);
@@ -160,8 +158,34 @@ private:
     std::int64_t panel() const { return shape_.group_in() * 2 * kernels_.lanes; }  // weights of one component and pair
     std::int64_t scratch_floats() const { return transforms_.scratch_floats + 2 * kernels_.lanes; }
 
-    // Tiles of a chunk that are in registers at a time: so many parts of the products.
-    std::int64_t parts_of(const Chunk& chunk) const { return quotient_up(runs_.tiles(chunk.runs), kernels_.tile_rows); }
+    // Tiles of the largest of so many chunks, in the mean over components; of a middling one where there are many:
+    // threads that take smaller ones take more of them.
+    double tiles_of_largest(std::int64_t chunks) const {
+        const auto tiles = [&](std::int64_t products) {
+            return static_cast<double>(products) / static_cast<double>(components_);
+        };
+        if (chunks > 4 * threads_) return tiles(runs_.products_before(runs_.count)) / static_cast<double>(chunks);
+        std::int64_t most = 0;
+        for (std::int64_t index = 0; index < chunks; ++index) {
+            const Range runs = runs_.chunk(index, chunks);
+            most = std::max(most, runs_.products_before(runs.end) - runs_.products_before(runs.begin));
+        }
+        return tiles(most);
+    }
+
+    WinogradChunkTiles tiles_of(Range runs) const { return {runs_, runs}; }
+
+    // Those of a chunk that have component k.
+    Range tiles_of(const WinogradChunkTiles& tiles, std::int64_t k) const {
+        const int along = transforms_.columns.components(), i = static_cast<int>(k) / along,
+                  j = static_cast<int>(k) % along;
+        return tiles.with(transforms_.rows.in_short(i), transforms_.columns.in_short(j));
+    }
+
+    // Tiles of a chunk that are in registers at a time: so many parts of the products, at most.
+    std::int64_t parts_of(const Chunk& chunk) const {
+        return quotient_up(tiles_of(chunk.runs).count(), kernels_.tile_rows);
+    }
 
     template <typename ChunkOf>
     void run_together(const Work& work, std::int64_t chunks, const ChunkOf& chunk_of, float* workspace) const {
@@ -197,25 +221,24 @@ private:
 
     // Fetches part `share.begin` of `share.end` of what `chunk` will read (of its first image), in `calls` calls.
     WinogradAhead ahead_of(const Work& work, const Chunk& chunk, Range share, std::int64_t calls) const {
+        if (chunk.runs.size() == 0) return {};
         const WinogradRun first = runs_[chunk.runs.begin], last = runs_[chunk.runs.end - 1];
-        const std::int64_t end = last.image == first.image ? last.row + 1 : runs_.tile_rows;
-        const std::int64_t top = std::max<std::int64_t>(0, first.row * transforms_.rows.m - shape_.rows.low);
-        const std::int64_t bottom =
-            std::min(shape_.rows.size, end * transforms_.rows.m + transforms_.rows.r - 1 - shape_.rows.low);
-        if (bottom <= top) return {};
+        const auto pixels = [](const Axis& axis, std::int64_t begin, std::int64_t end) {  // under those of the result
+            return Range{std::max<std::int64_t>(0, begin - axis.low),
+                         std::min(axis.size, end + axis.kernel - 1 - axis.low)};
+        };
+        const bool one_image = last.image == first.image, is_part = one_image && last.top == first.top;
+        const Range down = pixels(shape_.rows, first.top,
+                                  one_image ? last.top + runs_.rows.outputs(last.kind.short_down) : shape_.rows.out());
         // of a part of a row of tiles the pixels under it, else whole rows
-        const bool is_part = last.image == first.image && last.row == first.row;
-        const std::int64_t left =
-            is_part ? std::max<std::int64_t>(0, first.column * transforms_.columns.m - shape_.columns.low) : 0;
-        const std::int64_t right =
-            is_part ? std::min(shape_.columns.size, (last.column + last.tiles) * transforms_.columns.m +
-                                                        transforms_.columns.r - 1 - shape_.columns.low)
-                    : shape_.columns.size;
-        if (right <= left) return {};
+        const Range along = is_part ? pixels(shape_.columns, first.left,
+                                             last.left + last.tiles * runs_.columns.outputs(last.kind.short_along))
+                                    : Range{0, shape_.columns.size};
+        if (down.size() <= 0 || along.size() <= 0) return {};
         const std::int64_t map = chunk.group * shape_.group_in();
-        const float* const at =
-            work.images + first.image * from_.image + from_.of_map(map) + top * from_.row + left * from_.pixel;
-        WinogradAhead::Stretches rows{at, bottom - top, from_.row, 4 * (right - left) * from_.pixel};
+        const float* const at = work.images + first.image * from_.image + from_.of_map(map) + down.begin * from_.row +
+                                along.begin * from_.pixel;
+        WinogradAhead::Stretches rows{at, down.size(), from_.row, 4 * along.size() * from_.pixel};
         if (!is_part) rows = {at, 1, 0, rows.count * rows.bytes};  // rows lie side by side
         switch (from_layout_) {
             case Layout::nchw: {
@@ -241,24 +264,25 @@ private:
 
     void transform_in(const Work& work, const Chunk& chunk, Range units, float* in, float* scratch) const {
         const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.size();
-        const std::int64_t tiles = runs_.tiles(chunk.runs);
+        const WinogradChunkTiles order = tiles_of(chunk.runs);
+        const std::int64_t tiles = order.count();
         for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
-            const std::int64_t run = chunk.runs.begin + unit % runs, begin = unit / runs * sharing_;
-            const std::int64_t first = runs_.tiles({chunk.runs.begin, run});
-            const WinogradRun place = runs_[run];
+            const std::int64_t begin = unit / runs * sharing_;
+            const WinogradRun run = runs_[chunk.runs.begin + unit % runs];
+            const auto input = transforms_.tiles[run.kind.short_down][run.kind.short_along].input;
             for (std::int64_t block = begin; block < std::min(begin + sharing_, in_blocks_); ++block) {
                 const std::int64_t map = chunk.group * shape_.group_in() + block * lanes;
-                transforms_.input({.image = work.images + place.image * from_.image + from_.of_map(map),
-                                   .strides = {from_.map, from_.row, from_.pixel},
-                                   .maps = std::min(lanes, shape_.group_in() - block * lanes),
-                                   .height = shape_.rows.size,
-                                   .width = shape_.columns.size,
-                                   .top = place.row * transforms_.rows.m - shape_.rows.low,
-                                   .left = place.column * transforms_.columns.m - shape_.columns.low,
-                                   .tiles = place.tiles,
-                                   .components = in + (block * tiles + first) * lanes,
-                                   .component = spaced(in_blocks_ * tiles * lanes),
-                                   .scratch = scratch});
+                input({.image = work.images + run.image * from_.image + from_.of_map(map),
+                       .strides = {from_.map, from_.row, from_.pixel},
+                       .maps = std::min(lanes, shape_.group_in() - block * lanes),
+                       .height = shape_.rows.size,
+                       .width = shape_.columns.size,
+                       .top = run.top - shape_.rows.low,
+                       .left = run.left - shape_.columns.low,
+                       .tiles = run.tiles,
+                       .components = in + (block * tiles + order.first(run)) * lanes,
+                       .component = spaced(in_blocks_ * tiles * lanes),
+                       .scratch = scratch});
             }
         }
     }
@@ -267,19 +291,22 @@ private:
     void multiply(const Work& work, const Chunk& chunk, Range units, const float* in, float* out,
                   WinogradAhead& pixels) const {
         const std::int64_t lanes = kernels_.lanes;
-        const std::int64_t tiles = runs_.tiles(chunk.runs);
+        const WinogradChunkTiles order = tiles_of(chunk.runs);
+        const std::int64_t tiles = order.count();
         const std::int64_t in_step = spaced(in_blocks_ * tiles * lanes),
                            out_step = spaced(2 * out_pairs_ * tiles * lanes);
-        const std::int64_t parts = parts_of(chunk);
-        // the next panel is fetched meanwhile, evenly over the parts
         const std::int64_t stretch = winograd_stretch(lanes);
-        const std::int64_t lines = quotient_up(quotient_up(stretch * 2 * lanes, line_floats), parts);
-        const std::int64_t part_lines = shape_.group_in() / stretch * lines;
         const float* weights = work.packed + (chunk.group * components_ * out_pairs_ + units.begin) * panel();
         for (std::int64_t unit = units.begin; unit < units.end; ++unit, weights += panel()) {
             const std::int64_t component = unit / out_pairs_, pair = unit % out_pairs_;
-            for (std::int64_t each = 0, t = 0; each < parts; ++each) {
-                const std::int64_t count = quotient_up(tiles - t, parts - each);  // parts as equal as can be
+            const Range own = tiles_of(order, component);
+            const std::int64_t parts = quotient_up(own.size(), kernels_.tile_rows);
+            // the next panel is fetched meanwhile, evenly over the parts
+            const std::int64_t lines =
+                parts > 0 ? quotient_up(quotient_up(stretch * 2 * lanes, line_floats), parts) : 0;
+            const std::int64_t part_lines = shape_.group_in() / stretch * lines;
+            for (std::int64_t each = 0, t = own.begin; each < parts; ++each) {
+                const std::int64_t count = quotient_up(own.end - t, parts - each);  // parts as equal as can be
                 const bool ahead = unit + 1 < units.end && each * part_lines * line_floats < panel();
                 kernels_.multiply(in + component * in_step + t * lanes, tiles * lanes, weights, shape_.group_in(),
                                   out + component * out_step + (2 * pair * tiles + t) * lanes, tiles * lanes, count,
@@ -292,38 +319,38 @@ private:
 
     void transform_out(const Work& work, const Chunk& chunk, Range units, const float* out, float* scratch) const {
         const std::int64_t lanes = kernels_.lanes, runs = chunk.runs.size();
-        const std::int64_t tiles = runs_.tiles(chunk.runs);
+        const WinogradChunkTiles order = tiles_of(chunk.runs);
+        const std::int64_t tiles = order.count();
         float* const bias = scratch + transforms_.scratch_floats;
         const ImageStrides& to = to_.strides;
         const bool lines = sharing_ == 2 && work.epilogue.residual == nullptr &&
                            past_caches(to_, shape_.batch, shape_.group_out(), work.result);
         for (std::int64_t unit = units.begin; unit < units.end; ++unit) {
-            const std::int64_t run = chunk.runs.begin + unit % runs, begin = unit / runs * sharing_;
-            const std::int64_t first = runs_.tiles({chunk.runs.begin, run});
-            const WinogradRun place = runs_[run];
+            const std::int64_t begin = unit / runs * sharing_;
+            const WinogradRun run = runs_[chunk.runs.begin + unit % runs];
+            const auto output = transforms_.tiles[run.kind.short_down][run.kind.short_along].output;
             for (std::int64_t block = begin; block < std::min(begin + sharing_, out_blocks_); block += lines ? 2 : 1) {
                 const std::int64_t map = chunk.group * shape_.group_out() + block * lanes;
                 // a blocked result has lanes beyond the last map, whose weights are zero
                 const std::int64_t maps = std::clamp<std::int64_t>(shape_.group_out() - block * lanes, 0, lanes);
                 copy_bias(work.epilogue.bias, map, lines ? 2 * lanes : maps, 2 * lanes, bias);
-                const std::int64_t image = place.image * to.image + to.of_map(map);
-                transforms_.output(
-                    {.components = out + (block * tiles + first) * lanes,
-                     .component = spaced(2 * out_pairs_ * tiles * lanes),
-                     .tiles = place.tiles,
-                     .image = work.result + image,
-                     .residual = work.epilogue.residual == nullptr ? nullptr : work.epilogue.residual + image,
-                     .strides = {to.map, to.row, to.pixel},
-                     .maps = to_.whole_blocks ? lanes : maps,
-                     .height = shape_.rows.out(),
-                     .width = shape_.columns.out(),
-                     .top = place.row * transforms_.rows.m,
-                     .left = place.column * transforms_.columns.m,
-                     .bias = bias,
-                     .relu = work.epilogue.relu,
-                     .stream = stream_,
-                     .next = lines ? tiles * lanes : 0,
-                     .scratch = scratch});
+                const std::int64_t image = run.image * to.image + to.of_map(map);
+                output({.components = out + (block * tiles + order.first(run)) * lanes,
+                        .component = spaced(2 * out_pairs_ * tiles * lanes),
+                        .tiles = run.tiles,
+                        .image = work.result + image,
+                        .residual = work.epilogue.residual == nullptr ? nullptr : work.epilogue.residual + image,
+                        .strides = {to.map, to.row, to.pixel},
+                        .maps = to_.whole_blocks ? lanes : maps,
+                        .height = shape_.rows.out(),
+                        .width = shape_.columns.out(),
+                        .top = run.top,
+                        .left = run.left,
+                        .bias = bias,
+                        .relu = work.epilogue.relu,
+                        .stream = stream_,
+                        .next = lines ? tiles * lanes : 0,
+                        .scratch = scratch});
             }
         }
         if (stream_) kernels_.settle();

@@ -1,6 +1,8 @@
 // Tiles in, products, tiles out, compiled once per instruction set.
 #include "winograd/kernels.h"
 
+#include <type_traits>
+
 #include "winograd/tiles.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
@@ -13,16 +15,37 @@ constexpr int tile_rows = registers == 32 ? 14 : 6;  // twice as many sums, 2 re
 template <int M>
 using Three = Transform<M, 3>;
 template <int M>
+using ShortThree = std::conditional_t<short_outputs(M) == M, Three<M>, ShortTransform<M, short_outputs(M), 3>>;
+template <int M>
 using Five = Transform<M, 5>;
 using One = Transform<1, 1>;
 
+template <int M>
+constexpr WinogradTransforms square = winograd_transforms<Three<M>, Three<M>, ShortThree<M>, ShortThree<M>>;
+template <int M>
+constexpr WinogradTransforms along = winograd_transforms<One, Three<M>, One, ShortThree<M>>;
+template <int M>
+constexpr WinogradTransforms down = winograd_transforms<Three<M>, One, ShortThree<M>, One>;
+
 constexpr WinogradTransforms transforms[] = {
-    Tiles<Three<2>, Three<2>>::table, Tiles<Three<4>, Three<4>>::table, Tiles<Three<5>, Three<5>>::table,
-    Tiles<Three<6>, Three<6>>::table, Tiles<One, Three<2>>::table,      Tiles<One, Three<4>>::table,
-    Tiles<One, Three<5>>::table,      Tiles<One, Three<6>>::table,      Tiles<Three<2>, One>::table,
-    Tiles<Three<4>, One>::table,      Tiles<Three<5>, One>::table,      Tiles<Three<6>, One>::table,
-    Tiles<Five<2>, Five<2>>::table,   Tiles<Five<4>, Five<4>>::table,   Tiles<One, Five<2>>::table,
-    Tiles<One, Five<4>>::table,       Tiles<Five<2>, One>::table,       Tiles<Five<4>, One>::table,
+    square<2>,
+    square<4>,
+    square<5>,
+    square<6>,
+    along<2>,
+    along<4>,
+    along<5>,
+    along<6>,
+    down<2>,
+    down<4>,
+    down<5>,
+    down<6>,
+    winograd_transforms<Five<2>, Five<2>>,
+    winograd_transforms<Five<4>, Five<4>>,
+    winograd_transforms<One, Five<2>>,
+    winograd_transforms<One, Five<4>>,
+    winograd_transforms<Five<2>, One>,
+    winograd_transforms<Five<4>, One>,
 };
 
 // One map of the input into all sums.

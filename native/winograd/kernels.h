@@ -70,18 +70,27 @@ struct WinogradFilters {
     std::int64_t component, channel;
 };
 
+template <typename Element, typename Component = Element>
+struct WinogradTileOf {
+    void (*input)(const WinogradInputOf<Element, Component>&);
+    void (*output)(const WinogradOutputOf<Element>&);
+};
+
 // F(rows.m × columns.m, rows.r × columns.r).
 template <typename Element, typename Component = Element>
 struct WinogradTransformsOf {
     struct Size {
         int m, r;
-        constexpr int components() const { return m + r - 1; }
+        int short_m;  // outputs of a short tile, whose components are among a long one's; m, if there are none
+        constexpr int components(bool is_short = false) const { return (is_short ? short_m : m) + r - 1; }
+
+        // Whether a short tile has component k: the first, and the last.
+        constexpr bool in_short(int k) const { return k < components(true) - 1 || k == components() - 1; }
     };
     Size rows, columns;
     std::int64_t run;  // tiles of a run, at most
     std::int64_t scratch_floats;
-    void (*input)(const WinogradInputOf<Element, Component>&);
-    void (*output)(const WinogradOutputOf<Element>&);
+    WinogradTileOf<Element, Component> tiles[2][2];  // of tiles that are short down their columns; along their rows
     void (*gather)(const WinogradTaps&);
     void (*filters)(const WinogradFilters&);
 };

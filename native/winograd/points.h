@@ -7,6 +7,8 @@
 // small numbers came out better than {0, ±1, ±2, ±½}, and all others cost more.
 #pragma once
 
+#include <utility>
+
 #include "winograd/cook_toom.h"
 
 namespace striate {
@@ -34,8 +36,20 @@ struct Points<8> {
     static constexpr Fraction finite[] = {0, 1, -1, 2, -2, {1, 2}, {-1, 2}};
 };
 
+// Outputs of F(m, 3)'s short tiles; m, if it has none.
+constexpr int short_outputs(int m) { return m == 2 ? 2 : m == 4 ? 2 : 4; }
+
+// The first of F(M, R)'s points, as many as F(S, R) takes: a tile of S outputs then shares its filters.
+template <int M, int S, int R, typename = std::make_index_sequence<S + R - 2>>
+struct FirstPoints;
+
+template <int M, int S, int R, std::size_t... I>
+struct FirstPoints<M, S, R, std::index_sequence<I...>> {
+    static constexpr Fraction finite[] = {Points<M + R - 1>::finite[I]...};
+};
+
 // F(M, R) as it is used here.
-template <int M, int R>
-constexpr CookToom<M, R> cook_toom{Points<M + R - 1>::finite};
+template <int M, int R, typename At = Points<M + R - 1>>
+constexpr CookToom<M, R> cook_toom{At::finite};
 
 }  // namespace striate

@@ -14,16 +14,15 @@ struct Beyond {
     double third_cache_bytes;            // of a chunk's components
     double meeting_cycles;               // of a phase: the last item's wait, and lines that change hands
 };
-constexpr Beyond near{24, 20, 4, 4 << 20, 20000}, far{24, 3.5, 1.75, 8 << 20, 3000};
+constexpr Beyond near{24, 20, 4, 3 << 20, 20000}, far{24, 3.5, 1.75, 8 << 20, 3000};
 
 constexpr double workspace_bytes = 256 << 20;  // at most, of all components
 
 double quotient_up(double a, double b) { return std::ceil(a / b); }
 
-// Cycles of one thread for all tiles.
-double cycles(const WinogradSizes& s, bool together, std::int64_t runs) {
+// Cycles of one thread for all `chunks`, of `tiles` each.
+double cycles(const WinogradSizes& s, bool together, double chunks, double tiles) {
     const Beyond& beyond = s.third_cache_is_near ? near : far;
-    const double tiles = static_cast<double>(runs) * s.tiles_of_run, chunks = quotient_up(s.runs, runs);
     const double parts = quotient_up(tiles, s.tile_rows);
     const double components = s.components, threads = s.threads;
     const double tile_bytes = 4.0 * components * (s.in_maps + s.out_maps),
@@ -55,13 +54,14 @@ WinogradSchedule winograd_schedule(const WinogradSizes& s) {
     double least = INFINITY;
     for (const bool together : {false, true}) {
         if (together && s.threads == 1) continue;
-        for (std::int64_t chunks = 1; chunks <= s.runs; chunks = std::max(chunks + 1, chunks * 9 / 8)) {
-            const std::int64_t runs = (s.runs + chunks - 1) / chunks;
-            const double bytes =
-                4.0 * s.components * (s.in_maps + s.out_maps) * s.tiles_of_run * runs * (together ? 1 : s.threads);
-            if (bytes > workspace_bytes && runs > 1) continue;
-            const double time = cycles(s, together, runs);
-            if (time < least) least = time, best = {together, runs};
+        for (std::int64_t about = 1; about <= s.runs; about = std::max(about + 1, about * 9 / 8)) {
+            // as many as have whole numbers of runs, nearly
+            const std::int64_t runs = (s.runs + about - 1) / about, chunks = (s.runs + runs - 1) / runs;
+            const double tiles = s.tiles(chunks);
+            const double bytes = 4.0 * s.components * (s.in_maps + s.out_maps) * tiles * (together ? 1 : s.threads);
+            if (bytes > workspace_bytes && chunks < s.runs) continue;
+            const double time = cycles(s, together, static_cast<double>(chunks), tiles);
+            if (time < least) least = time, best = {together, chunks};
         }
     }
     return best;

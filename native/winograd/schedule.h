@@ -11,12 +11,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 namespace striate {
 
 struct WinogradSizes {
-    std::int64_t runs;                           // of neighbouring tiles in one row of tiles, in all images
-    double tiles_of_run;                         // in the mean
+    std::int64_t runs;  // of neighbouring tiles in one row of tiles, in all images
+    // Tiles of the largest of so many chunks, in the mean over components: some tiles do not have all.
+    std::function<double(std::int64_t chunks)> tiles;
     std::int64_t components, in_maps, out_maps;  // of one group, in whole blocks
     std::int64_t lanes, tile_rows;
     std::int64_t threads, cache_bytes;
@@ -25,7 +27,7 @@ struct WinogradSizes {
 
 struct WinogradSchedule {
     bool together;
-    std::int64_t runs;  // of a chunk
+    std::int64_t chunks;
 };
 
 WinogradSchedule winograd_schedule(const WinogradSizes& sizes);

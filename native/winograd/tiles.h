@@ -28,6 +28,9 @@ struct Tiles {
     static constexpr std::int64_t output_floats = Down::outputs * out_line;
     static constexpr std::int64_t taps = Down::taps * Along::taps;
 
+    // Where component (i, j) lies, in components.
+    static constexpr std::int64_t place(int i, int j) { return Down::place(i) * Along::products + Along::place(j); }
+
     // One pixel of every row of tiles, transformed down its column. A row outside the image is a register of zeros that
     // does not move with x: its step is 0.
     template <typename Source>
@@ -123,14 +126,14 @@ struct Tiles {
         const std::int64_t component = in.component, tiles = in.tiles;
         for (int i = 0; i < Down::size; ++i) {
             const float* row = transformed + i * line;
-            Component* to = in.components + i * Along::size * component;
+            Component* to = in.components;
             for (std::int64_t t = 0; t < tiles; ++t, row += Along::outputs * lanes, to += in_step) {
                 Floats along[Along::size], out[Along::size];
 #pragma GCC unroll 8
                 for (int j = 0; j < Along::size; ++j) along[j] = load(row + j * lanes);
                 Along::input(along, out);
 #pragma GCC unroll 8
-                for (int j = 0; j < Along::size; ++j) put_component(to + j * component, out[j]);
+                for (int j = 0; j < Along::size; ++j) put_component(to + place(i, j) * component, out[j]);
             }
         }
     }
@@ -143,7 +146,7 @@ struct Tiles {
         for (int j = 0; j < Along::size; ++j) {
             Floats column[Down::size], out[Down::outputs];
 #pragma GCC unroll 8
-            for (int i = 0; i < Down::size; ++i) column[i] = load(from + (i * Along::size + j) * component);
+            for (int i = 0; i < Down::size; ++i) column[i] = load(from + place(i, j) * component);
             Down::output(column, out);
 #pragma GCC unroll 8
             for (int i = 0; i < Down::outputs; ++i) half[i][j] = out[i];
@@ -321,16 +324,29 @@ struct Tiles {
         }
     }
 
-    static constexpr WinogradTransformsOf<Element, Component> table = {
-        {Down::outputs, Down::taps},
-        {Along::outputs, Along::taps},
-        run,
-        input_floats > output_floats ? input_floats : output_floats,
-        input,
-        output,
-        gather,
-        filters,
-    };
+    static constexpr std::int64_t scratch_floats = input_floats > output_floats ? input_floats : output_floats;
+    static constexpr WinogradTileOf<Element, Component> functions = {input, output};
 };
+
+// F(Down, Along), whose last tiles of a column or a row may be shorter.
+template <typename Down, typename Along, typename ShortDown = Down, typename ShortAlong = Along,
+          typename Element = float, typename Component = Element>
+constexpr WinogradTransformsOf<Element, Component> winograd_transforms = [] {
+    using Long = Tiles<Down, Along, Element, Component>;
+    using LastInRow = Tiles<Down, ShortAlong, Element, Component>;
+    using LastInColumn = Tiles<ShortDown, Along, Element, Component>;
+    using Corner = Tiles<ShortDown, ShortAlong, Element, Component>;
+    static_assert(Long::run <= LastInRow::run && Long::run <= LastInColumn::run && Long::run <= Corner::run);
+    return WinogradTransformsOf<Element, Component>{
+        .rows = {Down::outputs, Down::taps, ShortDown::outputs},
+        .columns = {Along::outputs, Along::taps, ShortAlong::outputs},
+        .run = Long::run,
+        .scratch_floats = larger(larger(Long::scratch_floats, LastInRow::scratch_floats),
+                                 larger(LastInColumn::scratch_floats, Corner::scratch_floats)),
+        .tiles = {{Long::functions, LastInRow::functions}, {LastInColumn::functions, Corner::functions}},
+        .gather = Long::gather,
+        .filters = Long::filters,
+    };
+}();
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -11,9 +11,13 @@
 
 namespace striate::STRIATE_ISA_NAMESPACE {
 
-template <int M, int R>
+template <int M, int R, typename At = Points<M + R - 1>>
 struct Transform {
     static constexpr int outputs = M, taps = R, size = M + R - 1;
+
+    // Products of the algorithm whose filters are taken, and which of them is product j of this one.
+    static constexpr int products = size;
+    static constexpr int place(int j) { return j; }
 
     // The matrices in floats; for the points in use all of them are exact.
     struct Tables {
@@ -51,7 +55,7 @@ struct Transform {
         return tables;
     }
 
-    static constexpr Tables tables = tables_of(cook_toom<M, R>, Points<size>::finite);
+    static constexpr Tables tables = tables_of(cook_toom<M, R, At>, At::finite);
 
     // out = Bᵀ in.
     static inline __attribute__((always_inline)) void input(const Floats (&in)[size], Floats (&out)[size]) {
@@ -171,10 +175,42 @@ private:
     }
 };
 
+// S outputs from the filters of F(M, R): F(S, R) at the first of its points, and infinity.
+//
+// Filters differ by a factor, F(M, R) dividing by distances to more points, which the pixels make good.
+template <int M, int S, int R>
+struct ShortTransform : Transform<S, R, FirstPoints<M, S, R>> {
+    using Own = Transform<S, R, FirstPoints<M, S, R>>;
+
+    static constexpr int products = M + R - 1;
+    static constexpr int place(int j) { return j < Own::size - 1 ? j : products - 1; }
+
+    static inline __attribute__((always_inline)) void input(const Floats (&in)[Own::size], Floats (&out)[Own::size]) {
+        Own::input(in, out);
+        scale<0>(out);
+    }
+
+private:
+    static constexpr float factor(int j) {
+        const Fraction own = cook_toom<S, R, FirstPoints<M, S, R>>.g[j][0], full = cook_toom<M, R>.g[j][0];
+        return static_cast<float>((own / full).value());
+    }
+
+    template <int J>
+    static inline __attribute__((always_inline)) void scale(Floats (&out)[Own::size]) {
+        if constexpr (J < Own::size - 1) {
+            constexpr float by = factor(J);
+            out[J] = out[J] * all(by);
+            scale<J + 1>(out);
+        }
+    }
+};
+
 // An axis on which the filter has one tap: nothing to transform.
 template <>
 struct Transform<1, 1> {
-    static constexpr int outputs = 1, taps = 1, size = 1;
+    static constexpr int outputs = 1, taps = 1, size = 1, products = 1;
+    static constexpr int place(int j) { return j; }
     struct Tables {
         float divisor[1];
     };

@@ -53,6 +53,34 @@ def test_the_algorithm_is_exact(m, taps):
         assert total == (position == i + k)
 
 
+@pytest.mark.parametrize(("m", "outputs"), [(4, 2), (5, 4), (6, 4)])
+def test_short_tiles_take_the_filters_of_long_ones(m, outputs):
+    """F(outputs, 3) at the first points of F(m, 3) and infinity is exact with its G, once Bᵀ makes good a factor."""
+    points = [Fraction(p) for p in POINTS[m + 2]]
+    _, g, _ = exact_matrices(m, 3, points)
+    at, own_g, bt = exact_matrices(outputs, 3, points[: outputs + 1])
+    g = [*g[: outputs + 1], g[-1]]
+    for row, own, longer in zip(bt[:-1], own_g, g, strict=False):
+        row[:] = [own[0] / longer[0] * entry for entry in row]
+    size = outputs + 2
+    for i, k, position in itertools.product(range(outputs), range(3), range(size)):
+        total = sum(at[i][j] * g[j][k] * bt[j][position] for j in range(size))
+        assert total == (position == i + k)
+
+
+@pytest.mark.parametrize("pixels", [1, 2, 3, 4, 5, 6, 7, 8, 11, 14, 16, 28, 29])
+@pytest.mark.parametrize("m", [2, 4, 5, 6])
+def test_every_remainder_of_tiles(m, pixels):
+    """Long and short tiles together cover each size, along both axes and along one."""
+    generator = torch.Generator().manual_seed(pixels)
+    for height, width in ((pixels, pixels), (pixels, 9), (9, pixels)):
+        x = torch.randn(2, 5, height, width, generator=generator)
+        weight = torch.randn(19, 5, 3, 3, generator=generator)
+        y = plan(ConvShape.of(x.shape, weight.shape, padding=1), f"winograd{m}").run(x, weight)
+        exact = torch.nn.functional.conv2d(x.double(), weight.double(), padding=1)
+        assert (y.double() - exact).abs().max() <= 1e-4 * exact.abs().max()
+
+
 @pytest.mark.parametrize(("m", "multiple"), [(2, 4), (4, 225)])
 def test_whole_numbers_come_out_exact(m, multiple):
     """Filters that the divisions of G ⊗ G leave whole, and small pixels: nothing is rounded, so nothing differs."""

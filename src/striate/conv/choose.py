@@ -62,12 +62,10 @@ def work(shape: ConvShape, algorithm: str) -> float:
         return macs * math.ceil(group_in / 32) * 32 / group_in  # maps meet in blocks
     if algorithm.startswith("winograd"):
         m = int(algorithm.removeprefix("winograd"))
-        down, across = (1 if k == 1 else m for k in (h, w))
-        tiles = batch * math.ceil(height / down) * math.ceil(width / across)
-        components = (down + h - 1) * (across + w - 1)
+        components = batch * _components(height, m, h, short=not split) * _components(width, m, w, short=not split)
         size = m + max(h, w) - 1
         products = group_in * out_channels / (SPEED_OF_SPLIT if split else 1.0)
-        return tiles * components * (products + 2 * size * (shape.in_channels + out_channels))
+        return components * (products + 2 * size * (shape.in_channels + out_channels))
     if algorithm == "fft":
         extent = max(shape.rows.extent, shape.columns.extent)
         tile = 16 if extent <= 7 else 32 if extent <= 15 else 64
@@ -81,6 +79,18 @@ def work(shape: ConvShape, algorithm: str) -> float:
     if algorithm == "reference":
         return 200.0 * macs
     return macs
+
+
+def _components(outputs: int, m: int, taps: int, *, short: bool) -> int:
+    """Of all tiles along an axis of F(m, taps), of which the last ones may be short (docs/algorithms/winograd.md)."""
+    if taps == 1:
+        return outputs
+    shorter = {4: 2, 5: 4, 6: 4}.get(m, m) if short and taps == 3 else m
+    fewest = math.ceil(outputs / m) * (m + taps - 1)
+    for count in range(1, m) if shorter < m else ():
+        longs = math.ceil(max(0, outputs - count * shorter) / m)
+        fewest = min(fewest, longs * (m + taps - 1) + count * (shorter + taps - 1))
+    return fewest
 
 
 def asked_for_ieee() -> bool:
