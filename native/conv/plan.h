@@ -17,6 +17,7 @@
 
 #include "conv/layout.h"
 #include "conv/shape.h"
+#include "dispatch/caches.h"
 #include "dispatch/isa.h"
 
 namespace striate {
@@ -32,9 +33,9 @@ struct ConvOptions {
     Layout to = Layout::nchw;    // of y; of dx in backward_data; of dy in backward_weights
     Isa isa = Isa::portable;
     int threads = 1;
-    // A result of at most so many bytes stays in the caches for whoever reads it next. Stores of a larger one go past
-    // them, and do not read the lines that they overwrite.
-    std::int64_t cached_bytes = 32 << 20;
+    // A result, or packed weights, of at most so many bytes stay in the caches for whoever reads them next. Stores of
+    // larger ones go past them, and do not read the lines that they overwrite.
+    std::int64_t cached_bytes = kept_bytes();
 };
 
 // Weights, wherever they lie: filter k of group g at tap (i, j) of map c of its group is

@@ -23,4 +23,6 @@ bool third_cache_is_near() {
 #endif
 }
 
+std::int64_t kept_bytes() { return (third_cache_is_near() ? std::int64_t{8} : std::int64_t{32}) << 20; }
+
 }  // namespace striate

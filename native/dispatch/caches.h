@@ -14,4 +14,7 @@ std::int64_t second_cache_bytes();
 // core, measured on a Zen 3), or one of the whole processor behind a mesh (7 on an Emerald Rapids).
 bool third_cache_is_near();
 
+// Bytes that, once written, are best left to the caches for whoever reads them next. More are better written past them.
+std::int64_t kept_bytes();
+
 }  // namespace striate
