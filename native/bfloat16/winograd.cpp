@@ -42,7 +42,7 @@ public:
           kernels_(bfloat_kernels_of<Element>(options.unit)),
           transforms_(transforms_of(kernels_.transforms, shape, m)),
           tile_(transforms_.tiles[0][0]),
-          runs_(shape, transforms_),
+          runs_(shape, transforms_.rows, transforms_.columns, transforms_.run),
           filters_(transforms_of(floats_of(options.unit).transforms, shape, m)),
           from_(strides_of(options.from, shape.in, shape.rows.size, shape.columns.size)),
           to_(strides_of(options.to, shape.out, shape.rows.out(), shape.columns.out())),

@@ -13,70 +13,73 @@ namespace {
 // Of 32 registers 16 sums, twice what covers the latency, and half a block of maps; of 16 registers 8.
 constexpr int sum_rows = registers / 4;
 
-// Bᵀ of tiles of x, and A of tiles of dy.
-template <int M>
+// Bᵀ of tiles of x, and A of tiles of dy, by a Transform; tiles are `step` pixels apart.
+template <typename Filtering>
 struct OfX {
-    static constexpr int columns = M + 2, rows = M + 2;
+    using Of = Filtering;
+    static constexpr int columns = Filtering::size, rows = Filtering::size, step = Filtering::outputs;
     static inline __attribute__((always_inline)) void apply(const Floats (&in)[columns], Floats (&out)[rows]) {
-        Transform<M, 3>::input(in, out);
+        Filtering::input(in, out);
     }
 };
-template <int M>
+template <typename Filtering>
 struct OfGradient {
-    static constexpr int columns = M, rows = M + 2;
+    using Of = Filtering;
+    static constexpr int columns = Filtering::outputs, rows = Filtering::size, step = Filtering::outputs;
     static inline __attribute__((always_inline)) void apply(const Floats (&in)[columns], Floats (&out)[rows]) {
-        Product<a_matrix<M>>::by_rows(in, out);
+        Product<a_matrix<Filtering>>::by_rows(in, out);
     }
 };
 
-// matrix · tile · matrixᵀ of tiles that are `Step` pixels apart.
-template <typename Matrix, int Step, bool Whole>
+// Down · tile · Alongᵀ.
+template <typename Down, typename Along, bool Whole>
 void tiles_of(const WinogradTiles& run, std::int64_t begin, std::int64_t end, std::int64_t maps,
-              const float* (&rows)[Matrix::columns], const std::int64_t (&steps)[Matrix::columns]) {
-    constexpr int in = Matrix::columns, out = Matrix::rows, shared = in - Step;  // columns that the next tile sees too
-    Floats down[out][in];
+              const float* (&rows)[Down::columns], const std::int64_t (&steps)[Down::columns]) {
+    constexpr int in = Along::columns, step = Along::step, shared = in - step;  // columns that the next tile sees too
+    Floats down[Down::rows][in];
     std::int64_t x = run.left;
     const auto next_column = [&](int j) __attribute__((always_inline)) {
-        Floats column[in], result[out];
+        Floats column[Down::columns], result[Down::rows];
         if (x < begin || x >= end) {
 #pragma GCC unroll 8
-            for (int i = 0; i < out; ++i) down[i][j] = zeros();
+            for (int i = 0; i < Down::rows; ++i) down[i][j] = zeros();
         } else {
 #pragma GCC unroll 8
-            for (int i = 0; i < in; ++i) {
+            for (int i = 0; i < Down::columns; ++i) {
                 column[i] = Whole ? load(rows[i]) : load_first(rows[i], maps);
                 __builtin_prefetch(rows[i] + 8 * steps[i]);  // maps that lie together leave pixels far apart
                 rows[i] += steps[i];
             }
-            Matrix::apply(column, result);
+            Down::apply(column, result);
 #pragma GCC unroll 8
-            for (int i = 0; i < out; ++i) down[i][j] = result[i];
+            for (int i = 0; i < Down::rows; ++i) down[i][j] = result[i];
         }
         ++x;
     };
-    for (int j = 0; j < shared; ++j) next_column(Step + j);
+    for (int j = 0; j < shared; ++j) next_column(step + j);
     for (std::int64_t t = 0; t < run.tiles; ++t) {
 #pragma GCC unroll 8
-        for (int i = 0; i < out; ++i) {
+        for (int i = 0; i < Down::rows; ++i) {
 #pragma GCC unroll 8
-            for (int j = 0; j < shared; ++j) down[i][j] = down[i][j + Step];
+            for (int j = 0; j < shared; ++j) down[i][j] = down[i][j + step];
         }
         for (int j = shared; j < in; ++j) next_column(j);
 #pragma GCC unroll 8
-        for (int i = 0; i < out; ++i) {
-            Floats along[out];
-            Matrix::apply(down[i], along);
+        for (int i = 0; i < Down::rows; ++i) {
+            Floats along[Along::rows];
+            Along::apply(down[i], along);
+            float* const row = run.components + Down::Of::place(i) * Along::Of::products * run.component + t * lanes;
 #pragma GCC unroll 8
-            for (int j = 0; j < out; ++j) store(run.components + (i * out + j) * run.component + t * lanes, along[j]);
+            for (int j = 0; j < Along::rows; ++j) store(row + Along::Of::place(j) * run.component, along[j]);
         }
     }
 }
 
-template <typename Matrix, int Step>
+template <typename Down, typename Along>
 void tiles(const WinogradTiles& run) {
-    constexpr int in = Matrix::columns;
+    constexpr int in = Down::columns;
     alignas(64) static constexpr float nothing[lanes] = {};
-    const std::int64_t pixels = run.tiles * Step + in - Step;
+    const std::int64_t pixels = run.tiles * Along::step + Along::columns - Along::step;
     const std::int64_t begin = larger(run.left, 0), end = larger(begin, smaller(run.left + pixels, run.width));
     const bool as_they_lie = run.strides.map == 1;
     const float* rows[in];  // their pixel `begin`
@@ -95,9 +98,9 @@ void tiles(const WinogradTiles& run) {
         rows[i] = to, steps[i] = lanes;
     }
     if (as_they_lie && run.maps < lanes) {
-        tiles_of<Matrix, Step, false>(run, begin, end, run.maps, rows, steps);
+        tiles_of<Down, Along, false>(run, begin, end, run.maps, rows, steps);
     } else {
-        tiles_of<Matrix, Step, true>(run, begin, end, lanes, rows, steps);
+        tiles_of<Down, Along, true>(run, begin, end, lanes, rows, steps);
     }
 }
 
@@ -176,6 +179,17 @@ void filters(const WinogradUnit& unit) {
     }
 }
 
+template <int M>
+using Three = Transform<M, 3>;
+
+template <template <typename> class Side, int M>
+constexpr WinogradTilesByKind by_kind = {
+    {{tiles<Side<Three<M>>, Side<Three<M>>>, tiles<Side<Three<M>>, Side<ShortThree<M>>>},
+     {tiles<Side<ShortThree<M>>, Side<Three<M>>>, tiles<Side<ShortThree<M>>, Side<ShortThree<M>>>}}};
+
+template <int M>
+constexpr WinogradFilterTransforms transforms = {by_kind<OfX, M>, by_kind<OfGradient, M>, filters<M>};
+
 #define ROWS(rows) {multiply<rows, 1>, multiply<rows, 2>}
 
 }  // namespace
@@ -183,9 +197,7 @@ void filters(const WinogradUnit& unit) {
 const WinogradFilterKernels winograd_filter_kernels = {
     lanes,
     sum_rows,
-    {tiles<OfX<2>, 2>, tiles<OfX<4>, 4>, tiles<OfX<5>, 5>, tiles<OfX<6>, 6>},
-    {tiles<OfGradient<2>, 2>, tiles<OfGradient<4>, 4>, tiles<OfGradient<5>, 5>, tiles<OfGradient<6>, 6>},
-    {filters<2>, filters<4>, filters<5>, filters<6>},
+    {transforms<2>, transforms<4>, transforms<5>, transforms<6>},
     {ROWS(1), ROWS(2), ROWS(3), ROWS(4), ROWS(5), ROWS(6), ROWS(7), ROWS(8)}};
 
 #undef ROWS

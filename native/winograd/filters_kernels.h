@@ -19,7 +19,7 @@ struct WinogradTiles {
     std::int64_t height, width;  // of the image
     std::int64_t top, left;      // of the first tile; pixels outside the image are zero
     std::int64_t tiles;          // ≤ winograd_filter_run(m)
-    float* components;           // [(m + 2)²] steps of `component`, each [tiles, lanes]
+    float* components;           // [(m + 2)²] steps of `component`, each [tiles, lanes]; of short tiles those they have
     std::int64_t component;
     float* scratch;  // winograd_filter_scratch(m, lanes) floats
 };
@@ -55,14 +55,21 @@ struct WinogradUnit {
     std::int64_t row, column;    // from one map's filter to the next
 };
 
+struct WinogradTilesByKind {
+    void (*of[2][2])(const WinogradTiles&);  // of tiles that are short down their columns; along their rows
+};
+
+struct WinogradFilterTransforms {
+    WinogradTilesByKind images;     // of x: tiles of m + 2, by Bᵀ
+    WinogradTilesByKind gradients;  // of dy: tiles of m, by A
+    void (*filters)(const WinogradUnit&);
+};
+
 struct WinogradFilterKernels {
     std::int64_t lanes;
     std::int64_t sum_rows;  // rows of a product; divides lanes
 
-    // For each of winograd_filter_tiles.
-    void (*images[4])(const WinogradTiles&);     // of x: tiles of m + 2, by Bᵀ
-    void (*gradients[4])(const WinogradTiles&);  // of dy: tiles of m, by A
-    void (*filters[4])(const WinogradUnit&);
+    WinogradFilterTransforms transforms[4];  // for each of winograd_filter_tiles
     // For rows = 1, …, sum_rows, one and two registers of columns.
     void (*multiply[8][2])(const WinogradSums&);
 };

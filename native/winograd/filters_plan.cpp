@@ -8,6 +8,7 @@
 #include "threads/phases.h"
 #include "winograd/filters_kernels.h"
 #include "winograd/points.h"
+#include "winograd/runs.h"
 
 namespace striate {
 
@@ -21,7 +22,7 @@ constexpr std::int64_t shared_tiles = 192;  // of a chunk that all threads share
 // One side of the products: x or dy.
 struct Side {
     ImageStrides strides;
-    void (*tiles)(const WinogradTiles&);
+    const WinogradTilesByKind* tiles;
     std::int64_t maps;           // of a group
     std::int64_t blocks;         // of `lanes` maps
     std::int64_t height, width;  // of an image
@@ -33,15 +34,16 @@ class WinogradFilters final : public FilterPlan {
 public:
     WinogradFilters(const ConvShape& shape, const ConvOptions& options, int m)
         : shape_(shape),
-          m_(m),
-          kind_(std::ranges::find(winograd_filter_tiles, m_) - winograd_filter_tiles),
-          components_((m + 2) * (m + 2)),
+          size_{m, 3, short_outputs(m)},
+          components_(size_.components() * size_.components()),
           threads_(options.threads),
-          kernels_(STRIATE_KERNELS_OF(options.isa, winograd_filter_kernels)) {
+          kernels_(STRIATE_KERNELS_OF(options.isa, winograd_filter_kernels)),
+          transforms_(kernels_.transforms[std::ranges::find(winograd_filter_tiles, m) - winograd_filter_tiles]),
+          runs_(shape, size_, size_, winograd_filter_run(m)) {
         const std::int64_t lanes = kernels_.lanes;
         const Axis &rows = shape.rows, &columns = shape.columns;
         const Side x{.strides = strides_of(options.from, shape.in, rows.size, columns.size),
-                     .tiles = kernels_.images[kind_],
+                     .tiles = &transforms_.images,
                      .maps = shape.group_in(),
                      .blocks = quotient_up(shape.group_in(), lanes),
                      .height = rows.size,
@@ -50,7 +52,7 @@ public:
                      .left = -columns.low,
                      .maps_together = options.from == Layout::channels_last};
         const Side dy{.strides = strides_of(options.to, shape.out, rows.out(), columns.out()),
-                      .tiles = kernels_.gradients[kind_],
+                      .tiles = &transforms_.gradients,
                       .maps = shape.group_out(),
                       .blocks = quotient_up(shape.group_out(), lanes),
                       .height = rows.out(),
@@ -64,22 +66,21 @@ public:
         columns_ = x_is_rows_ ? dy : x;
         column_pairs_ = quotient_up(columns_.blocks, 2);
 
-        tile_rows_ = quotient_up(rows.out(), m);
-        tile_columns_ = quotient_up(columns.out(), m);
         unit_component_ = 2 * lanes * lanes + 16;
-        const std::int64_t all_rows = shape.batch * tile_rows_;
+        tiles_of_row_ = runs_.columns.tiles();
+        const std::int64_t all_rows = shape.batch * runs_.rows.tiles();
         const std::int64_t tile_floats = components_ * (rows_.blocks + columns_.blocks) * lanes;
         const std::int64_t cached_tiles = (cache_floats - units() * unit_floats()) / tile_floats;
-        const std::int64_t tiles = all_rows * tile_columns_;
-        own_chunks_ = cached_tiles >= std::max(least_tiles, tile_columns_) && tiles > cached_tiles;
-        chunk_rows_ = std::max<std::int64_t>(1, (own_chunks_ ? cached_tiles : shared_tiles) / tile_columns_);
+        const std::int64_t tiles = all_rows * tiles_of_row_;
+        own_chunks_ = cached_tiles >= std::max(least_tiles, tiles_of_row_) && tiles > cached_tiles;
+        chunk_rows_ = std::max<std::int64_t>(1, (own_chunks_ ? cached_tiles : shared_tiles) / tiles_of_row_);
         if (!own_chunks_ && tiles <= 2 * shared_tiles) chunk_rows_ = all_rows;  // then no sums are read again
         chunk_rows_ = std::min(chunk_rows_, all_rows);
         if (own_chunks_) chunk_rows_ = std::min(chunk_rows_, quotient_up(all_rows, threads_));
         chunk_rows_ = quotient_up(all_rows, quotient_up(all_rows, chunk_rows_));  // chunks as equal as can be
         chunks_ = quotient_up(all_rows, chunk_rows_);
         slots_ = own_chunks_ ? std::min<std::int64_t>(threads_, chunks_) : 1;
-        strip_rows_ = std::max<std::int64_t>(1, 28 / tile_columns_);
+        strip_rows_ = std::max<std::int64_t>(1, 28 / tiles_of_row_);
 
         item_rows_ = std::min<std::int64_t>(rows_.blocks, chunks_ == 1 ? 1 : 4);
         item_pairs_ = std::min<std::int64_t>(column_pairs_, chunks_ == 1 ? 1 : 2);
@@ -185,8 +186,13 @@ private:
         return {workspace, columns, columns + columns_.blocks * block_floats()};
     }
 
+    Range runs_of(std::int64_t chunk) const {
+        const std::int64_t begin = chunk * chunk_rows_;
+        return {begin * runs_.of_row, (begin + rows_of_chunk(chunk)) * runs_.of_row};
+    }
+    WinogradChunkTiles tiles_of(std::int64_t chunk) const { return {runs_, runs_of(chunk)}; }
     std::int64_t rows_of_chunk(std::int64_t chunk) const {
-        return std::min(chunk_rows_, shape_.batch * tile_rows_ - chunk * chunk_rows_);
+        return std::min(chunk_rows_, shape_.batch * runs_.rows.tiles() - chunk * chunk_rows_);
     }
     // What is transformed at a time: some rows of tiles of one block of maps.
     std::int64_t strips(std::int64_t chunk) const {
@@ -197,10 +203,10 @@ private:
     std::int64_t pair_items() const { return quotient_up(column_pairs_, item_pairs_); }
 
     // Of one component of one block: an odd number of registers, lest components fall on the same lines of a cache.
-    std::int64_t component_floats() const { return (chunk_rows_ * tile_columns_ | 1) * kernels_.lanes; }
+    std::int64_t component_floats() const { return (chunk_rows_ * tiles_of_row_ | 1) * kernels_.lanes; }
     std::int64_t block_floats() const { return components_ * component_floats(); }
     std::int64_t unit_floats() const { return components_ * unit_component_; }
-    std::int64_t scratch_floats() const { return winograd_filter_scratch(m_, kernels_.lanes); }
+    std::int64_t scratch_floats() const { return winograd_filter_scratch(size_.m, kernels_.lanes); }
     // Units that one thread holds, where one chunk is all.
     std::int64_t held_units() const { return item_rows_ * item_pairs_; }
     std::int64_t slot_floats() const {
@@ -221,34 +227,36 @@ private:
         const float* const first_map =
             (is_row ? images.rows : images.columns) + side.strides.of_map(group * side.maps + map);
         float* const components = (is_row ? chunk.rows : chunk.columns) + block * block_floats();
-        const std::int64_t runs = quotient_up(tile_columns_, winograd_filter_run(m_));
-        for (std::int64_t row = first; row < std::min(first + strip_rows_, rows_of_chunk(index)); ++row) {
-            const std::int64_t tile_row = index * chunk_rows_ + row;
-            for (std::int64_t run = 0; run < runs; ++run) {
-                const std::int64_t column = run * tile_columns_ / runs;
-                side.tiles({.image = first_map + tile_row / tile_rows_ * side.strides.image,
-                            .strides = {side.strides.map, side.strides.row, side.strides.pixel},
-                            .maps = std::min(lanes, side.maps - map),
-                            .height = side.height,
-                            .width = side.width,
-                            .top = side.top + tile_row % tile_rows_ * m_,
-                            .left = side.left + column * m_,
-                            .tiles = (run + 1) * tile_columns_ / runs - column,
-                            .components = components + (row * tile_columns_ + column) * lanes,
-                            .component = component_floats(),
-                            .scratch = scratch});
-            }
+        const WinogradChunkTiles order = tiles_of(index);
+        const std::int64_t begin = runs_of(index).begin, rows = std::min(strip_rows_, rows_of_chunk(index) - first);
+        for (std::int64_t r = begin + first * runs_.of_row; r < begin + (first + rows) * runs_.of_row; ++r) {
+            const WinogradRun run = runs_[r];
+            side.tiles->of[run.kind.short_down][run.kind.short_along](
+                {.image = first_map + run.image * side.strides.image,
+                 .strides = {side.strides.map, side.strides.row, side.strides.pixel},
+                 .maps = std::min(lanes, side.maps - map),
+                 .height = side.height,
+                 .width = side.width,
+                 .top = side.top + run.top,
+                 .left = side.left + run.left,
+                 .tiles = run.tiles,
+                 .components = components + order.first(run) * lanes,
+                 .component = component_floats(),
+                 .scratch = scratch});
         }
     }
 
     // The products of a chunk, of one component after the other. Meanwhile the next component's numbers are fetched.
     void multiply(const Chunk& chunk, const Block& block, std::int64_t index, bool accumulate) const {
-        const std::int64_t lanes = kernels_.lanes, tiles = rows_of_chunk(index) * tile_columns_;
+        const std::int64_t lanes = kernels_.lanes;
+        const WinogradChunkTiles order = tiles_of(index);
         const std::int64_t first_column = 2 * block.pair,
                            end_column = std::min(2 * (block.pair + block.pairs), columns_.blocks);
         for (std::int64_t i = 0; i < components_; ++i) {
-            const float* const rows = chunk.rows + block.row * block_floats() + i * component_floats();
-            const float* const columns = chunk.columns + first_column * block_floats() + i * component_floats();
+            const Range tiles = order.with(i, size_, size_);
+            const std::int64_t at = i * component_floats() + tiles.begin * lanes;
+            const float* const rows = chunk.rows + block.row * block_floats() + at;
+            const float* const columns = chunk.columns + first_column * block_floats() + at;
             std::int64_t products = 0;
             for (std::int64_t pair = 0; pair < block.pairs; ++pair) {
                 const std::int64_t registers = std::min<std::int64_t>(2, end_column - first_column - 2 * pair);
@@ -263,7 +271,7 @@ private:
                             {.rows = rows + row * block_floats() + r,
                              .columns = columns + 2 * pair * block_floats(),
                              .column_block = block_floats(),
-                             .tiles = tiles,
+                             .tiles = tiles.size(),
                              .ahead = ahead + (i + 1 < components_ ? component_floats() : 0),
                              .sums = sums + r * 2 * lanes,
                              .accumulate = accumulate});
@@ -281,38 +289,41 @@ private:
             const std::int64_t column = 2 * (block.pair + pair) * lanes;
             for (std::int64_t r = 0; r < block.rows; ++r) {
                 const std::int64_t row = (block.row + r) * lanes;
-                kernels_.filters[kind_]({.sums = block.unit(r, pair, unit_floats()),
-                                         .component = unit_component_,
-                                         .rows = std::min(lanes, rows_.maps - row),
-                                         .columns = std::min(2 * lanes, columns_.maps - column),
-                                         .filters = group_filters + row * of_row + column * of_column,
-                                         .row = of_row,
-                                         .column = of_column});
+                transforms_.filters({.sums = block.unit(r, pair, unit_floats()),
+                                     .component = unit_component_,
+                                     .rows = std::min(lanes, rows_.maps - row),
+                                     .columns = std::min(2 * lanes, columns_.maps - column),
+                                     .filters = group_filters + row * of_row + column * of_column,
+                                     .row = of_row,
+                                     .column = of_column});
             }
         }
     }
 
     ConvShape shape_;
-    std::int64_t m_, kind_, components_;
+    WinogradSize size_;  // along both axes
+    std::int64_t components_;
     int threads_;
     const WinogradFilterKernels& kernels_;
+    const WinogradFilterTransforms& transforms_;
+    WinogradRuns runs_;
     bool x_is_rows_;
-    Side rows_, columns_;                    // of the products
-    std::int64_t column_pairs_;              // pairs of blocks
-    std::int64_t tile_rows_, tile_columns_;  // of an image
-    std::int64_t chunks_, chunk_rows_;       // rows of tiles that are transformed, then multiplied
-    bool own_chunks_;                        // by one thread, beside others
-    std::int64_t slots_;                     // chunks in work at a time
-    std::int64_t strip_rows_;                // rows of tiles of one block that a thread transforms at a time
-    std::int64_t item_rows_, item_pairs_;    // blocks and pairs of blocks that a thread multiplies at a time
-    std::int64_t unit_component_;            // floats from one component of a unit to the next
+    Side rows_, columns_;        // of the products
+    std::int64_t column_pairs_;  // pairs of blocks
+    std::int64_t tiles_of_row_;
+    std::int64_t chunks_, chunk_rows_;     // rows of tiles that are transformed, then multiplied
+    bool own_chunks_;                      // by one thread, beside others
+    std::int64_t slots_;                   // chunks in work at a time
+    std::int64_t strip_rows_;              // rows of tiles of one block that a thread transforms at a time
+    std::int64_t item_rows_, item_pairs_;  // blocks and pairs of blocks that a thread multiplies at a time
+    std::int64_t unit_component_;          // floats from one component of a unit to the next
 };
 
 // max_i Σ_j (|G_ji| ‖A_j‖₁ ‖Bᵀ_j‖₁)², over one axis: the variance of a weight whose components carry independent
 // errors, each as large as the largest pixels of x and dy can make its component.
-template <int M>
+template <int M, typename At = Points<M + 2>>
 constexpr double growth_squared() {
-    constexpr const auto& exact = cook_toom<M, 3>;
+    constexpr const auto& exact = cook_toom<M, 3, At>;
     const auto size = [](double x) { return x < 0 ? -x : x; };
     double largest = 0;
     for (int i = 0; i < 3; ++i) {
@@ -324,10 +335,16 @@ constexpr double growth_squared() {
             const double term = size(exact.g[j][i].value()) * x * dy;
             sum += term * term;
         }
-        largest = std::max(largest, sum);
+        largest = largest > sum ? largest : sum;
     }
     return largest;
 }
+
+// Short tiles, which factors of their components do not change, are within the bounds of long ones.
+template <int M>
+constexpr bool short_is_as_exact =
+    growth_squared<short_outputs(M), FirstPoints<M, short_outputs(M), 3>>() <= growth_squared<M>();
+static_assert(short_is_as_exact<4> && short_is_as_exact<5> && short_is_as_exact<6>);
 
 // Pairs of a pixel and a result that meet at one tap, at the tap where most do; at least 1.
 std::int64_t most_pairs(const Axis& axis) {
@@ -350,7 +367,9 @@ double winograd_filters_error_bound(const ConvShape& shape, int m) {
                           : m == 4 ? growth_squared<4>()
                           : m == 5 ? growth_squared<5>()
                                    : growth_squared<6>();
-    const std::int64_t rows = quotient_up(shape.rows.out(), m), columns = quotient_up(shape.columns.out(), m);
+    const WinogradSize size{m, 3, short_outputs(m)};
+    const std::int64_t rows = WinogradAxis(shape.rows.out(), size).tiles(),
+                       columns = WinogradAxis(shape.columns.out(), size).tiles();
     const double crowded =
         static_cast<double>(rows * columns) / static_cast<double>(most_pairs(shape.rows) * most_pairs(shape.columns));
     return growth * crowded * std::sqrt(static_cast<double>(shape.batch * rows * columns + 6 * m + 11));

@@ -34,7 +34,7 @@ public:
           threads_(options.threads),
           kernels_(STRIATE_KERNELS_OF(options.isa, winograd_kernels)),
           transforms_(transforms_of(kernels_.transforms, shape, m)),
-          runs_(shape, transforms_),
+          runs_(shape, transforms_.rows, transforms_.columns, transforms_.run),
           from_layout_(options.from),
           from_(strides_of(options.from, shape.in, shape.rows.size, shape.columns.size)),
           to_(whole_images(options, shape.out, shape.rows.out(), shape.columns.out())) {
@@ -175,13 +175,6 @@ private:
 
     WinogradChunkTiles tiles_of(Range runs) const { return {runs_, runs}; }
 
-    // Those of a chunk that have component k.
-    Range tiles_of(const WinogradChunkTiles& tiles, std::int64_t k) const {
-        const int along = transforms_.columns.components(), i = static_cast<int>(k) / along,
-                  j = static_cast<int>(k) % along;
-        return tiles.with(transforms_.rows.in_short(i), transforms_.columns.in_short(j));
-    }
-
     // Tiles of a chunk that are in registers at a time: so many parts of the products, at most.
     std::int64_t parts_of(const Chunk& chunk) const {
         return quotient_up(tiles_of(chunk.runs).count(), kernels_.tile_rows);
@@ -299,7 +292,7 @@ private:
         const float* weights = work.packed + (chunk.group * components_ * out_pairs_ + units.begin) * panel();
         for (std::int64_t unit = units.begin; unit < units.end; ++unit, weights += panel()) {
             const std::int64_t component = unit / out_pairs_, pair = unit % out_pairs_;
-            const Range own = tiles_of(order, component);
+            const Range own = order.with(component, transforms_.rows, transforms_.columns);
             const std::int64_t parts = quotient_up(own.size(), kernels_.tile_rows);
             // the next panel is fetched meanwhile, evenly over the parts
             const std::int64_t lines =

@@ -1,8 +1,6 @@
 // Tiles in, products, tiles out, compiled once per instruction set.
 #include "winograd/kernels.h"
 
-#include <type_traits>
-
 #include "winograd/tiles.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
@@ -14,8 +12,6 @@ constexpr int tile_rows = registers == 32 ? 14 : 6;  // twice as many sums, 2 re
 
 template <int M>
 using Three = Transform<M, 3>;
-template <int M>
-using ShortThree = std::conditional_t<short_outputs(M) == M, Three<M>, ShortTransform<M, short_outputs(M), 3>>;
 template <int M>
 using Five = Transform<M, 5>;
 using One = Transform<1, 1>;

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "conv/strides.h"
+#include "winograd/size.h"
 
 namespace striate {
 
@@ -79,15 +80,7 @@ struct WinogradTileOf {
 // F(rows.m × columns.m, rows.r × columns.r).
 template <typename Element, typename Component = Element>
 struct WinogradTransformsOf {
-    struct Size {
-        int m, r;
-        int short_m;  // outputs of a short tile, whose components are among a long one's; m, if there are none
-        constexpr int components(bool is_short = false) const { return (is_short ? short_m : m) + r - 1; }
-
-        // Whether a short tile has component k: the first, and the last.
-        constexpr bool in_short(int k) const { return k < components(true) - 1 || k == components() - 1; }
-    };
-    Size rows, columns;
+    WinogradSize rows, columns;
     std::int64_t run;  // tiles of a run, at most
     std::int64_t scratch_floats;
     WinogradTileOf<Element, Component> tiles[2][2];  // of tiles that are short down their columns; along their rows

@@ -15,12 +15,12 @@ struct Matrix {
     float at[Rows][Columns];
 };
 
-// The matrices of F(M, 3) that backward to weights takes beside Bᵀ (transform.h): A and Gᵀ.
-template <int M>
+// The matrices that backward to weights takes beside Bᵀ (transform.h): A of a Transform, and Gᵀ of F(M, 3).
+template <typename Filtering>
 inline constexpr auto a_matrix = [] {
-    Matrix<M + 2, M> matrix{};
-    for (int j = 0; j < M + 2; ++j) {
-        for (int i = 0; i < M; ++i) matrix.at[j][i] = static_cast<float>(cook_toom<M, 3>.at[i][j].value());
+    Matrix<Filtering::size, Filtering::outputs> matrix{};
+    for (int j = 0; j < Filtering::size; ++j) {
+        for (int i = 0; i < Filtering::outputs; ++i) matrix.at[j][i] = Filtering::tables.at[i][j];
     }
     return matrix;
 }();

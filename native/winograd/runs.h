@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <ranges>
 
 #include "conv/division.h"
 #include "conv/shape.h"
 #include "winograd/images_plan.h"
+#include "winograd/size.h"
 
 namespace striate {
 
@@ -34,8 +36,7 @@ struct WinogradAxis {
     std::int64_t m, short_m;  // outputs of a tile
     std::int64_t long_tiles, short_tiles;
 
-    template <typename Size>
-    WinogradAxis(std::int64_t outputs, const Size& size)
+    WinogradAxis(std::int64_t outputs, const WinogradSize& size)
         : m(size.m), short_m(size.short_m), long_tiles(quotient_up(outputs, m)), short_tiles(0) {
         const std::int64_t other_taps = size.r - 1;
         std::int64_t fewest = long_tiles * (m + other_taps);
@@ -79,11 +80,11 @@ struct WinogradRuns {
     std::int64_t count;                      // runs of all images
     WinogradCounts products;                 // components of a tile, by its kind's place
 
-    template <typename Transforms>
-    WinogradRuns(const ConvShape& shape, const Transforms& transforms)
-        : rows(shape.rows.out(), transforms.rows),
-          columns(shape.columns.out(), transforms.columns),
-          longest(transforms.run),
+    WinogradRuns(const ConvShape& shape, const WinogradSize& row_size, const WinogradSize& column_size,
+                 std::int64_t at_most)
+        : rows(shape.rows.out(), row_size),
+          columns(shape.columns.out(), column_size),
+          longest(at_most),
           long_runs(quotient_up(columns.long_tiles, longest)),
           of_row(long_runs + (columns.short_tiles > 0 ? 1 : 0)),
           tiles_of_run(long_runs > 0 ? columns.long_tiles / long_runs : 0),
@@ -92,8 +93,7 @@ struct WinogradRuns {
           products{} {
         for (const bool down : {false, true}) {
             for (const bool along : {false, true}) {
-                products[WinogradKind{down, along}.place()] =
-                    transforms.rows.components(down) * transforms.columns.components(along);
+                products[WinogradKind{down, along}.place()] = row_size.components(down) * column_size.components(along);
             }
         }
     }
@@ -143,17 +143,12 @@ private:
         if (index == chunks) return count;
         const auto wanted = static_cast<std::int64_t>(static_cast<double>(products_before(count)) *
                                                       static_cast<double>(index) / static_cast<double>(chunks));
-        std::int64_t low = 0, high = count;  // the first run before which there are so many is in [low, high]
-        while (low < high) {
-            const std::int64_t middle = low + (high - low) / 2;
-            if (products_before(middle) < wanted) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        if (low == 0) return 0;
-        return wanted - products_before(low - 1) < products_before(low) - wanted ? low - 1 : low;
+        const auto runs = std::views::iota(std::int64_t{0}, count);
+        const std::int64_t run =
+            std::ranges::partition_point(runs, [&](std::int64_t r) { return products_before(r) < wanted; }) -
+            runs.begin();
+        if (run == 0) return 0;
+        return wanted - products_before(run - 1) < products_before(run) - wanted ? run - 1 : run;
     }
 };
 
@@ -172,9 +167,11 @@ public:
         const int kind = run.kind.place();
         return starts_[kind] + run.before[kind] - before_[kind];
     }
-    // Those that have a component which short tiles have, or have not, down their columns and along their rows.
-    Range with(bool short_down, bool short_along) const {
-        return {starts_[short_along ? 0 : 1], starts_[!short_down ? 2 : short_along ? 4 : 3]};
+    // Those that have component k: short tiles lack some.
+    Range with(std::int64_t k, const WinogradSize& rows, const WinogradSize& columns) const {
+        const int along = columns.components(), i = static_cast<int>(k) / along, j = static_cast<int>(k) % along;
+        const bool short_along = columns.in_short(j);
+        return {starts_[short_along ? 0 : 1], starts_[!rows.in_short(i) ? 2 : short_along ? 4 : 3]};
     }
 
 private:

@@ -6,6 +6,8 @@
 // factors. Where q = −p, the columns of Aᵀ and the rows of G meet in sums and differences too.
 #pragma once
 
+#include <type_traits>
+
 #include "simd/floats.h"
 #include "winograd/points.h"
 
@@ -205,6 +207,10 @@ private:
         }
     }
 };
+
+// F(M, 3)'s short tiles; long ones, if it has none.
+template <int M>
+using ShortThree = std::conditional_t<short_outputs(M) == M, Transform<M, 3>, ShortTransform<M, short_outputs(M), 3>>;
 
 // An axis on which the filter has one tap: nothing to transform.
 template <>
