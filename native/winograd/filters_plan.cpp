@@ -19,6 +19,10 @@ constexpr std::int64_t cache_floats = 440'000;
 constexpr std::int64_t least_tiles = 20;    // a chunk that pays for reading and writing the sums
 constexpr std::int64_t shared_tiles = 192;  // of a chunk that all threads share, where the second cache holds too few
 
+constexpr std::int64_t item_maps = 64;  // of either side, that a thread multiplies at a time
+// The same where one chunk is all: the sums of so many stay in the thread's second cache until they are filters.
+constexpr std::int64_t held_rows = 16, held_columns = 32;
+
 // One side of the products: x or dy.
 struct Side {
     ImageStrides strides;
@@ -82,8 +86,8 @@ public:
         slots_ = own_chunks_ ? std::min<std::int64_t>(threads_, chunks_) : 1;
         strip_rows_ = std::max<std::int64_t>(1, 28 / tiles_of_row_);
 
-        item_rows_ = std::min<std::int64_t>(rows_.blocks, chunks_ == 1 ? 1 : 4);
-        item_pairs_ = std::min<std::int64_t>(column_pairs_, chunks_ == 1 ? 1 : 2);
+        item_rows_ = std::min(rows_.blocks, (chunks_ == 1 ? held_rows : item_maps) / lanes);
+        item_pairs_ = std::min(column_pairs_, (chunks_ == 1 ? held_columns : item_maps) / (2 * lanes));
         while (!own_chunks_ && item_rows_ * item_pairs_ > 1 && row_items() * pair_items() < 4 * threads_) {
             (item_rows_ > item_pairs_ ? item_rows_ : item_pairs_) /= 2;
         }
