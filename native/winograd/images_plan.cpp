@@ -17,7 +17,7 @@ namespace striate {
 
 namespace {
 
-constexpr std::int64_t items_per_thread = 4;  // of a phase that all threads share: enough to even out, few to fetch
+constexpr std::int64_t items_per_thread = 8;  // of a phase that all threads share: enough to even out, few to fetch
 
 // From one component to the next: components that lay a power of two apart would fall on the same lines of a cache.
 std::int64_t spaced(std::int64_t floats) { return quotient_up(floats, 1024) * 1024 + 112; }
