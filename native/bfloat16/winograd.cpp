@@ -185,10 +185,8 @@ private:
     }
     float* scratch_at(std::byte* member) const { return reinterpret_cast<float*>(member) + out_floats_; }
 
-    std::int64_t tiles_of(Range runs) const { return WinogradChunkTiles(runs_, runs).count(); }
-
     std::int64_t most_tiles(std::int64_t runs) const {  // of so many neighbouring runs
-        return std::min(tiles_of({0, runs_.count}),
+        return std::min(shape_.batch * runs_.rows.tiles() * runs_.columns.tiles(),
                         quotient_up(runs, runs_.of_row) * runs_.columns.tiles() + runs_.longest);
     }
 

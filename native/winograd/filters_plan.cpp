@@ -339,7 +339,7 @@ constexpr double growth_squared() {
             const double term = size(exact.g[j][i].value()) * x * dy;
             sum += term * term;
         }
-        largest = largest > sum ? largest : sum;
+        largest = std::max(largest, sum);
     }
     return largest;
 }

@@ -1,6 +1,7 @@
 #include "winograd/images_plan.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "conv/bias.h"
 #include "conv/division.h"
@@ -57,7 +58,8 @@ public:
                                        .third_cache_is_near = third_cache_is_near()});
         std::int64_t most = 0;  // tiles of a chunk
         for (std::int64_t chunk = 0; chunk < schedule_.chunks; ++chunk) {
-            most = std::max(most, tiles_of(runs_.chunk(chunk, schedule_.chunks)).count());
+            chunks_.push_back(runs_.chunk(chunk, schedule_.chunks));
+            most = std::max(most, tiles_of(chunks_.back()).count());
         }
         in_floats_ = components_ * spaced(in_blocks_ * most * lanes);
         out_floats_ = components_ * spaced(2 * out_pairs_ * most * lanes);
@@ -117,9 +119,7 @@ public:
     void run(const float* images, const float* packed, const Epilogue& epilogue, float* result,
              float* workspace) const override {
         const std::int64_t chunks = schedule_.chunks;
-        const auto chunk_of = [&](std::int64_t index) {
-            return Chunk{index / chunks, runs_.chunk(index % chunks, chunks)};
-        };
+        const auto chunk_of = [&](std::int64_t index) { return Chunk{index / chunks, chunks_[index % chunks]}; };
         const Work work{images, packed, epilogue, result};
         if (schedule_.together) return run_together(work, shape_.groups * chunks, chunk_of, workspace);
         parallel_items(shape_.groups * chunks, threads_, [&](std::int64_t item, int member) {
@@ -362,6 +362,7 @@ private:
     std::int64_t in_blocks_, out_blocks_, out_pairs_;  // blocks of `lanes` maps of a group; pairs of such blocks
     std::int64_t sharing_;                             // blocks whose maps, side by side, are a line of the caches
     WinogradSchedule schedule_;
+    std::vector<Range> chunks_;            // of one group: their runs
     std::int64_t in_floats_, out_floats_;  // components of a chunk, before and after the products
 };
 

@@ -38,11 +38,10 @@ struct WinogradAxis {
 
     WinogradAxis(std::int64_t outputs, const WinogradSize& size)
         : m(size.m), short_m(size.short_m), long_tiles(quotient_up(outputs, m)), short_tiles(0) {
-        const std::int64_t other_taps = size.r - 1;
-        std::int64_t fewest = long_tiles * (m + other_taps);
+        std::int64_t fewest = long_tiles * size.components();
         for (std::int64_t shorts = 1; short_m < m && shorts < m; ++shorts) {
             const std::int64_t longs = quotient_up(std::max<std::int64_t>(0, outputs - shorts * short_m), m);
-            const std::int64_t products = longs * (m + other_taps) + shorts * (short_m + other_taps);
+            const std::int64_t products = longs * size.components() + shorts * size.components(true);
             if (products < fewest) fewest = products, long_tiles = longs, short_tiles = shorts;
         }
     }
