@@ -93,7 +93,7 @@ def test_measured_once_and_kept_on_disk(tmp_path, monkeypatch):
 
 @pytest.fixture
 def looks(tmp_path, monkeypatch):
-    """What was measured, in order: batches; the first look finds winograd4 at 3 s, all else is 2 s."""
+    """What was measured, in order: batches; the first look finds winograd4 at 3 s, im2col is 6 s, all else 2 s."""
     monkeypatch.setenv("STRIATE_CONV_CACHE", str(tmp_path))
     cache._known.cache_clear()
     batches = []
@@ -101,6 +101,7 @@ def looks(tmp_path, monkeypatch):
     def look(shape, pass_, names, **_):
         batches.append(shape.batch)
         slow = {"winograd4": 3.0} if len(batches) == 1 else {"winograd4": 1.0}
+        slow["im2col"] = 6.0
         return {name: Measurement(slow.get(name, 2.0), slow.get(name, 2.0), 1e-6, 0) for name in names}
 
     monkeypatch.setattr(choose, "measure", look)
@@ -116,6 +117,14 @@ def test_a_second_look_forgives_a_slow_moment(looks):
         assert known["winograd2"].seconds == 2.0
         assert known["winograd4"].looks == 2
     assert len(looks) == 2
+
+
+def test_a_second_look_leaves_out_the_slow(looks):
+    first = choose.measured(VGG, "forward", threads=1)
+    again = choose.measured(VGG, "forward", threads=1, looks=2)
+    assert again.keys() == first.keys()
+    assert {name for name, m in again.items() if m.looks == 1} == {"im2col"}
+    assert again["im2col"] == first["im2col"]
 
 
 def test_of_a_large_batch_a_part_is_measured(looks):

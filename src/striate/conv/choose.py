@@ -8,6 +8,7 @@ True
 
 import math
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -42,6 +43,7 @@ BY_NAME = ("reference", "strassen")  # the one for its speed, the other because 
 SPLIT = "_bf16x3"  # each product as three of bfloat16 numbers: three times the work but in AMX's tiles,
 SPEED_OF_SPLIT = 4.0  # which do so many in the time of one of float32
 ENOUGH_IMAGES, ENOUGH_MACS = 4, 1 << 32  # of a batch that is measured; more only take longer, in the same proportion
+AGAIN = 2.5  # times the fastest's time: a second look leaves out what is slower, as a race does after two rounds
 HOPELESS = 4.0  # times the work of the least: beyond what any difference in efficiency makes up for
 
 
@@ -158,7 +160,8 @@ def measured(
     """What every candidate takes, from the cache or measured now.
 
     Of a large batch a part is measured (`measured_batch`), and its times are multiplied. With `looks` > 1, what the
-    cache has seen less often is measured once more; looks some seconds apart tell a slow algorithm from a slow moment.
+    cache has seen less often is measured once more, if it may yet be the fastest; looks some seconds apart tell a slow
+    algorithm from a slow moment.
     """
     threads = threads or torch.get_num_threads()
     candidates = possible(shape, pass_, from_layout, to_layout, element, ieee=ieee)
@@ -168,13 +171,16 @@ def measured(
     narrow = [element] if element != "float32" else []  # keys of float32 are what they were
     key = " ".join(map(str, [pass_, *part.numbers, from_layout, to_layout, *narrow]))
     known = cache.load(key, threads)
-    seen = min((known[name].looks if name in known else 0 for name in candidates), default=looks)
-    if seen < looks:
-        # all of them, in turns: times of different days do not compare
+    names = candidates
+    if any(name not in known for name in candidates):
+        known = {}  # all of them, in turns: times of different days do not compare
+    else:
+        names = _seen_too_seldom(known, candidates, looks)
+    if names:
         now = measure(
-            part, pass_, candidates, from_layout=from_layout, to_layout=to_layout, threads=threads, element=element
+            part, pass_, names, from_layout=from_layout, to_layout=to_layout, threads=threads, element=element
         )
-        known = now if seen == 0 else {name: known[name].and_later(now[name]) for name in candidates}
+        known |= {name: known[name].and_later(m) if name in known else m for name, m in now.items()}
         cache.store(key, threads, known)
     if part == shape:
         return {name: known[name] for name in candidates}
@@ -187,6 +193,16 @@ def measured(
         ).bytes_needed
 
     return {name: known[name].of_more(shape.batch / part.batch, bytes_needed(name)) for name in candidates}
+
+
+def _seen_too_seldom(known: Mapping[str, Measurement], candidates: Sequence[str], looks: int) -> list[str]:
+    """Those that may be the fastest, to be measured in turns, if one of them had fewer looks; else none."""
+    near = set[str]()
+    for packed in (False, True):
+        seconds = {name: known[name].of(packed=packed) for name in candidates}
+        near |= {name for name, taken in seconds.items() if taken <= AGAIN * min(seconds.values())}
+    few = any(known[name].looks < looks for name in near)
+    return [name for name in candidates if few and name in near]
 
 
 def measured_batch(shape: ConvShape) -> int:

@@ -7,6 +7,7 @@ other.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -102,27 +103,42 @@ class _Inputs:
 
     def error(self, result: Tensor) -> float:
         """The largest error of a sample of `result` (NCHW), relative to the sample's largest value."""
+        return relative_difference(result[self._sample], self._wanted)
+
+    @property
+    def _sample(self) -> tuple[slice, slice]:
+        """Where the sample lies in the result."""
+        if self.pass_ == "backward_weights":
+            return self._filters, self._channels
+        return slice(1), self._filters if self.pass_ == "forward" else self._channels
+
+    @cached_property
+    def _wanted(self) -> Tensor:
+        """The sample in float64."""
         s, padding = self.shape, self._padding()
-        count = min(SAMPLE, s.out_channels // s.groups)
-        channels = min(SAMPLE, s.in_channels // s.groups)
         group_in, group_out = s.in_channels // s.groups, s.out_channels // s.groups
+        filters, channels = self._filters, self._channels
         if self.pass_ == "forward":
             padded = functional.pad(self.x[:1, :group_in].double(), padding)
-            wanted = functional.conv2d(padded, self.weight[:count].double(), **self._strides())
-            given = result[:1, :count]
-        elif self.pass_ == "backward_data":
+            return functional.conv2d(padded, self.weight[filters].double(), **self._strides())
+        if self.pass_ == "backward_data":
             left, _, top, _ = padding
-            padded = functional.pad(self.x[:1, :channels].double(), padding)
-            weight = self.weight[:group_out, :channels].double()
+            padded = functional.pad(self.x[:1, channels].double(), padding)
+            weight = self.weight[:group_out, channels].double()
             wide = self._derivative(self.gradient[:1, :group_out].double(), padded, weight, data=True)
-            wanted = wide[:, :, top : top + s.height, left : left + s.width]
-            given = result[:1, :channels]
-        else:
-            padded = functional.pad(self.x[:, :channels].double(), padding)
-            weight = self.weight[:count, :channels].double()
-            wanted = self._derivative(self.gradient[:, :count].double(), padded, weight, data=False)
-            given = result[:count, :channels]
-        return relative_difference(given, wanted)
+            return wide[:, :, top : top + s.height, left : left + s.width]
+        padded = functional.pad(self.x[:, channels].double(), padding)
+        weight = self.weight[filters, channels].double()
+        return self._derivative(self.gradient[:, filters].double(), padded, weight, data=False)
+
+    @property
+    def _filters(self) -> slice:
+        """Of the first group, so many."""
+        return slice(min(SAMPLE, self.shape.out_channels // self.shape.groups))
+
+    @property
+    def _channels(self) -> slice:
+        return slice(min(SAMPLE, self.shape.in_channels // self.shape.groups))
 
     def _padding(self) -> tuple[int, int, int, int]:
         rows, columns = self.shape.rows, self.shape.columns
