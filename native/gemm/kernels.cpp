@@ -89,6 +89,16 @@ inline __attribute__((always_inline)) Floats finished(const GemmTiles& t, std::i
     return t.relu ? at_least_zero(sum) : sum;
 }
 
+// Whether C is to be written past the caches: what is whole lines of them, and not read before.
+template <int Registers>
+inline bool goes_past_caches(const GemmTiles& t) {
+    constexpr bool register_is_line = lanes == line_floats;
+    if (!t.past_caches || t.accumulate || t.columns != Registers * lanes) return false;
+    if (!register_is_line && (Registers * lanes != line_floats || t.c_high != lanes)) return false;
+    return reinterpret_cast<std::uintptr_t>(t.c) % (line_floats * sizeof(float)) == 0 && t.c_row % line_floats == 0 &&
+           t.c_high % lanes == 0;
+}
+
 template <int Rows, int Registers>
 inline void put_all(const GemmTiles& given, const Floats (&sums)[Registers][Rows]) {
     const GemmTiles t = given;  // a copy: the compiler cannot know that C is not part of what is given
@@ -99,7 +109,11 @@ inline void put_all(const GemmTiles& given, const Floats (&sums)[Registers][Rows
             for (int r = 0; r < Registers; ++r) put(i, r * lanes, i * t.c_row + r * t.c_high, sums[r][i]);
         }
     };
-    if (t.columns != Registers * lanes) {
+    if (goes_past_caches<Registers>(t)) {
+        each([&](int i, int first, std::int64_t offset, Floats sum) __attribute__((always_inline)) {
+            stream(t.c + offset, finished(t, i, first, offset, sum, [](const float* from) { return load(from); }));
+        });
+    } else if (t.columns != Registers * lanes) {
         each([&](int i, int first, std::int64_t offset, Floats sum) __attribute__((always_inline)) {
             const std::int64_t left = t.columns - first, count = left < lanes ? left : lanes;
             const auto get = [&](const float* from) { return load_first(from, count); };
@@ -175,17 +189,25 @@ inline void sum_rows(const GemmTiles& t, Floats (&sums)[Registers][Rows]) {
     }
 }
 
+// C is not needed before the end, and is far away.
+template <int Rows, int Registers>
+inline void fetch_result(const GemmTiles& t) {
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 2
+        for (int r = 0; r < Registers; ++r) __builtin_prefetch(t.c + i * t.c_row + r * t.c_high, 1);
+    }
+}
+
 template <int Rows, int Registers>
 __attribute__((noinline)) void tile_of(const GemmTiles& t) {
     Floats sums[Registers][Rows];
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 2
-        for (int r = 0; r < Registers; ++r) {
-            sums[r][i] = zeros();
-            __builtin_prefetch(t.c + i * t.c_row + r * t.c_high, 1);  // C is not needed before the end, and is far away
-        }
+        for (int r = 0; r < Registers; ++r) sums[r][i] = zeros();
     }
+    if (!goes_past_caches<Registers>(t)) fetch_result<Rows, Registers>(t);
     if (t.a_row == 0) {
         sum_panel<Rows, Registers>(t, sums);
     } else {
@@ -216,6 +238,6 @@ void tiles(const GemmTiles& t) {
 
 }  // namespace
 
-const GemmKernels gemm_kernels = {lanes, tile_rows, tile_columns, pack_a, pack_b, tiles<>};
+const GemmKernels gemm_kernels = {lanes, tile_rows, tile_columns, pack_a, pack_b, tiles<>, settle_streams};
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -16,7 +16,8 @@ struct GemmTiles {
                // lanes]
     std::int64_t c_row, c_high;
     std::int64_t rows, columns;
-    bool accumulate;  // added to what is there
+    bool accumulate;           // added to what is there
+    bool past_caches = false;  // C is large: what is not added to it, whole lines, has no use for the caches
 
     // Then, with `finish`: + row_bias[i] + column_bias[j] + residual[where C's value lies], each if there is one; ReLU.
     bool finish;
@@ -43,6 +44,7 @@ struct GemmKernels {
                    float* panel);
     // Nothing but the tiles' rows and columns is written.
     void (*tiles)(const GemmTiles& tiles);
+    void (*settle)();  // for other threads to see what went past the caches
 };
 
 namespace portable {

@@ -16,9 +16,10 @@ namespace striate {
 
 namespace {
 
-constexpr std::int64_t most_tiles = 16;   // of A against one panel of B: reuse enough for what the panel costs
-constexpr std::int64_t few_tiles = 4;     // at least, for what loading the panel costs
-constexpr double transpose_cycles = 130;  // of a tile's maps and pixels, on the way to NCHW
+constexpr std::int64_t most_tiles = 16;         // of A against one panel of B: reuse enough for what the panel costs
+constexpr std::int64_t few_tiles = 4;           // at least, for what loading the panel costs
+constexpr std::int64_t bunch_floats = 3 << 10;  // of few tiles' pixels, which stay in the first cache
+constexpr double transpose_cycles = 130;        // of a tile's maps and pixels, on the way to NCHW
 
 // Floats that stay in half of a second cache beside what streams by, at most `most`.
 std::int64_t staying_floats(std::int64_t most) { return std::min(most, second_cache_bytes() / 8); }
@@ -45,6 +46,7 @@ public:
           shape_(s),
           sides_(sides_of(pass, s, options.from, options.to)),
           threads_(std::max(1, options.threads)),
+          past_caches_(4 * s.batch * sides_.to.image > options.cached_bytes),
           gemm_(STRIATE_KERNELS_OF(options.isa, gemm_kernels)),
           kernels_(STRIATE_KERNELS_OF(options.isa, im2col_kernels)) {
         for (Grid& grid : grids_of(pass, s)) {
@@ -95,8 +97,8 @@ public:
                             epilogue,
                             result,
                             group,
-                            part_of(g.pixels, g.chunks, chunk),
-                            part_of(g.pixels, g.chunks, chunk + 1),
+                            first_pixel(g, chunk),
+                            first_pixel(g, chunk + 1),
                             part_of(g.map_parts, g.shares, share),
                             part_of(g.map_parts, g.shares, share + 1)};
             compute(work, workspace + member * thread_floats());
@@ -152,10 +154,11 @@ private:
         grids_.push_back(std::move(g));
     }
 
-    // Tiles of pixels against one panel of weights. Few, where the weights stay in the second cache: the pixels are
-    // then in the first when the next panel comes, and whole pixels of the result are written together.
+    // Tiles of pixels against one panel of weights. Where the weights stay in the second cache, as many as stay in the
+    // first: they are there when the next panel comes, and whole pixels of the result are written together.
     std::int64_t bunch_tiles(const GridProduct& g) const {
-        return g.depth <= depth_block(gemm_) && g.depth * sides_.stored <= weights_floats() ? few_tiles : most_tiles;
+        if (g.depth > depth_block(gemm_) || g.depth * sides_.stored > weights_floats()) return most_tiles;
+        return std::clamp(bunch_floats / (gemm_.tile_rows * std::max<std::int64_t>(g.depth, 1)), few_tiles, most_tiles);
     }
 
     std::int64_t tile_floats() const { return gemm_.tile_rows * gemm_.tile_columns; }
@@ -164,6 +167,13 @@ private:
         const std::int64_t floats =
             panel_floats_ + most_tiles * tile_floats() + most_pixels + chunk_parts_ * places_floats();
         return quotient_up(floats, 16) * 16;
+    }
+
+    // Of a chunk. Panels are whole but for the last one.
+    std::int64_t first_pixel(const GridProduct& g, std::int64_t chunk) const {
+        if (!g.maps_down) return part_of(g.pixels, g.chunks, chunk);
+        const std::int64_t columns = gemm_.tile_columns;
+        return std::min(g.pixels, part_of(quotient_up(g.pixels, columns), g.chunks, chunk) * columns);
     }
 
     std::int64_t first_map(const GridProduct& g, std::int64_t part) const {
@@ -216,6 +226,7 @@ private:
         } else {
             maps_across(w, panels, sums, bias, places, parts);
         }
+        if (past_caches_) gemm_.settle();
     }
 
     // With maps innermost, neighbouring taps of a row see neighbouring values: they are read as if they were one with
@@ -246,7 +257,7 @@ private:
     }
 
     ProductTiles tiles_of(const Work& w) const {
-        return {sides_, gemm_, kernels_, w.epilogue, w.result, w.g.depth, w.g.maps_down};
+        return {sides_, gemm_, kernels_, w.epilogue, w.result, w.g.depth, w.g.maps_down, past_caches_};
     }
 
     void maps_across(const Work& w, const float* panels, float* sums, float* bias, const Places* places,
@@ -307,6 +318,7 @@ private:
     ConvShape shape_;
     Sides sides_;
     std::int64_t threads_;
+    bool past_caches_;  // the result, where whole lines are written
     const GemmKernels& gemm_;
     const Im2colKernels& kernels_;
     std::vector<GridProduct> grids_;

@@ -45,6 +45,7 @@ struct ProductTiles {
     float* result;
     std::int64_t depth;  // terms of a sum
     bool maps_down;      // maps are the rows of a tile, pixels its columns; else the other way round
+    bool past_caches;    // the result is large: whole lines of the caches are written past them
 
     // Tile i of `tiles` is tile_at(i); all have the panel `b`. `sums` has room for them all.
     template <typename TileAt>
@@ -129,6 +130,7 @@ private:
                                : straight ? tile.maps
                                           : gemm.tile_columns,
                     .accumulate = !terms.first,
+                    .past_caches = past_caches && straight && terms.last,
                     .finish = false,
                     .row_bias = nullptr,
                     .column_bias = nullptr,
