@@ -48,7 +48,18 @@ def test_long_models_are_compared_less_often(net, images, monkeypatch, ours_is_f
     monkeypatch.setattr(acceleration, "SECONDS", -1.0)
     accelerate(net, images, verbose=False)
     rounds_left_out = acceleration.ROUNDS - acceleration.SURE
-    assert usual - len(steps) == 3 * rounds_left_out  # torch's step, ours to pack, ours
+    assert usual - len(steps) == 2 * rounds_left_out  # torch's step and ours
+
+
+def test_weights_packed_ahead_are_those_of_the_answer(net, images, ours_is_fastest):
+    accelerate(net.eval(), images, verbose=False)
+    for layer in (net.first, net.second):
+        assert layer._packed is None  # as a choice is installed
+        layer.pack()
+    packed = [layer._packed[1] for layer in (net.first, net.second)]
+    with torch.no_grad():
+        net(images)
+    assert all(layer._packed[1] is one for layer, one in zip((net.first, net.second), packed, strict=True))
 
 
 @pytest.mark.parametrize("clear_is_faster", [True, False])
