@@ -15,14 +15,14 @@ public:
     };
 
     WinogradAhead() = default;
-    // `planes` times these stretches, `plane` floats apart, in about `calls` calls of fetch().
+    // `planes` times these stretches, `plane` floats apart, in about `calls` calls, of which fetch(n) makes n.
     WinogradAhead(const Stretches& stretches, std::int64_t planes, std::int64_t plane, std::int64_t calls)
         : stretches_(stretches), planes_(stretches.count > 0 && stretches.bytes > 0 ? planes : 0), plane_(plane) {
         const std::int64_t lines = planes_ * stretches.count * ((stretches.bytes + line - 1) / line);
         lines_ = calls > 0 ? (lines + calls - 1) / calls : lines;
     }
-    void fetch() {
-        for (std::int64_t i = 0; i < lines_ && planes_ > 0; ++i) {
+    void fetch(std::int64_t calls) {
+        for (std::int64_t i = 0; i < lines_ * calls && planes_ > 0; ++i) {
             __builtin_prefetch(reinterpret_cast<const char*>(stretches_.first + index_ * stretches_.step) + offset_, 0,
                                2);
             if ((offset_ += line) < stretches_.bytes) continue;

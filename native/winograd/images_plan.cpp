@@ -297,15 +297,26 @@ private:
             // the next panel is fetched meanwhile, evenly over the parts
             const std::int64_t lines =
                 parts > 0 ? quotient_up(quotient_up(stretch * 2 * lanes, line_floats), parts) : 0;
-            const std::int64_t part_lines = shape_.group_in() / stretch * lines;
-            for (std::int64_t each = 0, t = own.begin; each < parts; ++each) {
-                const std::int64_t count = quotient_up(own.end - t, parts - each);  // parts as equal as can be
-                const bool ahead = unit + 1 < units.end && each * part_lines * line_floats < panel();
-                kernels_.multiply(in + component * in_step + t * lanes, tiles * lanes, weights, shape_.group_in(),
-                                  out + component * out_step + (2 * pair * tiles + t) * lanes, tiles * lanes, count,
-                                  weights + panel() + each * part_lines * line_floats, ahead ? lines : 0);
-                pixels.fetch();
-                t += count;
+            WinogradProduct product{.v = in + component * in_step + own.begin * lanes,
+                                    .v_block = tiles * lanes,
+                                    .u = weights,
+                                    .maps = shape_.group_in(),
+                                    .out = out + component * out_step + (2 * pair * tiles + own.begin) * lanes,
+                                    .out_block = tiles * lanes,
+                                    .rows = 0,
+                                    .parts = 0,
+                                    .next = weights + panel(),
+                                    .end = weights + (unit + 1 < units.end ? 2 * panel() : 0),
+                                    .lines = lines};
+            // parts as equal as can be: some of one tile more come first
+            for (std::int64_t left = own.size(), each = parts; left > 0; each -= product.parts) {
+                product.rows = quotient_up(left, each);
+                product.parts = left - (product.rows - 1) * each;
+                kernels_.multiply(product);
+                pixels.fetch(product.parts);
+                const std::int64_t done = product.rows * product.parts;
+                product.v += done * lanes, product.out += done * lanes, left -= done;
+                product.next += product.parts * (shape_.group_in() / stretch) * lines * line_floats;
             }
         }
     }

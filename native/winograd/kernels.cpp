@@ -58,33 +58,38 @@ inline __attribute__((always_inline)) void add_map(const float* v, const float* 
 }
 
 template <int Rows>
-void multiply_of(const float* v, std::int64_t v_block, const float* u, std::int64_t maps, float* out,
-                 std::int64_t out_block, const float* next, std::int64_t lines) {
-    Floats low[Rows], high[Rows];
+void multiply_of(const WinogradProduct& p) {
+    const float *next = p.next, *const end = p.end;
+    for (std::int64_t part = 0; part < p.parts; ++part) {
+        const float *v = p.v + part * Rows * lanes, *u = p.u;
+        const std::int64_t v_block = p.v_block, lines = next < end ? p.lines : 0;
+        Floats low[Rows], high[Rows];
 #pragma GCC unroll 16
-    for (int t = 0; t < Rows; ++t) low[t] = high[t] = zeros();
-    for (; maps >= lanes; maps -= lanes) {
+        for (int t = 0; t < Rows; ++t) low[t] = high[t] = zeros();
+        std::int64_t maps = p.maps;
+        for (; maps >= lanes; maps -= lanes) {
 #pragma GCC unroll 2
-        for (int first = 0; first < lanes; first += stretch) {
-            for (std::int64_t line = 0; line < lines; ++line, next += line_floats) __builtin_prefetch(next, 0, 2);
+            for (int first = 0; first < lanes; first += stretch) {
+                for (std::int64_t line = 0; line < lines; ++line, next += line_floats) __builtin_prefetch(next, 0, 2);
 #pragma GCC unroll 8
-            for (int c = first; c < first + stretch; ++c, u += 2 * lanes) add_map<Rows>(v + c, u, low, high);
+                for (int c = first; c < first + stretch; ++c, u += 2 * lanes) add_map<Rows>(v + c, u, low, high);
+            }
+            v += v_block;
         }
-        v += v_block;
-    }
-    for (std::int64_t c = 0; c < maps; ++c, u += 2 * lanes) add_map<Rows>(v + c, u, low, high);
+        for (std::int64_t c = 0; c < maps; ++c, u += 2 * lanes) add_map<Rows>(v + c, u, low, high);
+        float* const out = p.out + part * Rows * lanes;
 #pragma GCC unroll 16
-    for (int t = 0; t < Rows; ++t) {
-        store(out + t * lanes, low[t]);
-        store(out + out_block + t * lanes, high[t]);
+        for (int t = 0; t < Rows; ++t) {
+            store(out + t * lanes, low[t]);
+            store(out + p.out_block + t * lanes, high[t]);
+        }
     }
 }
 
 template <int Rows = tile_rows>
-void multiply(const float* v, std::int64_t v_block, const float* u, std::int64_t maps, float* out,
-              std::int64_t out_block, std::int64_t rows, const float* next, std::int64_t lines) {
-    if (rows == Rows) return multiply_of<Rows>(v, v_block, u, maps, out, out_block, next, lines);
-    if constexpr (Rows > 1) multiply<Rows - 1>(v, v_block, u, maps, out, out_block, rows, next, lines);
+void multiply(const WinogradProduct& p) {
+    if (p.rows == Rows) return multiply_of<Rows>(p);
+    if constexpr (Rows > 1) multiply<Rows - 1>(p);
 }
 
 void copy(const float* from, std::int64_t floats, float* to, bool past_caches) {

@@ -92,17 +92,29 @@ using WinogradTransforms = WinogradTransformsOf<float>;
 // Maps between two fetches: few lines at a time, for the processor can wait for 16 or so at once.
 constexpr std::int64_t winograd_stretch(std::int64_t lanes) { return lanes < 8 ? lanes : 8; }
 
+// out[o][t] = Σ over `maps` maps of v[block][t] · u, for 2 · lanes output maps and `parts` times `rows` tiles side by
+// side, rows ≤ tile_rows.
+struct WinogradProduct {
+    const float* v;
+    std::int64_t v_block;  // from one block of maps to the next
+    const float* u;
+    std::int64_t maps;
+    float* out;
+    std::int64_t out_block;  // from one block of output maps to the next
+    std::int64_t rows, parts;
+
+    // For each stretch of maps, so many lines of 64 bytes are fetched into the second cache, as far as `end`.
+    const float *next, *end;
+    std::int64_t lines;
+};
+
 struct WinogradKernels {
     std::int64_t lanes;
     std::int64_t tile_rows;  // tiles whose sums fit the registers beside two registers of weights
     const WinogradTransforms* transforms;
     std::int64_t transforms_count;
 
-    // out[o][t] = Σ over `maps` maps of v[block][t] · u, for 2 · lanes output maps and rows ≤ tile_rows tiles. v steps
-    // by v_block from one block of maps to the next, out by out_block from one block of output maps to the next. From
-    // `next` on, `lines` lines of 64 bytes are fetched into the second cache for each stretch of maps.
-    void (*multiply)(const float* v, std::int64_t v_block, const float* u, std::int64_t maps, float* out,
-                     std::int64_t out_block, std::int64_t rows, const float* next, std::int64_t lines);
+    void (*multiply)(const WinogradProduct& product);
 
     // A multiple of 2 · lanes floats, to an address that is aligned to so many; perhaps past the caches.
     void (*copy)(const float* from, std::int64_t floats, float* to, bool stream);
