@@ -89,11 +89,11 @@ inline __attribute__((always_inline)) Floats finished(const GemmTiles& t, std::i
     return t.relu ? at_least_zero(sum) : sum;
 }
 
-// Whether C is to be written past the caches: what is whole lines of them, and not read before.
+// Whether the tiles' rows are whole lines of the caches in C.
 template <int Registers>
-inline bool goes_past_caches(const GemmTiles& t) {
+inline bool are_lines(const GemmTiles& t) {
     constexpr bool register_is_line = lanes == line_floats;
-    if (!t.past_caches || t.accumulate || t.columns != Registers * lanes) return false;
+    if (t.columns != Registers * lanes) return false;
     if (!register_is_line && (Registers * lanes != line_floats || t.c_high != lanes)) return false;
     return reinterpret_cast<std::uintptr_t>(t.c) % (line_floats * sizeof(float)) == 0 && t.c_row % line_floats == 0 &&
            t.c_high % lanes == 0;
@@ -109,7 +109,7 @@ inline void put_all(const GemmTiles& given, const Floats (&sums)[Registers][Rows
             for (int r = 0; r < Registers; ++r) put(i, r * lanes, i * t.c_row + r * t.c_high, sums[r][i]);
         }
     };
-    if (goes_past_caches<Registers>(t)) {
+    if (t.past_caches) {
         each([&](int i, int first, std::int64_t offset, Floats sum) __attribute__((always_inline)) {
             stream(t.c + offset, finished(t, i, first, offset, sum, [](const float* from) { return load(from); }));
         });
@@ -207,7 +207,7 @@ __attribute__((noinline)) void tile_of(const GemmTiles& t) {
 #pragma GCC unroll 2
         for (int r = 0; r < Registers; ++r) sums[r][i] = zeros();
     }
-    if (!goes_past_caches<Registers>(t)) fetch_result<Rows, Registers>(t);
+    if (!t.past_caches) fetch_result<Rows, Registers>(t);
     if (t.a_row == 0) {
         sum_panel<Rows, Registers>(t, sums);
     } else {
@@ -219,6 +219,7 @@ __attribute__((noinline)) void tile_of(const GemmTiles& t) {
 template <int Rows, int Registers>
 void tiles_of(const GemmTiles& given) {
     GemmTiles t = given;
+    t.past_caches = t.past_caches && are_lines<Registers>(t);
     for (; t.count > 0; --t.count) {
         tile_of<Rows, Registers>(t);
         t.a += t.a_step;

@@ -17,7 +17,7 @@ struct GemmTiles {
     std::int64_t c_row, c_high;
     std::int64_t rows, columns;
     bool accumulate;           // added to what is there
-    bool past_caches = false;  // C is large: what is not added to it, whole lines, has no use for the caches
+    bool past_caches = false;  // C is large, and nothing is added to it: its whole lines have no use for the caches
 
     // Then, with `finish`: + row_bias[i] + column_bias[j] + residual[where C's value lies], each if there is one; ReLU.
     bool finish;

@@ -146,10 +146,9 @@ private:
                 g.chunks = std::min(pixel_parts, quotient_up(g.chunks, threads_) * threads_);
             }
         }
-        chunk_parts_ = std::max(chunk_parts_, quotient_up(quotient_up(g.pixels, g.chunks), part_pixels));
-        panel_floats_ = std::max(
-            panel_floats_,
-            quotient_up(quotient_up(quotient_up(g.pixels, g.chunks), part_pixels) * part_pixels * g.depth, 16) * 16);
+        const std::int64_t most_parts = quotient_up(pixel_parts, g.chunks);
+        chunk_parts_ = std::max(chunk_parts_, most_parts);
+        panel_floats_ = std::max(panel_floats_, quotient_up(most_parts * part_pixels * g.depth, 16) * 16);
         packed_ += shape_.groups * g.map_parts * g.depth * (g.maps_down ? rows : columns);
         grids_.push_back(std::move(g));
     }

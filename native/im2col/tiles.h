@@ -130,7 +130,7 @@ private:
                                : straight ? tile.maps
                                           : gemm.tile_columns,
                     .accumulate = !terms.first,
-                    .past_caches = past_caches && straight && terms.last,
+                    .past_caches = past_caches && straight && terms.first && terms.last,
                     .finish = false,
                     .row_bias = nullptr,
                     .column_bias = nullptr,
