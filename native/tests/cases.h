@@ -95,16 +95,23 @@ inline std::vector<ConvShape> chosen_shapes() {
     const auto square = [](std::int64_t size, std::int64_t kernel, std::int64_t stride, std::int64_t padding) {
         return Axis{.size = size, .kernel = kernel, .stride = stride, .low = padding, .high = padding};
     };
-    const auto shape = [](std::int64_t batch, std::int64_t in, std::int64_t out, std::int64_t groups, Axis axis) {
-        return ConvShape{.batch = batch, .in = in, .out = out, .groups = groups, .rows = axis, .columns = axis};
+    const auto oblong = [](std::int64_t batch, std::int64_t in, std::int64_t out, std::int64_t groups, Axis rows,
+                           Axis columns) {
+        return ConvShape{.batch = batch, .in = in, .out = out, .groups = groups, .rows = rows, .columns = columns};
+    };
+    const auto shape = [&](std::int64_t batch, std::int64_t in, std::int64_t out, std::int64_t groups, Axis axis) {
+        return oblong(batch, in, out, groups, axis, axis);
     };
     return {
-        shape(1, 40, 40, 40, square(17, 3, 2, 1)),   // depthwise, stride 2: rows of results in pairs
-        shape(2, 40, 40, 40, square(18, 3, 1, 1)),   // depthwise, stride 1
-        shape(1, 32, 32, 32, square(13, 3, 1, 1)),   // the same, of maps in whole lines of the caches
-        shape(2, 20, 20, 20, square(14, 5, 1, 2)),   // depthwise, a filter that no kernel is made for
-        shape(1, 20, 48, 1, square(15, 3, 1, 1)),    // lines of 16 maps, which two blocks of eight make together
-        shape(2, 1, 1, 1, square(1, 3, 1, 1)),       // one map of one pixel: blocks lie as channels-last maps do
+        shape(1, 40, 40, 40, square(17, 3, 2, 1)),  // depthwise, stride 2: rows of results in pairs
+        shape(2, 40, 40, 40, square(18, 3, 1, 1)),  // depthwise, stride 1
+        shape(1, 32, 32, 32, square(13, 3, 1, 1)),  // the same, of maps in whole lines of the caches
+        shape(2, 20, 20, 20, square(14, 5, 1, 2)),  // depthwise, a filter that no kernel is made for
+        shape(1, 20, 48, 1, square(15, 3, 1, 1)),   // lines of 16 maps, which two blocks of eight make together
+        shape(2, 1, 1, 1, square(1, 3, 1, 1)),      // one map of one pixel: blocks lie as channels-last maps do
+        shape(2, 20, 40, 1, square(13, 7, 1, 3)),   // the largest filters that Winograd takes,
+        oblong(2, 20, 40, 1, square(12, 1, 1, 0), square(17, 7, 1, 3)),  // along rows
+        oblong(2, 20, 40, 1, square(17, 7, 1, 3), square(12, 1, 1, 0)),  // and down columns
         shape(1, 3, 5, 1, square(170, 3, 1, 1)),     // many chunks of tiles, and sums over all of them
         shape(1, 200, 260, 1, square(7, 3, 1, 1)),   // weights larger than images: threads share a chunk
         shape(1, 700, 40, 1, square(5, 1, 1, 0)),    // a sum in several blocks

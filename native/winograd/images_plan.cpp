@@ -139,7 +139,8 @@ public:
     }
 
 private:
-    static constexpr std::int64_t taps_floats = winograd_taps_floats(16, 25), most_components = 64;  // at most
+    static constexpr std::int64_t taps_floats = winograd_taps_floats(16, 49),
+                                  most_components = largest_size * largest_size;  // at most
     // Weights of a component that are packed together, and from one component to the next.
     static constexpr std::int64_t few_weights = 128, few_step = few_weights + line_floats;
 

@@ -11,7 +11,9 @@ namespace striate {
 // Outputs of a tile along an axis, in F(m, ·): none where the filter has one tap.
 constexpr int outputs_of(int m, std::int64_t kernel) { return kernel == 1 ? 1 : m; }
 
-// For m = 2, 4, 5, 6, and filters of 3 taps (5, where m + 4 ≤ 8) along both axes or one.
+constexpr int largest_size = 8;  // components of a tile along an axis: with more, float32 is too inaccurate
+
+// For m = 2, 4, 5, 6, and filters of 3 taps (5 and 7, where m + taps − 1 ≤ largest_size) along both axes or one.
 std::unique_ptr<ImagePlan> winograd_images(const ConvShape& shape, const ConvOptions& options, int m);
 
 }  // namespace striate

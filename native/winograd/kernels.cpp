@@ -14,6 +14,7 @@ template <int M>
 using Three = Transform<M, 3>;
 template <int M>
 using Five = Transform<M, 5>;
+using Seven = Transform<2, 7>;
 using One = Transform<1, 1>;
 
 template <int M>
@@ -42,6 +43,9 @@ constexpr WinogradTransforms transforms[] = {
     winograd_transforms<One, Five<4>>,
     winograd_transforms<Five<2>, One>,
     winograd_transforms<Five<4>, One>,
+    winograd_transforms<Seven, Seven>,
+    winograd_transforms<One, Seven>,
+    winograd_transforms<Seven, One>,
 };
 
 // One map of the input into all sums.

@@ -12,19 +12,33 @@ namespace striate {
 
 namespace {
 
+// Filters of one tap are not transformed.
+template <int M>
+constexpr bool takes(std::int64_t kernel) {
+    return kernel == 1 || kernel == 3 || ((kernel == 5 || kernel == 7) && M + kernel - 1 <= largest_size);
+}
+
+// "3×3, 1×3 and 3×1", and what else there is.
+template <int M>
+std::string taken() {
+    std::string names = "3×3, 1×3, 3×1";
+    for (const int kernel : {5, 7}) {
+        if (!takes<M>(kernel)) continue;
+        const std::string taps = std::to_string(kernel);
+        names += ", " + taps + "×" + taps + ", 1×" + taps + ", " + taps + "×1";
+    }
+    return names.replace(names.rfind(","), 1, " and");
+}
+
 template <int M>
 std::string refuses(Pass pass, const ConvShape& shape, const ConvOptions&) {
     const std::int64_t rows = shape.rows.kernel, columns = shape.columns.kernel;
     if (pass == Pass::backward_weights && (rows != 3 || columns != 3)) {
         return "has the gradient of 3×3 weights only, not of " + std::to_string(rows) + "×" + std::to_string(columns);
     }
-    const auto is_taken = [](std::int64_t kernel) {
-        return kernel == 1 || kernel == 3 || (kernel == 5 && M + 5 - 1 <= 8);
-    };
-    if (!is_taken(rows) || !is_taken(columns) || std::max(rows, columns) == 1 ||
+    if (!takes<M>(rows) || !takes<M>(columns) || std::max(rows, columns) == 1 ||
         (rows != columns && std::min(rows, columns) != 1)) {
-        return std::string("takes 3×3, 1×3 and 3×1") + (M + 5 - 1 <= 8 ? ", 5×5, 1×5 and 5×1 filters" : " filters") +
-               ", not " + std::to_string(rows) + "×" + std::to_string(columns);
+        return "takes " + taken<M>() + " filters, not " + std::to_string(rows) + "×" + std::to_string(columns);
     }
     for (const Axis& axis : {shape.rows, shape.columns}) {
         if (axis.stride != 1) return "takes stride 1, not " + std::to_string(axis.stride);
@@ -47,8 +61,11 @@ std::unique_ptr<FilterPlan> filters(const ConvShape& shape, const ConvOptions& o
 template <int M>
 double growth_squared(std::int64_t kernel) {
     if (kernel == 1) return 1;
-    if constexpr (M + 5 - 1 <= 8) {
+    if constexpr (takes<M>(5)) {
         if (kernel == 5) return winograd_growth_squared<M, 5>();
+    }
+    if constexpr (takes<M>(7)) {
+        if (kernel == 7) return winograd_growth_squared<M, 7>();
     }
     return winograd_growth_squared<M, 3>();
 }

@@ -4,7 +4,7 @@
 // all for ±p. What was measured, in float32 with random pixels, as the root mean square of the error against {0, ±1,
 // ±2}: {0, ±1, ½, −2} is 1.4 times more exact for three taps and 1.6 times for five, for 4 operations more in 12. For 7
 // products a pair remains alone: beside ±½, −3 is 1.1 times more exact than −2, 2 or ±4. For 8 products no other set of
-// small numbers came out better than {0, ±1, ±2, ±½}, and all others cost more.
+// small numbers came out better than {0, ±1, ±2, ±½}, for three taps or seven, and all others cost more.
 #pragma once
 
 #include <utility>

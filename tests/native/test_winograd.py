@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from striate.conv import ConvShape, plan
+from striate.conv import ConvShape, plan, refusal
 
 
 def exact_matrices(m, taps, points):
@@ -43,7 +43,7 @@ POINTS = {
 }
 
 
-@pytest.mark.parametrize(("m", "taps"), [(2, 3), (4, 3), (5, 3), (6, 3), (2, 5), (4, 5)])
+@pytest.mark.parametrize(("m", "taps"), [(2, 3), (4, 3), (5, 3), (6, 3), (2, 5), (4, 5), (2, 7)])
 def test_the_algorithm_is_exact(m, taps):
     """Σ_j Aᵀ[i, j] G[j, k] Bᵀ[j, l] is 1 for l = i + k and 0 otherwise: filtering, as an identity of polynomials."""
     size = m + taps - 1
@@ -51,6 +51,24 @@ def test_the_algorithm_is_exact(m, taps):
     for i, k, position in itertools.product(range(m), range(taps), range(size)):
         total = sum(at[i][j] * g[j][k] * bt[j][position] for j in range(size))
         assert total == (position == i + k)
+
+
+@pytest.mark.parametrize(
+    ("m", "taken"),
+    [
+        (2, "3×3, 1×3, 3×1, 5×5, 1×5, 5×1, 7×7, 1×7 and 7×1"),
+        (4, "3×3, 1×3, 3×1, 5×5, 1×5 and 5×1"),
+        (5, "3×3, 1×3 and 3×1"),
+        (6, "3×3, 1×3 and 3×1"),
+    ],
+)
+def test_other_filters_are_refused_with_those_it_takes(m, taken):
+    for rows, columns in ((1, 1), (3, 5), (4, 4), (1, 9)):
+        shape = ConvShape.of((1, 4, 16, 16), (4, 4, rows, columns))
+        assert refusal(f"winograd{m}", "forward", shape) == f"takes {taken} filters, not {rows}×{columns}"
+    for size in taken.replace(" and ", ", ").split(", "):
+        rows, columns = map(int, size.split("×"))
+        assert not refusal(f"winograd{m}", "forward", ConvShape.of((1, 4, 16, 16), (4, 4, rows, columns)))
 
 
 @pytest.mark.parametrize(("m", "outputs"), [(4, 2), (5, 4), (6, 4)])
