@@ -179,6 +179,15 @@ void define_conv_plan(nb::module_& module) {
         },
         nb::arg("threads"), nb::arg("seconds") = 0.1, nb::arg("isa") = nb::none(),
         "Floating-point operations a second of the multiply-add loop: what kernels' speeds are shares of.");
+    module.def(
+        "multiply_adds",
+        [](int threads, std::int64_t rounds, nb::handle isa) {
+            const Isa with = isa_of(isa, "multiply_adds");
+            const nb::gil_scoped_release released;
+            return multiply_adds(with, threads, rounds);
+        },
+        nb::arg("threads"), nb::arg("rounds"), nb::arg("isa") = nb::none(),
+        "So many rounds of that loop on every thread; their floating-point operations.");
 }
 
 }  // namespace striate::bindings

@@ -196,6 +196,9 @@ def use_openmp(runner: int) -> None:
 def peak_flops(threads: int, seconds: float = 0.1, isa: Isa | None = None) -> float:
     """Floating-point operations a second of a loop of multiply-adds in registers."""
 
+def multiply_adds(threads: int, rounds: int, isa: Isa | None = None) -> float:
+    """So many rounds of that loop on every thread, a fixed piece of work; returns its floating-point operations."""
+
 class PackedWeights:
     """Weights in the form in which one plan reads them."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from striate import _native
 from striate.bench import conv
 from striate.bench.conv import OURS, Entry, Row, measure, steps, summaries, totals
 from striate.bench.facts import Machine
@@ -27,7 +28,15 @@ def entry(*samples: float, error: float = 1e-6) -> Entry:
 
 
 def row(batch: int = 1, **entries: Entry) -> Row:
-    return Row(layer=LAYER, batch=batch, which="forward", flops=1000, entries=entries, algorithm="winograd4")
+    return Row(
+        layer=LAYER,
+        batch=batch,
+        which="forward",
+        flops=1000,
+        entries=entries,
+        algorithm="winograd4",
+        at_peak=(1.0, 2.0),
+    )
 
 
 def machine(**changes: Any) -> Machine:
@@ -86,6 +95,17 @@ def test_a_row_has_everybody_and_the_truth() -> None:
         assert one.seconds is not None
         assert one.seconds.count == 3
     assert found.algorithm in algorithms()
+    assert len(found.at_peak) == 3  # in turns with the others, of every round its own
+
+
+def test_the_peak_is_what_the_machine_did_in_the_same_rounds() -> None:
+    """Half the speed for everybody, as where two threads share a core for a while, is no other share of the peak."""
+    quiet, busy = row(striate=entry(0.5, 1.0)), row(striate=entry(1.0, 2.0))
+    assert quiet.share_of_peak == replace(busy, at_peak=(2.0, 4.0)).share_of_peak
+    assert quiet.share_of_peak is not None
+    assert quiet.share_of_peak.median == 2.0
+    assert replace(quiet, at_peak=()).share_of_peak is None
+    assert _native.multiply_adds(2, 64) == 2 * _native.multiply_adds(1, 64) > 0
 
 
 def test_a_wrong_result_is_reported_and_not_timed() -> None:
@@ -149,7 +169,7 @@ def test_totals_weigh_layers_by_how_often_the_net_has_them() -> None:
     rows = [row(1, striate=entry(1.0, error=1e-5), torch=entry(3.0)), row(1, striate=entry(2.0), torch=entry(2.5))]
     unmeasured = row(4, striate=Entry(note="no"), torch=entry(1.0))
     found = totals([*rows, unmeasured], ["torch"])
-    assert found == {1: {"peer": 11.0, "ours": 6.0, "flops": 4000.0, "error": 1e-5}}
+    assert found == {1: {"peer": 11.0, "ours": 6.0, "at_peak": 6.0, "flops": 4000.0, "error": 1e-5}}
 
 
 def test_a_step_is_all_three_passes_or_nothing() -> None:
@@ -169,7 +189,7 @@ def test_the_record_has_what_the_table_shows() -> None:
     (one,) = found["rows"]
     assert one["layer"] == "4-8-3x3@8"
     assert one["effective_flops_per_second"] == 1000
-    assert one["share_of_peak"] == 1.0
+    assert one["share_of_peak"]["median"] == 1.5  # of 1 and 2, round by round
     assert one["fastest_peer"] == "torch"
     assert one["speed_up_over_all"]["median"] == 2.5
     assert one["subjects"]["torch"]["seconds"]["median"] == 2.5

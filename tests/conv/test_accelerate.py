@@ -39,6 +39,20 @@ def test_every_pass_is_looked_at_twice_before_anything_is_chosen(net, images, mo
     assert seen[:10] == [(*kind, looks) for looks in (1, 2) for kind in kinds]
 
 
+def test_long_measuring_says_how_far_it_is(net, images, monkeypatch, ours_is_fastest, capsys):
+    accelerate(net, images)
+    assert "look:" not in capsys.readouterr().err  # done before anybody wonders
+    monkeypatch.setattr(acceleration, "SILENCE", 0.0)
+    accelerate(net, images)
+    assert capsys.readouterr().err.splitlines() == [
+        "measuring 2 convolutions; once for each shape, then it is remembered",
+        "first look: 1 of 2 convolutions, 0 s",
+        "first look: 2 of 2 convolutions, 0 s",
+        "second look: 1 of 2 convolutions, 0 s",
+        "second look: 2 of 2 convolutions, 0 s",
+    ]
+
+
 def test_long_models_are_compared_less_often(net, images, monkeypatch, ours_is_fastest):
     steps = []
     monkeypatch.setattr(acceleration, "step_of", lambda *_: lambda: steps.append(1))

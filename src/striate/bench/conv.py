@@ -6,6 +6,7 @@ with float64 before its time is taken: a library that is wrong by more than the 
 
 import gc
 import math
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ TOLERANCE: dict[Precision, float] = {
     "fp32": 1e-3,  # Winograd's largest tile is 2.5e-5 on the worst of VGG's layers; one wrong tap is 1e-1
     "bf16": 5e-2,  # eight bits, rounded once on the way in and once on the way out, and Winograd's growth
 }
+PEAK = "multiply-adds"  # takes turns with the subjects: where threads share a core for a while, its peak is halved, too
+PEAK_ROUNDS = 2**19  # of its loop on every thread, some milliseconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,7 @@ class Row:
     flops: int
     entries: dict[str, Entry]
     algorithm: str = ""
+    at_peak: tuple[float, ...] = ()  # seconds of as many operations at the multiply-add peak, by round
 
     @property
     def ours(self) -> Entry:
@@ -72,6 +76,11 @@ class Row:
         """Effective FLOP/s."""
         seconds = self.entries[name].seconds
         return self.flops / seconds.median if seconds is not None else None
+
+    @property
+    def share_of_peak(self) -> Spread | None:
+        """Our effective rate over the multiply-add peak of the same round."""
+        return ratio(self.at_peak, self.ours.samples) if self.at_peak and self.ours.samples else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +132,7 @@ def _row(problem: Problem, peers: Sequence[Peer], rounds: int, ours: Callable[[P
         entries[name] = Entry(error=error, takes=subject.takes, note=_wrong(error, problem.precision))
         if not entries[name].note:
             subjects[name] = subject
-    samples = interleave({name: subject.run for name, subject in subjects.items()}, rounds)
+    samples, at_peak = _timed(subjects, problem, rounds)
     for name, seconds in samples.items():
         entries[name] = Entry(
             error=entries[name].error,
@@ -139,7 +148,21 @@ def _row(problem: Problem, peers: Sequence[Peer], rounds: int, ours: Callable[[P
         flops=problem.flops,
         entries=entries,
         algorithm=chosen.algorithm if chosen else "",
+        at_peak=at_peak,
     )
+
+
+def _timed(
+    subjects: dict[str, Subject], problem: Problem, rounds: int
+) -> tuple[dict[str, list[float]], tuple[float, ...]]:
+    """Seconds of every subject by round, and those of as many operations at the multiply-add peak."""
+    if not subjects:
+        return {}, ()
+    runs: dict[str, Callable[[], object]] = {name: subject.run for name, subject in subjects.items()}
+    runs[PEAK] = lambda: _native.multiply_adds(problem.threads, PEAK_ROUNDS)
+    operations = _native.multiply_adds(problem.threads, PEAK_ROUNDS)
+    samples = interleave(runs, rounds)
+    return samples, tuple(problem.flops / operations * seconds for seconds in samples.pop(PEAK))
 
 
 def _loading(peer: Peer) -> Callable[[Problem], Subject]:
@@ -197,12 +220,13 @@ def _sum_of_medians(spreads: Sequence[Spread | None]) -> float | None:
 
 def totals(rows: Sequence[Row], names: Sequence[str]) -> dict[int, dict[str, float]]:
     """For every batch size: seconds of all convolutions of the net in these rows, each as often as the net has it, by
-    the fastest of `names` and by us; and the operations. A batch with a row that was not timed is left out.
+    the fastest of `names`, by us, and at the multiply-add peak; and the operations. A batch with a row that was not
+    timed is left out.
     """
     found: dict[int, dict[str, float]] = {}
     for batch in dict.fromkeys(row.batch for row in rows):
         of_batch = [row for row in rows if row.batch == batch]
-        sums = {"peer": 0.0, "ours": 0.0, "flops": 0.0, "error": 0.0}
+        sums = {"peer": 0.0, "ours": 0.0, "at_peak": 0.0, "flops": 0.0, "error": 0.0}
         for row in of_batch:
             peer, ours = row.fastest(names), row.ours
             if peer is None or ours.seconds is None or ours.error is None:
@@ -211,6 +235,7 @@ def totals(rows: Sequence[Row], names: Sequence[str]) -> dict[int, dict[str, flo
             assert theirs is not None  # the fastest has a time
             sums["peer"] += row.layer.count * theirs.median
             sums["ours"] += row.layer.count * ours.seconds.median
+            sums["at_peak"] += row.layer.count * statistics.median(row.at_peak)
             sums["flops"] += row.layer.count * row.flops
             sums["error"] = max(sums["error"], ours.error)
         else:

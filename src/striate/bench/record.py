@@ -26,7 +26,7 @@ def conv_record(
     return {
         "machine": machine.as_dict(),
         "settings": settings,
-        "rows": [_row(row, machine.peak_flops, direct, names) for row in rows],
+        "rows": [_row(row, direct, names) for row in rows],
         "speed_up": {
             which: {title: dataclasses.asdict(one) for title, one in summaries(part, direct, names).items()}
             for which, part in of_pass.items()
@@ -35,8 +35,7 @@ def conv_record(
     }
 
 
-def _row(row: Row, peak: float, direct: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
-    rate = row.rate(OURS)
+def _row(row: Row, direct: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
     best_direct, best = row.fastest(direct), row.fastest(names)
     return {
         "layer": row.layer.key,
@@ -45,8 +44,8 @@ def _row(row: Row, peak: float, direct: Sequence[str], names: Sequence[str]) -> 
         "pass": row.which,
         "flops": row.flops,
         "algorithm": row.algorithm or None,
-        "effective_flops_per_second": rate,
-        "share_of_peak": rate / peak if rate else None,
+        "effective_flops_per_second": row.rate(OURS),
+        "share_of_peak": _spread(row.share_of_peak),
         "fastest_direct_peer": best_direct,
         "fastest_peer": best,
         "speed_up_over_direct": _spread(row.speed_up(best_direct)),

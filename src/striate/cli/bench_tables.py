@@ -40,7 +40,7 @@ def print_conv(machine: "Machine", rows: Sequence["Row"], peers: Sequence["Peer"
     for which in dict.fromkeys(row.which for row in rows):
         part = [row for row in rows if row.which == which]
         print(f"\n{PASS_NAMES[which]}: effective GFLOP/s are operations of the direct sum over time\n")
-        _print_rows(machine, part, direct, names)
+        _print_rows(part, direct, names)
         print("\nmilliseconds, median ± half the distance of the quartiles\n")
         _print_times(part, names)
         print("\nwho, how, and how much faster we are: geometric mean and worst of the rows\n")
@@ -48,7 +48,7 @@ def print_conv(machine: "Machine", rows: Sequence["Row"], peers: Sequence["Peer"
         found = totals(part, names)
         if found:
             print("\nall convolutions of the net in these rows\n")
-            _print_totals(machine, found)
+            _print_totals(found)
         _print_notes(part)
     _print_steps(rows, names)
 
@@ -68,20 +68,20 @@ def _print_steps(rows: Sequence["Row"], names: Sequence[str]) -> None:
         print_table(columns, cells, right=["N", *columns[3:]])
 
 
-def _print_rows(machine: "Machine", rows: Sequence["Row"], direct: Sequence[str], names: Sequence[str]) -> None:
+def _print_rows(rows: Sequence["Row"], direct: Sequence[str], names: Sequence[str]) -> None:
     columns = ["layer", "N", "peer ms", "ours ms", "GFLOP/s", "peak", "direct", "all", "error"]
     shown = _names(rows)
     cells = []
     for row, name in zip(rows, shown, strict=True):
-        best, rate = row.fastest(names), row.rate("striate")
+        best = row.fastest(names)
         cells.append(
             [
                 name,
                 row.batch,
                 _ms(row.entries[best]) if best else None,
                 _ms(row.ours),
-                _giga(rate),
-                f"{rate / machine.peak_flops:.2f}" if rate else None,
+                _giga(row.rate("striate")),
+                _times(row.share_of_peak),
                 _times(row.speed_up(row.fastest(direct))),
                 _times(row.speed_up(best)),
                 _error(row.ours.error),
@@ -120,7 +120,7 @@ def _print_subjects(rows: Sequence["Row"], peers: Sequence["Peer"], means: dict[
     )
 
 
-def _print_totals(machine: "Machine", found: dict[int, dict[str, float]]) -> None:
+def _print_totals(found: dict[int, dict[str, float]]) -> None:
     columns = ["N", "fastest peers ms", "ours ms", "GFLOP/s", "of peak", "×", "error"]
     cells = [
         [
@@ -128,7 +128,7 @@ def _print_totals(machine: "Machine", found: dict[int, dict[str, float]]) -> Non
             _milli(sums["peer"]),
             _milli(sums["ours"]),
             _giga(sums["flops"] / sums["ours"]),
-            f"{sums['flops'] / sums['ours'] / machine.peak_flops:.2f}",
+            f"{sums['at_peak'] / sums['ours']:.2f}",
             f"{sums['peer'] / sums['ours']:.2f}",
             _error(sums["error"]),
         ]

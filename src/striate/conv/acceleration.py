@@ -34,6 +34,7 @@ LEAST_GAIN = 1.0  # of the whole model; with less it stays as it was
 # A layer measured alone finds its weights in a cache, which in a large model they are not. A pass that is faster by
 # less than this alone may be slower there, so the model is also tried without such passes.
 CLEAR = 1.25
+SILENCE = 10.0  # seconds of measuring after which `verbose` says how far it is
 
 
 class AcceleratedConv2d(nn.Conv2d):
@@ -162,7 +163,7 @@ def accelerate(
         if verbose:
             print(f"measuring {len(calls)} convolutions; once for each shape, then it is remembered", file=sys.stderr)
         limits: dict[Element, float] = {"float32": max_rel_error, "bfloat16": max_rel_error_bf16}
-        _look(calls)
+        _look(calls, verbose=verbose)
         fastest = [_choose(call, limits, workspace_limit) for call in calls]
         clear = [_clear(layer, call) for layer, call in zip(fastest, calls, strict=True)]
         offers = [fastest] if clear == fastest else [fastest, clear]
@@ -180,12 +181,18 @@ def accelerate(
     return result
 
 
-def _look(calls: Sequence[Call]) -> None:
+def _look(calls: Sequence[Call], *, verbose: bool) -> None:
     """Measure what the cache lacks, all of it twice: a second look some time after the first forgives a slow moment."""
+    begun = said = time.monotonic()
     for looks in (1, 2):
-        for call in calls:
+        for number, call in enumerate(calls, 1):
             for pass_, from_, to in call.wanted:
                 _measured(call, pass_, from_, to, looks=looks)
+            now = time.monotonic()
+            if verbose and now - said >= SILENCE:
+                said = now
+                told = f"{'first' if looks == 1 else 'second'} look: {number} of {len(calls)} convolutions"
+                print(f"{told}, {now - begun:.0f} s", file=sys.stderr)
 
 
 def _measured(call: Call, pass_: Pass, from_: Layout, to: Layout, *, looks: int = 1) -> dict[str, Measurement]:
