@@ -9,7 +9,7 @@ BUILT  := $(VENV)/.built
 NATIVE := $(wildcard CMakeLists.txt) $(shell find native -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow check native sanitize aarch64 mutants dev bench lock clean distclean
+.PHONY: help demo test slow check native sanitize aarch64 avx512 mutants dev bench lock clean distclean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
@@ -54,6 +54,13 @@ aarch64: $(LOCKED)  ## the conformance suites for ARM's 64 bits (Debian: g++-aar
 	qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/striate_conformance --shapes 4
 	qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/striate_warp --shapes 4
 	qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/striate_bfloat16 --shapes 2
+
+avx512: $(LOCKED)  ## the conformance suites with AVX-512, emulated (Debian: see native/tests/emulate.py); an hour or so
+	$(BIN)/cmake -S . -B build/avx512 -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" -DSTRIATE_NATIVE_TESTS=ON \
+	  -DCMAKE_EXE_LINKER_FLAGS=-static >/dev/null
+	$(BIN)/cmake --build build/avx512 --parallel
+	for suite in "conformance --shapes 4" "warp --shapes 4" "bfloat16 --shapes 2" "gemm"; do \
+	  $(BIN)/python native/tests/emulate.py build/avx512/striate_$$suite --isa avx512 || exit 1; done
 
 mutants: $(LOCKED)  ## one deliberate fault in each kernel; the conformance suites have to see every one
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python native/tests/mutate.py

@@ -29,7 +29,7 @@ constexpr Place whole_images(const ConvOptions& o, std::int64_t maps, std::int64
 // slower than a line through them.
 inline bool past_caches(const Place& to, std::int64_t batch, std::int64_t group_maps, const float* result) {
     const ImageStrides& s = to.strides;
-    return s.map == 1 && group_maps % line_floats == 0 && 4 * batch * s.image > to.cached_bytes &&
+    return s.map == 1 && group_maps % line_floats == 0 && outgrow(batch * s.image, to.cached_bytes) &&
            (s.image | s.row | s.pixel) % line_floats == 0 &&
            reinterpret_cast<std::uintptr_t>(result + to.offset) % (line_floats * sizeof(float)) == 0;
 }

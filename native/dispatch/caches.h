@@ -17,4 +17,9 @@ bool third_cache_is_near();
 // Bytes that, once written, are best left to the caches for whoever reads them next. More are better written past them.
 std::int64_t kept_bytes();
 
+// Whether that many floats are more than `kept` bytes.
+constexpr bool outgrow(std::int64_t floats, std::int64_t kept) {
+    return static_cast<std::int64_t>(sizeof(float)) * floats > kept;
+}
+
 }  // namespace striate

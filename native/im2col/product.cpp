@@ -46,7 +46,7 @@ public:
           shape_(s),
           sides_(sides_of(pass, s, options.from, options.to)),
           threads_(std::max(1, options.threads)),
-          past_caches_(4 * s.batch * sides_.to.image > options.cached_bytes),
+          past_caches_(outgrow(s.batch * sides_.to.image, options.cached_bytes)),
           gemm_(STRIATE_KERNELS_OF(options.isa, gemm_kernels)),
           kernels_(STRIATE_KERNELS_OF(options.isa, im2col_kernels)) {
         for (Grid& grid : grids_of(pass, s)) {

@@ -63,7 +63,7 @@ public:
         }
         in_floats_ = components_ * spaced(in_blocks_ * most * lanes);
         out_floats_ = components_ * spaced(2 * out_pairs_ * most * lanes);
-        stream_ = 4 * shape.batch * shape.out * shape.out_pixels() > options.cached_bytes;
+        stream_ = outgrow(shape.batch * shape.out * shape.out_pixels(), options.cached_bytes);
     }
 
     std::int64_t packed_floats() const override { return shape_.groups * components_ * out_pairs_ * panel(); }
@@ -78,7 +78,7 @@ public:
     void pack(const Filters& filters, float* packed) const override {
         const std::int64_t lanes = kernels_.lanes, taps = transforms_.rows.r * transforms_.columns.r;
         const std::int64_t few = few_weights / (2 * lanes);
-        const bool past_caches = 4 * packed_floats() > to_.cached_bytes;
+        const bool past_caches = outgrow(packed_floats(), to_.cached_bytes);
         parallel_items(shape_.groups * out_pairs_ * in_blocks_, threads_, [&](std::int64_t item, int) {
             const std::int64_t block = item % in_blocks_, pair = item / in_blocks_ % out_pairs_,
                                group = item / in_blocks_ / out_pairs_;
