@@ -1,4 +1,5 @@
-// How many tiles are worked on at a time, where their components lie, and what memory each thread has for itself.
+// How many tiles are worked on at a time, where their components lie, what memory each thread has for itself, and how
+// images become components.
 #pragma once
 
 #include <algorithm>
@@ -49,12 +50,49 @@ struct FftScratch {
     }
 };
 
+// Some tiles of one group.
+struct FftChunk {
+    std::int64_t group, begin, tiles;
+};
+
 // A tile's first result.
 struct FftPlace {
     std::int64_t image, row, column;
 
     static FftPlace of(const FftTiling& t, std::int64_t tile) {
         return {tile / t.per_image(), tile / t.across % t.down * t.step_rows, tile % t.across * t.step_columns};
+    }
+};
+
+// The images that a convolution reads, tile by tile.
+struct FftImages {
+    const FftKernels& kernels;
+    const FftTiling& tiling;
+    const ConvShape& shape;
+    const float* images;
+    const ImageStrides& strides;
+    std::int64_t maps;  // of a group
+
+    // Item `item` of a chunk, a tile of a block of maps, to its place among components that lie `step` apart.
+    void transform(const FftChunk& chunk, std::int64_t item, float* components, std::int64_t step,
+                   const FftScratch& scratch) const {
+        const std::int64_t lanes = kernels.lanes, block = item / chunk.tiles, tile = item % chunk.tiles;
+        const std::int64_t map = chunk.group * maps + block * lanes;
+        const FftPlace at = FftPlace::of(tiling, chunk.begin + tile);
+        kernels.rows_in[tiling.column_place]({.image = images + at.image * strides.image + strides.of_map(map),
+                                              .strides = {strides.map, strides.row, strides.pixel},
+                                              .maps = std::min(lanes, maps - block * lanes),
+                                              .height = shape.rows.size,
+                                              .width = shape.columns.size,
+                                              .top = at.row - shape.rows.low,
+                                              .left = at.column - shape.columns.low,
+                                              .rows = tiling.seen_rows(shape.rows.out() - at.row),
+                                              .columns = tiling.seen_columns(shape.columns.out() - at.column),
+                                              .size = tiling.rows,
+                                              .half = scratch.half,
+                                              .scratch = scratch.rows});
+        kernels.columns_in[tiling.row_place](scratch.half, tiling.columns,
+                                             components + (block * chunk.tiles + tile) * 2 * lanes, step);
     }
 };
 

@@ -43,7 +43,7 @@ public:
         const std::int64_t share = fft_share(components, chunk_ * of_block_ * out_blocks_ * kernels_.lanes, threads_);
         const auto of_phase = [&](std::int64_t phase) {
             const std::int64_t begin = phase % phases / 2 * chunk_;
-            return Chunk{phase / phases, begin, std::min(chunk_, tiles_ - begin)};
+            return FftChunk{phase / phases, begin, std::min(chunk_, tiles_ - begin)};
         };
         parallel_phases(
             maps_.groups * phases, threads_,
@@ -56,7 +56,7 @@ public:
                 const FftScratch scratch = FftScratch::of(
                     tiling_, kernels_.lanes, workspace + components * (x_step_ + dy_step_ + dw_step_), member);
                 if (phase % phases == 2 * chunks) return filter_out(phase / phases, item, workspace, scratch, dw);
-                const Chunk chunk = of_phase(phase);
+                const FftChunk chunk = of_phase(phase);
                 if (phase % phases % 2 == 0) {
                     const std::int64_t tiles_of_x = chunk.tiles * in_blocks_;
                     if (item < tiles_of_x) return x_in(chunk, x, item, workspace, scratch);
@@ -68,37 +68,18 @@ public:
     }
 
 private:
-    struct Chunk {
-        std::int64_t group, begin, tiles;
-    };
-
     // [components] of x, then of dy, then of dw.
     float* dy_components(float* workspace) const { return workspace + tiling_.components() * x_step_; }
     float* dw_components(float* workspace) const { return dy_components(workspace) + tiling_.components() * dy_step_; }
 
-    void x_in(const Chunk& chunk, const float* x, std::int64_t item, float* workspace,
+    void x_in(const FftChunk& chunk, const float* x, std::int64_t item, float* workspace,
               const FftScratch& scratch) const {
-        const std::int64_t lanes = kernels_.lanes, block = item / chunk.tiles, tile = item % chunk.tiles;
-        const std::int64_t map = chunk.group * maps_.in + block * lanes;
-        const FftPlace at = FftPlace::of(tiling_, chunk.begin + tile);
-        kernels_.rows_in[tiling_.column_place]({.image = x + at.image * x_.image + x_.of_map(map),
-                                                .strides = {x_.map, x_.row, x_.pixel},
-                                                .maps = std::min(lanes, maps_.in - block * lanes),
-                                                .height = shape_.rows.size,
-                                                .width = shape_.columns.size,
-                                                .top = at.row - shape_.rows.low,
-                                                .left = at.column - shape_.columns.low,
-                                                .rows = tiling_.seen_rows(shape_.rows.out() - at.row),
-                                                .columns = tiling_.seen_columns(shape_.columns.out() - at.column),
-                                                .size = tiling_.rows,
-                                                .half = scratch.half,
-                                                .scratch = scratch.rows});
-        kernels_.columns_in[tiling_.row_place](scratch.half, tiling_.columns,
-                                               workspace + (block * chunk.tiles + tile) * 2 * lanes, x_step_);
+        const FftImages images{kernels_, tiling_, shape_, x, x_, maps_.in};
+        images.transform(chunk, item, workspace, x_step_, scratch);
     }
 
     // Only as many pixels as their windows fit the tile of x, and none whose window sees padding alone.
-    void dy_in(const Chunk& chunk, const float* dy, std::int64_t item, float* workspace,
+    void dy_in(const FftChunk& chunk, const float* dy, std::int64_t item, float* workspace,
                const FftScratch& scratch) const {
         const std::int64_t lanes = kernels_.lanes, block = item / chunk.tiles, tile = item % chunk.tiles;
         const std::int64_t map = chunk.group * maps_.out + block * lanes;
@@ -123,7 +104,7 @@ private:
     }
 
     // dw[block of k][c] += Σ over tiles of x[c] · conjugate dy[k], one component.
-    void multiply(const Chunk& chunk, std::int64_t component, float* workspace) const {
+    void multiply(const FftChunk& chunk, std::int64_t component, float* workspace) const {
         const std::int64_t lanes = kernels_.lanes, maps = maps_.in, wide = 2 * lanes;
         const float* const x = workspace + component * x_step_;
         const float* const dy = dy_components(workspace) + component * dy_step_;

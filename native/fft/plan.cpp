@@ -86,7 +86,7 @@ public:
         const std::int64_t share = fft_share(components, chunk_ * panel_ / 2 * out_blocks_, threads_);
         const auto of_phase = [&](std::int64_t phase) {
             const std::int64_t chunk = phase / 3, begin = chunk % chunks * chunk_;
-            return Chunk{chunk / chunks, begin, std::min(chunk_, tiles_ - begin)};
+            return FftChunk{chunk / chunks, begin, std::min(chunk_, tiles_ - begin)};
         };
         parallel_phases(
             3 * maps_.groups * chunks, threads_,
@@ -97,7 +97,7 @@ public:
                                         : tiles * out_blocks_;
             },
             [&](std::int64_t phase, std::int64_t item, int member) {
-                const Chunk chunk = of_phase(phase);
+                const FftChunk chunk = of_phase(phase);
                 if (phase % 3 == 0) return tile_in(chunk, images, item, workspace, member);
                 if (phase % 3 == 2) return tile_out(chunk, epilogue, result, item, workspace, member);
                 const std::int64_t end = std::min((item + 1) * share, components);
@@ -106,36 +106,17 @@ public:
     }
 
 private:
-    struct Chunk {
-        std::int64_t group, begin, tiles;
-    };
     FftScratch run_scratch(float* workspace, int member) const {
         return FftScratch::of(tiling_, kernels_.lanes, workspace + tiling_.components() * (in_step_ + out_step_),
                               member);
     }
 
-    void tile_in(const Chunk& chunk, const float* images, std::int64_t item, float* workspace, int member) const {
-        const std::int64_t lanes = kernels_.lanes, block = item / chunk.tiles, tile = item % chunk.tiles;
-        const std::int64_t map = chunk.group * maps_.in + block * lanes;
-        const FftPlace at = FftPlace::of(tiling_, chunk.begin + tile);
-        const FftScratch scratch = run_scratch(workspace, member);
-        kernels_.rows_in[tiling_.column_place]({.image = images + at.image * from_.image + from_.of_map(map),
-                                                .strides = {from_.map, from_.row, from_.pixel},
-                                                .maps = std::min(lanes, maps_.in - block * lanes),
-                                                .height = shape_.rows.size,
-                                                .width = shape_.columns.size,
-                                                .top = at.row - shape_.rows.low,
-                                                .left = at.column - shape_.columns.low,
-                                                .rows = tiling_.seen_rows(shape_.rows.out() - at.row),
-                                                .columns = tiling_.seen_columns(shape_.columns.out() - at.column),
-                                                .size = tiling_.rows,
-                                                .half = scratch.half,
-                                                .scratch = scratch.rows});
-        kernels_.columns_in[tiling_.row_place](scratch.half, tiling_.columns,
-                                               workspace + (block * chunk.tiles + tile) * 2 * lanes, in_step_);
+    void tile_in(const FftChunk& chunk, const float* images, std::int64_t item, float* workspace, int member) const {
+        const FftImages of{kernels_, tiling_, shape_, images, from_, maps_.in};
+        of.transform(chunk, item, workspace, in_step_, run_scratch(workspace, member));
     }
 
-    void multiply(const Chunk& chunk, const float* packed, std::int64_t component, float* workspace) const {
+    void multiply(const FftChunk& chunk, const float* packed, std::int64_t component, float* workspace) const {
         const std::int64_t wide = 2 * kernels_.lanes, parts = quotient_up(chunk.tiles, kernels_.tile_rows);
         const float* const in = workspace + component * in_step_;
         float* const out = workspace + tiling_.components() * in_step_ + component * out_step_;
@@ -164,7 +145,7 @@ private:
         }
     }
 
-    void tile_out(const Chunk& chunk, const Epilogue& epilogue, float* result, std::int64_t item, float* workspace,
+    void tile_out(const FftChunk& chunk, const Epilogue& epilogue, float* result, std::int64_t item, float* workspace,
                   int member) const {
         const std::int64_t lanes = kernels_.lanes, block = item / chunk.tiles, tile = item % chunk.tiles;
         const std::int64_t map = chunk.group * maps_.out + block * lanes;

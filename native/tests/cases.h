@@ -109,6 +109,7 @@ inline std::vector<ConvShape> chosen_shapes() {
         shape(2, 20, 20, 20, square(14, 5, 1, 2)),  // depthwise, a filter that no kernel is made for
         shape(1, 20, 48, 1, square(15, 3, 1, 1)),   // lines of 16 maps, which two blocks of eight make together
         shape(2, 1, 1, 1, square(1, 3, 1, 1)),      // one map of one pixel: blocks lie as channels-last maps do
+        shape(1, 20, 40, 1, square(14, 5, 1, 2)),   // long and short tiles of five taps
         shape(2, 20, 40, 1, square(13, 7, 1, 3)),   // the largest filters that Winograd takes,
         oblong(2, 20, 40, 1, square(12, 1, 1, 0), square(17, 7, 1, 3)),  // along rows
         oblong(2, 20, 40, 1, square(17, 7, 1, 3), square(12, 1, 1, 0)),  // and down columns

@@ -27,10 +27,10 @@ constexpr double winograd_growth_squared() {
 }
 
 // Short tiles, which factors of their components do not change, are within the bounds of long ones.
-template <int M>
+template <int M, int R>
 constexpr bool short_is_as_exact =
-    winograd_growth_squared<short_outputs(M), 3, FirstPoints<M, short_outputs(M), 3>>() <=
-    winograd_growth_squared<M, 3>();
-static_assert(short_is_as_exact<4> && short_is_as_exact<5> && short_is_as_exact<6>);
+    winograd_growth_squared<short_outputs(M), R, FirstPoints<M, short_outputs(M), R>>() <=
+    winograd_growth_squared<M, R>();
+static_assert(short_is_as_exact<4, 3> && short_is_as_exact<5, 3> && short_is_as_exact<6, 3> && short_is_as_exact<4, 5>);
 
 }  // namespace striate

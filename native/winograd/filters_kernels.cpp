@@ -181,6 +181,8 @@ void filters(const WinogradUnit& unit) {
 
 template <int M>
 using Three = Transform<M, 3>;
+template <int M>
+using ShortThree = ShortTransformOf<M, 3>;
 
 template <template <typename> class Side, int M>
 constexpr WinogradTilesByKind by_kind = {

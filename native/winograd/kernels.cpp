@@ -10,42 +10,20 @@ namespace {
 constexpr int stretch = static_cast<int>(winograd_stretch(lanes));
 constexpr int tile_rows = registers == 32 ? 14 : 6;  // twice as many sums, 2 registers of weights, 1 spread input
 
-template <int M>
-using Three = Transform<M, 3>;
-template <int M>
-using Five = Transform<M, 5>;
-using Seven = Transform<2, 7>;
 using One = Transform<1, 1>;
 
-template <int M>
-constexpr WinogradTransforms square = winograd_transforms<Three<M>, Three<M>, ShortThree<M>, ShortThree<M>>;
-template <int M>
-constexpr WinogradTransforms along = winograd_transforms<One, Three<M>, One, ShortThree<M>>;
-template <int M>
-constexpr WinogradTransforms down = winograd_transforms<Three<M>, One, ShortThree<M>, One>;
+template <int M, int R>
+constexpr WinogradTransforms square =
+    winograd_transforms<Transform<M, R>, Transform<M, R>, ShortTransformOf<M, R>, ShortTransformOf<M, R>>;
+template <int M, int R>
+constexpr WinogradTransforms along = winograd_transforms<One, Transform<M, R>, One, ShortTransformOf<M, R>>;
+template <int M, int R>
+constexpr WinogradTransforms down = winograd_transforms<Transform<M, R>, One, ShortTransformOf<M, R>, One>;
 
 constexpr WinogradTransforms transforms[] = {
-    square<2>,
-    square<4>,
-    square<5>,
-    square<6>,
-    along<2>,
-    along<4>,
-    along<5>,
-    along<6>,
-    down<2>,
-    down<4>,
-    down<5>,
-    down<6>,
-    winograd_transforms<Five<2>, Five<2>>,
-    winograd_transforms<Five<4>, Five<4>>,
-    winograd_transforms<One, Five<2>>,
-    winograd_transforms<One, Five<4>>,
-    winograd_transforms<Five<2>, One>,
-    winograd_transforms<Five<4>, One>,
-    winograd_transforms<Seven, Seven>,
-    winograd_transforms<One, Seven>,
-    winograd_transforms<Seven, One>,
+    square<2, 3>, square<4, 3>, square<5, 3>, square<6, 3>, square<2, 5>, square<4, 5>, square<2, 7>,
+    along<2, 3>,  along<4, 3>,  along<5, 3>,  along<6, 3>,  along<2, 5>,  along<4, 5>,  along<2, 7>,
+    down<2, 3>,   down<4, 3>,   down<5, 3>,   down<6, 3>,   down<2, 5>,   down<4, 5>,   down<2, 7>,
 };
 
 // One map of the input into all sums.

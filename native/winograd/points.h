@@ -36,7 +36,7 @@ struct Points<8> {
     static constexpr Fraction finite[] = {0, 1, -1, 2, -2, {1, 2}, {-1, 2}};
 };
 
-// Outputs of F(m, 3)'s short tiles; m, if it has none.
+// Outputs of the short tiles of F(m, ·); m, if there are none.
 constexpr int short_outputs(int m) { return m == 2 ? 2 : m == 4 ? 2 : 4; }
 
 // The first of F(M, R)'s points, as many as F(S, R) takes: a tile of S outputs then shares its filters.

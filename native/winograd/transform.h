@@ -208,9 +208,10 @@ private:
     }
 };
 
-// F(M, 3)'s short tiles; long ones, if it has none.
-template <int M>
-using ShortThree = std::conditional_t<short_outputs(M) == M, Transform<M, 3>, ShortTransform<M, short_outputs(M), 3>>;
+// F(M, R)'s short tiles; long ones, if it has none.
+template <int M, int R>
+using ShortTransformOf =
+    std::conditional_t<short_outputs(M) == M, Transform<M, R>, ShortTransform<M, short_outputs(M), R>>;
 
 // An axis on which the filter has one tap: nothing to transform.
 template <>

@@ -71,31 +71,30 @@ def test_other_filters_are_refused_with_those_it_takes(m, taken):
         assert not refusal(f"winograd{m}", "forward", ConvShape.of((1, 4, 16, 16), (4, 4, rows, columns)))
 
 
-@pytest.mark.parametrize(("m", "outputs"), [(4, 2), (5, 4), (6, 4)])
-def test_short_tiles_take_the_filters_of_long_ones(m, outputs):
-    """F(outputs, 3) at the first points of F(m, 3) and infinity is exact with its G, once Bᵀ makes good a factor."""
-    points = [Fraction(p) for p in POINTS[m + 2]]
-    _, g, _ = exact_matrices(m, 3, points)
-    at, own_g, bt = exact_matrices(outputs, 3, points[: outputs + 1])
-    g = [*g[: outputs + 1], g[-1]]
+@pytest.mark.parametrize(("m", "outputs", "taps"), [(4, 2, 3), (5, 4, 3), (6, 4, 3), (4, 2, 5)])
+def test_short_tiles_take_the_filters_of_long_ones(m, outputs, taps):
+    """F(outputs, r) at the first points of F(m, r) and infinity is exact with its G, once Bᵀ makes good a factor."""
+    points, size = [Fraction(p) for p in POINTS[m + taps - 1]], outputs + taps - 1
+    _, g, _ = exact_matrices(m, taps, points)
+    at, own_g, bt = exact_matrices(outputs, taps, points[: size - 1])
+    g = [*g[: size - 1], g[-1]]
     for row, own, longer in zip(bt[:-1], own_g, g, strict=False):
         row[:] = [own[0] / longer[0] * entry for entry in row]
-    size = outputs + 2
-    for i, k, position in itertools.product(range(outputs), range(3), range(size)):
+    for i, k, position in itertools.product(range(outputs), range(taps), range(size)):
         total = sum(at[i][j] * g[j][k] * bt[j][position] for j in range(size))
         assert total == (position == i + k)
 
 
 @pytest.mark.parametrize("pixels", [1, 2, 3, 4, 5, 6, 7, 8, 11, 14, 16, 28, 29])
-@pytest.mark.parametrize("m", [2, 4, 5, 6])
-def test_every_remainder_of_tiles(m, pixels):
+@pytest.mark.parametrize(("m", "taps"), [(2, 3), (4, 3), (5, 3), (6, 3), (2, 5), (4, 5), (2, 7)])
+def test_every_remainder_of_tiles(m, taps, pixels):
     """Long and short tiles together cover each size, along both axes and along one."""
     generator = torch.Generator().manual_seed(pixels)
     for height, width in ((pixels, pixels), (pixels, 9), (9, pixels)):
         x = torch.randn(2, 5, height, width, generator=generator)
-        weight = torch.randn(19, 5, 3, 3, generator=generator)
-        y = plan(ConvShape.of(x.shape, weight.shape, padding=1), f"winograd{m}").run(x, weight)
-        exact = torch.nn.functional.conv2d(x.double(), weight.double(), padding=1)
+        weight = torch.randn(19, 5, taps, taps, generator=generator)
+        y = plan(ConvShape.of(x.shape, weight.shape, padding=taps // 2), f"winograd{m}").run(x, weight)
+        exact = torch.nn.functional.conv2d(x.double(), weight.double(), padding=taps // 2)
         assert (y.double() - exact).abs().max() <= 1e-4 * exact.abs().max()
 
 
