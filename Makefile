@@ -55,7 +55,7 @@ aarch64: $(LOCKED)  ## the conformance suites for ARM's 64 bits (Debian: g++-aar
 	qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/striate_warp --shapes 4
 	qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/striate_bfloat16 --shapes 2
 
-avx512: $(LOCKED)  ## the conformance suites with AVX-512, emulated (Debian: see native/tests/emulate.py); an hour or so
+avx512: $(LOCKED)  ## the conformance suites with AVX-512, emulated (Debian: see native/tests/emulate.py); hours
 	$(BIN)/cmake -S . -B build/avx512 -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" -DSTRIATE_NATIVE_TESTS=ON \
 	  -DCMAKE_EXE_LINKER_FLAGS=-static >/dev/null
 	$(BIN)/cmake --build build/avx512 --parallel
