@@ -59,8 +59,9 @@ avx512: $(LOCKED)  ## the conformance suites with AVX-512, emulated (Debian: see
 	$(BIN)/cmake -S . -B build/avx512 -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" -DSTRIATE_NATIVE_TESTS=ON \
 	  -DCMAKE_EXE_LINKER_FLAGS=-static >/dev/null
 	$(BIN)/cmake --build build/avx512 --parallel
-	for suite in "conformance --shapes 4" "warp --shapes 4" "bfloat16 --shapes 2" "gemm"; do \
-	  $(BIN)/python native/tests/emulate.py build/avx512/striate_$$suite --isa avx512 || exit 1; done
+	for suite in "gemm --isa avx512 --shapes 40" "conformance --isa avx512 --shapes 4" \
+	  "warp --isa avx512 --shapes 4" "bfloat16 --unit avx512 --shapes 2"; do \
+	  $(BIN)/python native/tests/emulate.py build/avx512/striate_$$suite || exit 1; done
 
 mutants: $(LOCKED)  ## one deliberate fault in each kernel; the conformance suites have to see every one
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python native/tests/mutate.py

@@ -74,8 +74,8 @@ private:
 
     void x_in(const FftChunk& chunk, const float* x, std::int64_t item, float* workspace,
               const FftScratch& scratch) const {
-        const FftImages images{kernels_, tiling_, shape_, x, x_, maps_.in};
-        images.transform(chunk, item, workspace, x_step_, scratch);
+        const FftImages tiles{kernels_, tiling_, shape_, x, x_, maps_.in};
+        tiles.transform(chunk, item, workspace, x_step_, scratch);
     }
 
     // Only as many pixels as their windows fit the tile of x, and none whose window sees padding alone.

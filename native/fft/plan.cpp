@@ -112,8 +112,8 @@ private:
     }
 
     void tile_in(const FftChunk& chunk, const float* images, std::int64_t item, float* workspace, int member) const {
-        const FftImages of{kernels_, tiling_, shape_, images, from_, maps_.in};
-        of.transform(chunk, item, workspace, in_step_, run_scratch(workspace, member));
+        const FftImages tiles{kernels_, tiling_, shape_, images, from_, maps_.in};
+        tiles.transform(chunk, item, workspace, in_step_, run_scratch(workspace, member));
     }
 
     void multiply(const FftChunk& chunk, const float* packed, std::int64_t component, float* workspace) const {
