@@ -23,13 +23,13 @@ import torch
 from striate.bench.facts import machine
 from striate.data import Dataset, Loader, Preprocess, Samples
 from striate.nets.weights import load_model
+from striate.pages.curves import Series, line_chart
 from striate.search.draws import stage_points
 from striate.search.materials import Materials
 from striate.search.space import Range, apply
 from striate.search.trial import run_trial
 from striate.tasks import Classification, decode_all
 from striate.train import Settings
-from striate.train.report.curves import Series, line_chart
 from striate.train.resolve import open_data
 
 TRAIN, VAL, TRIALS = 3000, 5000, 27

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from striate.look import bubbles
-from striate.train.report.axes import Axis, fit_axis
-from striate.train.report.svg import escape, frame, label, number
+from striate.pages.axes import Axis, fit_axis, x_grid, y_grid
+from striate.pages.svg import escape, frame, label, number
 
 __all__ = ["COLOURS", "Dots", "Line", "dot_chart", "line_chart", "whole_document"]
 
@@ -56,7 +56,7 @@ def line_chart(
     xs = sorted({x for line in lines for x, _ in line.points})
     x = fit_axis(xs, LEFT, WIDTH - RIGHT, count=8, tight=True)
     y = fit_axis([*values, *([] if limit is None else [limit])], HEIGHT - BOTTOM, TOP, log=log)
-    body = [STYLE, _legend([line.name for line in lines]), *_y_grid(y)]
+    body = [STYLE, _legend([line.name for line in lines]), y_grid(y, LEFT, WIDTH - RIGHT)]
     ticks = xs if len(xs) <= 16 else x.ticks
     body += [label(x.at(tick), HEIGHT - BOTTOM + 18, f"{tick:g}", anchor="middle") for tick in ticks]
     body.append(label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, x_name, anchor="middle"))
@@ -83,11 +83,7 @@ def dot_chart(
     height = top + ROW * (len(rows) + sum(bool(row.heading) for row in rows)) + BOTTOM
     x = fit_axis([0.0, *values, *([] if limit is None else [limit])], left, WIDTH - RIGHT, count=7)
     base = height - BOTTOM + 4
-    body = [STYLE, _legend(names)]
-    for tick in x.ticks:
-        at = number(x.at(tick))
-        body.append(f'<line class="grid" x1="{at}" x2="{at}" y1="{top - 4}" y2="{base}"/>')
-        body.append(label(x.at(tick), base + 16, x.name(tick), anchor="middle"))
+    body = [STYLE, _legend(names), x_grid(x, top - 4, base)]
     body.append(label((left + WIDTH - RIGHT) / 2, height - 8, x_name, anchor="middle"))
     if limit is not None:
         at = number(x.at(limit))
@@ -136,15 +132,6 @@ def _dot(x: float, y: float, index: int, tip: str) -> str:
         f'<circle cx="{number(x)}" cy="{number(y)}" r="{radius}" fill="{fill}" stroke="{colour}" stroke-width="1.8">'
         f"<title>{escape(tip)}</title></circle>"
     )
-
-
-def _y_grid(y: Axis) -> list[str]:
-    marks = []
-    for tick in y.ticks:
-        at = number(y.at(tick))
-        marks.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
-        marks.append(label(LEFT - 6, y.at(tick) + 5, y.name(tick), anchor="end"))
-    return marks
 
 
 def _curve(line: Line, colour: str, x: Axis, y: Axis) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from striate.bench.charts import COLOURS, LEFT, STYLE, WIDTH, whole_document
-from striate.train.report.axes import Axis, fit_axis
-from striate.train.report.svg import escape, label, number
+from striate.pages.axes import Axis, fit_axis, x_grid, y_grid
+from striate.pages.svg import escape, label, number
 
 __all__ = ["Point", "picture", "roof"]
 
@@ -66,19 +66,13 @@ def picture(title: str, points: Sequence[Point], *, peak: float, bandwidth: floa
 
 
 def _grid(x: Axis, y: Axis) -> list[str]:
-    marks = []
-    for tick in x.ticks:
-        at = number(x.at(tick))
-        marks.append(f'<line class="grid" x1="{at}" x2="{at}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        marks.append(label(x.at(tick), HEIGHT - BOTTOM + 18, x.name(tick), anchor="middle"))
-    for tick in y.ticks:
-        at = number(y.at(tick))
-        marks.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
-        marks.append(label(LEFT - 6, y.at(tick) + 5, y.name(tick), anchor="end"))
     x_name = "operations for each byte that must move (FLOP/byte), log scale"
-    marks.append(label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, x_name, anchor="middle"))
-    marks.append(label(14, (TOP + HEIGHT - BOTTOM) / 2, "effective GFLOP/s, log scale", anchor="middle", turn=-90))
-    return marks
+    return [
+        x_grid(x, TOP, HEIGHT - BOTTOM),
+        y_grid(y, LEFT, WIDTH - RIGHT),
+        label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, x_name, anchor="middle"),
+        label(14, (TOP + HEIGHT - BOTTOM) / 2, "effective GFLOP/s, log scale", anchor="middle", turn=-90),
+    ]
 
 
 def _roof(x: Axis, y: Axis, peak: float, bandwidth: float) -> str:

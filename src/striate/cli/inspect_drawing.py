@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 
 from striate.nets.inspect import NOT_USED, CostRow, ModuleCost
-from striate.train.report.svg import escape, frame, label, number
-from striate.train.report.wording import compact, elide, memory, percent, plural
+from striate.pages.svg import escape, frame, label, number
+from striate.pages.wording import compact, elide, memory, percent, plural
 
 __all__ = ["draw"]
 

@@ -5,19 +5,20 @@ It wears the report's style sheet, which is dark where the reader's screen is, a
 
 import html
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from striate.atomic import write_bytes
 from striate.cli.inspect_drawing import draw
 from striate.nets.inspect import CostRow, Memory, ModuleCost
-from striate.train.report.svg import clean
-from striate.train.report.wording import DASH, compact, memory, whole
+from striate.pages.document import document
+from striate.pages.wording import DASH, compact, memory, whole
 
 __all__ = ["page", "write_page"]
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+WIDE = (  # drawings of nets keep their width, and scroll
+    "figure.net svg { max-width: none; } figure.net { overflow-x: auto; } figure.net svg { min-width: 34rem; }"
+)
 HEADS = ("output", "parameters", "MACs", "FLOPs", "made", "kept", "FLOPs / byte", "sees px", "every px")
 
 
@@ -29,18 +30,9 @@ def write_page(path: Path, found: Sequence[tuple[ModuleCost, Memory]]) -> None:
 def page(found: Sequence[tuple[ModuleCost, Memory]]) -> str:
     """The page as HTML."""
     names = ", ".join(cost.name for cost, _ in found)
-    style = resources.files("striate.train.report").joinpath("style.css").read_text(encoding="utf-8")
     side_by_side = f"<section>{_compared(found)}</section>" if len(found) > 1 else ""
     sections = "".join(_section(cost, needs, f"net{i}") for i, (cost, needs) in enumerate(found))
-    return clean(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{_text(names)}: cost</title><style>{style} figure.net svg {{ max-width: none; }} "
-        f"figure.net {{ overflow-x: auto; }} figure.net svg {{ min-width: 34rem; }}</style></head>"
-        f'<body><header><p class="kicker">striate inspect</p><h1>{_text(names)}</h1></header>'
-        f"<main>{side_by_side}{sections}</main></body></html>"
-    )
+    return document(f"{names}: cost", "striate inspect", names, f"{side_by_side}{sections}", extra_style=WIDE)
 
 
 def _section(cost: ModuleCost, needs: Memory, key: str) -> str:

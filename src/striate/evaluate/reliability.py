@@ -4,8 +4,8 @@ A bar for each bin of confidence; on the diagonal the net says what it knows, be
 """
 
 from striate.evaluate.calibration import Bins, Calibration
-from striate.train.report.axes import fit_axis
-from striate.train.report.svg import frame, label, number
+from striate.pages.axes import fit_axis, y_grid
+from striate.pages.svg import frame, label, number
 
 __all__ = ["reliability_chart"]
 
@@ -24,11 +24,7 @@ def reliability_chart(calibration: Calibration, title: str) -> str:
     bins = calibration.bins
     x = fit_axis((0.0, 1.0), LEFT, WIDTH - RIGHT, percent=True)
     y = fit_axis((0.0, 1.0), HEIGHT - BOTTOM, TOP, percent=True)
-    body = [STYLE]
-    for tick in y.ticks:
-        at = number(y.at(tick))
-        body.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
-        body.append(label(LEFT - 6, y.at(tick) + 5, y.name(tick), anchor="end"))
+    body = [STYLE, y_grid(y, LEFT, WIDTH - RIGHT)]
     for tick in x.ticks:
         body.append(label(x.at(tick), HEIGHT - BOTTOM + 18, x.name(tick), anchor="middle"))
     width = (x.at(1) - x.at(0)) / len(bins.counts)

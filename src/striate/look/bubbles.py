@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from striate.train.report.axes import Axis, fit_axis
-from striate.train.report.svg import escape, frame, label, number
+from striate.pages.axes import Axis, fit_axis, x_grid, y_grid
+from striate.pages.svg import escape, frame, label, number
 
 __all__ = ["Bubble", "bubble_chart"]
 
@@ -81,18 +81,12 @@ def _radius(params: float, largest: float) -> float:
 
 
 def _grid(x: Axis, y: Axis) -> list[str]:
-    marks = []
-    for tick in x.ticks:
-        at = number(x.at(tick))
-        marks.append(f'<line class="grid" x1="{at}" x2="{at}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        marks.append(label(x.at(tick), HEIGHT - BOTTOM + 18, x.name(tick), anchor="middle"))
-    for tick in y.ticks:
-        at = number(y.at(tick))
-        marks.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
-        marks.append(label(LEFT - 6, y.at(tick) + 5, y.name(tick), anchor="end"))
-    marks.append(label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, "multiply-adds for one image, ×10⁹", anchor="middle"))
-    marks.append(label(16, (TOP + HEIGHT - BOTTOM) / 2, "top-1 accuracy, ImageNet", anchor="middle", turn=-90))
-    return marks
+    return [
+        x_grid(x, TOP, HEIGHT - BOTTOM),
+        y_grid(y, LEFT, WIDTH - RIGHT),
+        label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, "multiply-adds for one image, ×10⁹", anchor="middle"),
+        label(16, (TOP + HEIGHT - BOTTOM) / 2, "top-1 accuracy, ImageNet", anchor="middle", turn=-90),
+    ]
 
 
 def _key(largest: float) -> list[str]:

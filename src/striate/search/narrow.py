@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from striate.errors import StriateError
+from striate.pages.wording import decimal
 from striate.search.space import Choices, Dimension, Range, Space, apply
 from striate.train import Settings
-from striate.train.report.wording import decimal
 
 __all__ = ["Narrowed", "Tried", "narrow"]
 

@@ -12,12 +12,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from striate.pages.wording import duration, plural
 from striate.search.conduct import View
 from striate.search.ledger import Ledger, Record
 from striate.search.plan import Plan
 from striate.search.ranking import ranked
 from striate.search.space import shown
-from striate.train.report.wording import duration, plural
 
 __all__ = ["view_for"]
 

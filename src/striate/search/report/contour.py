@@ -7,12 +7,12 @@ in bands so that their borders read as contours; where no trial is near, nothing
 import math
 from collections.abc import Sequence
 
+from striate.pages.svg import frame
+from striate.pages.wording import percent
 from striate.search.ledger import Record
 from striate.search.report.plane import BOTTOM, HEIGHT, KINDS, LEFT, RIGHT, TOP, WIDTH, Point, axes, cross, dots
 from striate.search.report.scale import Scale, scale_for
 from striate.search.space import Dimension, shown
-from striate.train.report.svg import frame
-from striate.train.report.wording import percent
 
 __all__ = ["contour_chart"]
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from striate.pages.axes import fit_axis
+from striate.pages.svg import frame, label, number
+from striate.pages.wording import percent
 from striate.search.ledger import Record
 from striate.search.report.plane import BOTTOM, HEIGHT, KINDS, LEFT, RIGHT, TOP, WIDTH, Point, axes, cross, dots
-from striate.train.report.axes import fit_axis
-from striate.train.report.svg import frame, label, number
-from striate.train.report.wording import percent
 
 __all__ = ["course_chart"]
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 
 import optuna
 
+from striate.pages.svg import frame, label, number
+from striate.pages.wording import percent
 from striate.search.ledger import Record
 from striate.search.report.scale import scale_for
 from striate.search.space import Choices, Dimension
-from striate.train.report.svg import frame, label, number
-from striate.train.report.wording import percent
 
 __all__ = ["LEAST_TRIALS", "importance_chart", "importances"]
 

@@ -6,9 +6,9 @@ Where one of two dimensions matters, k² trials on a grid try k values of it, an
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from striate.pages.svg import frame, label, number
 from striate.search.report.scale import Scale, scale_for
 from striate.search.space import Dimension
-from striate.train.report.svg import frame, label, number
 
 __all__ = ["layout_chart"]
 

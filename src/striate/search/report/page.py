@@ -1,13 +1,15 @@
 """From the trials in the storage to the page."""
 
 import shlex
-from importlib import resources
 from itertools import pairwise
 from typing import Any
 
 from markupsafe import Markup
 
 from striate.atomic import write_bytes
+from striate.pages.document import environment, style
+from striate.pages.svg import clean
+from striate.pages.wording import plural
 from striate.search.draws import grid_points, random_point
 from striate.search.folder import SearchFolder
 from striate.search.ledger import Ledger, Record
@@ -21,9 +23,6 @@ from striate.search.report.layouts import MOST, layout_chart
 from striate.search.report.parallel import parallel_chart
 from striate.search.report.slices import slice_chart
 from striate.search.space import Dimension, Range
-from striate.train.report.page import environment, style
-from striate.train.report.svg import clean
-from striate.train.report.wording import plural
 
 __all__ = ["write_search_report"]
 
@@ -36,7 +35,7 @@ def write_search_report(folder: SearchFolder, ledger: Ledger, plan: Plan) -> Non
     names = sorted(plan.space)
     spaces: dict[str, list[Dimension]] = {name: [ledger.space(stage)[name] for stage in stages] for name in names}
     data_name = folder.plan().settings.data.rstrip("/").rpartition("/")[2]
-    template = environment(_read).get_template("page.html.j2")
+    template = environment("striate.search.report").get_template("page.html.j2")
     page = template.render(
         name=folder.name,
         plan=plan,
@@ -107,7 +106,3 @@ def _commands(folder: SearchFolder, plan: Plan, order: list[Record]) -> list[tup
     again = ["striate", "search", plan.settings.data, "--space", str(folder.plan_file)]
     found.append(("Repeat it from its beginning", shlex.join(again)))
     return found
-
-
-def _read(name: str) -> str:
-    return resources.files("striate.search.report").joinpath(name).read_text(encoding="utf-8")

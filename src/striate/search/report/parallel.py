@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from striate.pages.axes import fit_axis
+from striate.pages.svg import escape, frame, label, number
+from striate.pages.wording import elide, percent
 from striate.search.ledger import Record
 from striate.search.report.scale import scale_for
 from striate.search.space import Dimension
-from striate.train.report.axes import fit_axis
-from striate.train.report.svg import escape, frame, label, number
-from striate.train.report.wording import elide, percent
 
 __all__ = ["parallel_chart"]
 

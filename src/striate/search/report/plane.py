@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from striate.train.report.svg import escape, label, number
+from striate.pages.svg import escape, label, number
 
 __all__ = ["BOTTOM", "HEIGHT", "KINDS", "LEFT", "RIGHT", "TOP", "WIDTH", "Point", "axes", "cross", "dots"]
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from striate.pages.axes import fit_axis
+from striate.pages.wording import elide
 from striate.search.space import Choices, Dimension, Range
-from striate.train.report.axes import fit_axis
-from striate.train.report.wording import elide
 
 __all__ = ["Scale", "scale_for"]
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from striate.pages.axes import fit_axis
+from striate.pages.svg import frame
+from striate.pages.wording import percent
 from striate.search.ledger import Record
 from striate.search.report.plane import BOTTOM, HEIGHT, KINDS, LEFT, RIGHT, TOP, WIDTH, Point, axes, cross, dots
 from striate.search.report.scale import scale_for
 from striate.search.space import Choices, Dimension, shown
-from striate.train.report.axes import fit_axis
-from striate.train.report.svg import frame
-from striate.train.report.wording import percent
 
 __all__ = ["slice_chart"]
 

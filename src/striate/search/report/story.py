@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from striate.pages.wording import percent, plural
 from striate.search.ledger import Record
 from striate.search.plan import Plan
 from striate.search.space import NET, shown
-from striate.train.report.wording import percent, plural
 
 __all__ = ["Answer", "StageRow", "answer", "lost_trials", "stage_rows", "trial_rows"]
 

@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from striate.train.report.axes import fit_axis
-from striate.train.report.svg import frame, label, number
-from striate.train.report.wording import decimal, elide
+from striate.pages.axes import fit_axis
+from striate.pages.svg import frame, label, number
+from striate.pages.wording import decimal, elide
 
 __all__ = ["histograms", "rate_chart", "standalone"]
 

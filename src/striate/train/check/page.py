@@ -1,17 +1,16 @@
 """The page that `striate check --html` writes: the list, the histograms, the range test, the gradients; one file."""
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 from striate.atomic import write_bytes
+from striate.pages.document import document
+from striate.pages.svg import escape
 from striate.train.check.drawing import histograms, rate_chart
 from striate.train.check.finding import Finding
-from striate.train.report.svg import clean, escape
 
 __all__ = ["page", "write_page"]
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 MARKS = {"ok": "ok", "warning": "look", "failed": "failed", "skipped": "skipped"}
 
 
@@ -22,7 +21,6 @@ def write_page(path: Path, title: str, findings: Sequence[Finding]) -> None:
 
 def page(title: str, findings: Sequence[Finding]) -> str:
     """The page as HTML."""
-    style = resources.files("striate.train.report").joinpath("style.css").read_text(encoding="utf-8")
     failed = [found for found in findings if found.verdict == "failed"]
     looks = [found for found in findings if found.verdict == "warning"]
     answer = (
@@ -34,14 +32,8 @@ def page(title: str, findings: Sequence[Finding]) -> str:
     )
     alarm = " alarm" if failed else ""
     body = f"<section><h2>The list</h2>{_table(findings)}</section>{''.join(map(_section, findings))}"
-    return clean(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}: check</title><style>{style} {EXTRA}</style></head>"
-        f'<body><header><p class="kicker">striate check</p><h1>{escape(title)}</h1>'
-        f'<p class="lede outcome{alarm}">{escape(answer)}</p></header><main>{body}</main></body></html>'
-    )
+    lede = f'<p class="lede outcome{alarm}">{escape(answer)}</p>'
+    return document(f"{title}: check", "striate check", title, body, lede=lede, extra_style=EXTRA)
 
 
 EXTRA = """

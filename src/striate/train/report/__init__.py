@@ -1,8 +1,8 @@
 """The report of a run: one page that holds everything, needs nothing, and asks nothing of the network.
 
-record: what the trainer hands over. page, sections: record to page, with page.html.j2 and style.css. scores: precision,
-recall, intervals. wording: numbers in words. curves, bars, matrix: charts as SVG that can be read aloud, on axes and
-svg. pictures: thumbnails and filters as PNG inside the page.
+record: what the trainer hands over. page, sections: record to page, with page.html.j2. scores: precision, recall,
+intervals. matrix: the confusion matrix, as an SVG that can be read aloud. watched: what the watch saw. pictures:
+thumbnails and filters as PNG inside the page.
 """
 
 from striate.train.report.page import render, write_report

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from striate.pages.svg import escape, frame, label, number
+from striate.pages.wording import columns_of, elide, percent, plural, whole
 from striate.train.report.scores import most_confused
-from striate.train.report.svg import escape, frame, label, number
-from striate.train.report.wording import columns_of, elide, percent, plural, whole
 
 __all__ = ["MOST_CLASSES", "NUMBERED", "confusion_chart", "most_confused_classes"]
 

@@ -1,22 +1,14 @@
-"""From record to page: the template, its style sheet, and the guards around them.
+"""From record to page."""
 
-The page needs nothing but itself. Its content security policy forbids every request and every script, so that even a
-class name that managed to become a tag could do nothing; names cannot, since Jinja2 escapes all of them.
-"""
-
-from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 
-import jinja2
-from markupsafe import Markup
-
 from striate.atomic import write_bytes
-from striate.train.report import sections, wording
+from striate.pages.document import environment, style
+from striate.pages.svg import clean
+from striate.train.report import sections
 from striate.train.report.record import RunRecord
-from striate.train.report.svg import clean
 
-__all__ = ["environment", "render", "style", "write_report"]
+__all__ = ["render", "write_report"]
 
 
 def write_report(path: Path, record: RunRecord) -> None:
@@ -26,7 +18,7 @@ def write_report(path: Path, record: RunRecord) -> None:
 
 def render(record: RunRecord) -> str:
     """The page as HTML."""
-    template = environment(_read).get_template("page.html.j2")
+    template = environment("striate.train.report").get_template("page.html.j2")
     page = template.render(
         record=record,
         style=style(),
@@ -40,29 +32,3 @@ def render(record: RunRecord) -> str:
         repeat=sections.repeat(record),
     )
     return clean(page)
-
-
-def style() -> Markup:
-    """The style sheet that every page of the house has."""
-    return Markup(_read("style.css"))
-
-
-def environment(read: Callable[[str], str]) -> jinja2.Environment:
-    """Where templates are rendered: everything is escaped, and the house's words for numbers are filters.
-
-    read: the text of a template of that name.
-    """
-    made = jinja2.Environment(
-        loader=jinja2.FunctionLoader(read),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for word in ("compact", "decimal", "duration", "memory", "moment", "percent", "shape", "whole"):
-        made.filters[word] = getattr(wording, word)
-    return made
-
-
-def _read(name: str) -> str:
-    return resources.files("striate.train.report").joinpath(name).read_text(encoding="utf-8")

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from striate.train.report.bars import MOST_BARS, count_chart
-from striate.train.report.curves import Series, line_chart, spans
+from striate.pages.bars import MOST_BARS, count_chart
+from striate.pages.curves import Series, line_chart, spans
+from striate.pages.wording import compact, decimal, duration, isolate, memory, percent, plural, whole
 from striate.train.report.matrix import MOST_CLASSES, NUMBERED, confusion_chart
 from striate.train.report.pictures import filter_rows, thumbnail
 from striate.train.report.record import STAGE_NAMES, DataSummary, EpochRow, Example, RunRecord, Scored
 from striate.train.report.scores import class_scores, mean_of_known, most_confused, wilson
 from striate.train.report.watched import watched
-from striate.train.report.wording import compact, decimal, duration, isolate, memory, percent, plural, whole
 
 __all__ = ["answer", "cost", "health", "inside", "learned", "repeat", "shown", "wrong"]
 

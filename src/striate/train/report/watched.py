@@ -8,8 +8,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from striate.train.report.curves import Series, line_chart
-from striate.train.report.svg import frame, number
+from striate.pages.curves import Series, line_chart
+from striate.pages.svg import frame, number
 
 __all__ = ["Bins", "Watched", "watched"]
 

@@ -15,8 +15,8 @@ from typing import final
 import numpy as np
 
 from striate.errors import StriateError
+from striate.pages.curves import Series, line_chart
 from striate.train.progress import Reporter
-from striate.train.report.curves import Series, line_chart
 from striate.train.transfer.plans import PLANS, Plan, choose
 from striate.train.transfer.project import Project
 

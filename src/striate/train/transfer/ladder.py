@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.errors import StriateError
-from striate.train.report.curves import Series, line_chart
+from striate.pages.curves import Series, line_chart
 from striate.train.transfer.amount import some_of_each
 from striate.train.transfer.probes import check_classifiers, fit_probe
 

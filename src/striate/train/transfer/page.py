@@ -1,16 +1,15 @@
 """The page of a transfer: why this plan, which layer knows most, where each plan wins. In the report's own style."""
 
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 import striate
 from striate.atomic import write_bytes
-from striate.train.report import wording
-from striate.train.report.svg import clean
+from striate.pages import wording
+from striate.pages.document import environment, style
+from striate.pages.svg import clean
 from striate.train.transfer.comparison import AUTO, Comparison, Point, curves_chart
 from striate.train.transfer.evidence import Evidence
 from striate.train.transfer.ladder import Ladder, depth_chart
@@ -53,12 +52,8 @@ def write_page(
         "ladder": _ladder(ladder) if ladder is not None else None,
         "curves": _curves(compared) if compared is not None else None,
     }
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["percent"] = wording.percent
-    template = environment.from_string(_read("striate.train.transfer", "page.html.j2"))
-    page = template.render(view=view, style=Markup(_read("striate.train.report", "style.css")))
+    template = environment("striate.train.transfer").get_template("page.html.j2")
+    page = template.render(view=view, style=style())
     write_bytes(Path(path), clean(page).encode())
 
 
@@ -165,7 +160,3 @@ def _curves(compared: Comparison) -> dict[str, Any]:
             for size in compared.sizes
         ],
     }
-
-
-def _read(package: str, name: str) -> str:
-    return resources.files(package).joinpath(name).read_text(encoding="utf-8")

@@ -3,7 +3,6 @@
 import math
 import re
 import sys
-from importlib import resources
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -12,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from striate.train.report.axes import fit_axis, worth_log
-from striate.train.report.bars import MOST_BARS, count_chart
-from striate.train.report.curves import HEIGHT, WIDTH, Series, line_chart, spans
+from striate.pages import document
+from striate.pages.axes import fit_axis, worth_log, x_grid, y_grid
+from striate.pages.bars import MOST_BARS, count_chart
+from striate.pages.curves import HEIGHT, WIDTH, Series, line_chart, spans
 from striate.train.report.matrix import (
     DARK_TURN,
     FEWER,
@@ -131,6 +131,16 @@ def test_ticks_are_named_for_people(tick: float, name: str) -> None:
 
 
 # Curves
+
+
+def test_a_grid_has_a_line_and_a_name_at_every_tick() -> None:
+    x, y = fit_axis([0, 4], 50, 250), fit_axis([0, 8], 200, 20)
+    root = ElementTree.fromstring(f"<svg>{x_grid(x, 20, 200)}{y_grid(y, 50, 250)}</svg>")
+    lines = [
+        tuple(float(line.get(end, "")) for end in ("x1", "x2", "y1", "y2")) for line in found(root, "line", "grid")
+    ]
+    assert lines == [(x.at(t), x.at(t), 20, 200) for t in x.ticks] + [(50, 250, y.at(t), y.at(t)) for t in y.ticks]
+    assert texts(root) == [*map(x.name, x.ticks), *map(y.name, y.ticks)]
 
 
 @settings(deadline=None)
@@ -368,7 +378,7 @@ def test_text_is_legible_on_either_page(style: dict[str, dict[str, str]]) -> Non
 @pytest.fixture(scope="module")
 def style() -> dict[str, dict[str, str]]:
     """The colours of the light page and of the dark one."""
-    sheet = resources.files("striate.train.report").joinpath("style.css").read_text(encoding="utf-8")
+    sheet = str(document.style())
     light, dark = (
         dict(re.findall(r"--([\w-]+): (#\w{6})", block)) for block in re.findall(r":root \{(.*?)\}", sheet, re.S)
     )

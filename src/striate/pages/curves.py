@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from striate.train.report.axes import Axis, fit_axis, worth_log
-from striate.train.report.svg import frame, label, number
-from striate.train.report.wording import decimal, percent, plural
+from striate.pages.axes import Axis, fit_axis, worth_log
+from striate.pages.svg import frame, label, number
+from striate.pages.wording import decimal, percent, plural
 
 __all__ = ["Series", "line_chart", "spans"]
 

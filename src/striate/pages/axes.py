@@ -8,9 +8,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from striate.train.report.wording import GAP, decimal
+from striate.pages.svg import label, number
+from striate.pages.wording import GAP, decimal
 
-__all__ = ["Axis", "fit_axis", "worth_log"]
+__all__ = ["Axis", "fit_axis", "worth_log", "x_grid", "y_grid"]
 
 LARGEST = 1e307  # the difference of two values, and a rounded end of the axis, are numbers still
 SMALLEST = 1e-300  # what is smaller is zero: a fifth of it could be
@@ -105,6 +106,24 @@ def worth_log(values: Iterable[float]) -> bool:
     known = list(values)
     small = sum(LOG_RATIO * value <= max(known) for value in known)
     return bool(known) and min(known) > 0 and small >= LOG_SHARE * len(known)
+
+
+def x_grid(x: Axis, top: float, base: float) -> str:
+    """A line up from `base` at every tick, and the tick's name below."""
+    return "".join(
+        f'<line class="grid" x1="{number(at)}" x2="{number(at)}" y1="{number(top)}" y2="{number(base)}"/>'
+        + label(at, base + 18, name, anchor="middle")
+        for at, name in ((x.at(tick), x.name(tick)) for tick in x.ticks)
+    )
+
+
+def y_grid(y: Axis, left: float, right: float) -> str:
+    """A line across from `left` at every tick, and the tick's name before it."""
+    return "".join(
+        f'<line class="grid" x1="{number(left)}" x2="{number(right)}" y1="{number(at)}" y2="{number(at)}"/>'
+        + label(left - 6, at + 5, name, anchor="end")
+        for at, name in ((y.at(tick), y.name(tick)) for tick in y.ticks)
+    )
 
 
 def _log_axis(low: float, high: float, start: float, end: float, count: int) -> Axis:

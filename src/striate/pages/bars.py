@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from striate.train.report.axes import fit_axis
-from striate.train.report.svg import escape, frame, label, number
-from striate.train.report.wording import columns_of, elide, plural, whole
+from striate.pages.axes import fit_axis
+from striate.pages.svg import escape, frame, label, number
+from striate.pages.wording import columns_of, elide, plural, whole
 
 __all__ = ["MOST_BARS", "count_chart"]
 
