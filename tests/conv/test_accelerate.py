@@ -259,6 +259,15 @@ def test_it_prints_what_it_chose(net, images, ours_is_fastest, capsys):
     assert "2 of 2 convolutions changed; the example takes" in printed
 
 
+def test_columns_stay_in_line_however_long_a_name_is(images, ours_is_fastest):
+    model = nn.Sequential()
+    model.add_module("short", nn.Conv2d(3, 16, 3, padding=1))
+    model.add_module("a_layer_of_a_name_that_is_longer_than_most", nn.Conv2d(16, 24, 3, padding=1))
+    first, second, _ = str(accelerate(model.eval(), images, verbose=False)).splitlines()
+    assert first.index("3→16") == second.index("16→24")
+    assert first.rindex(" → ") == second.rindex(" → ")
+
+
 def test_an_example_that_does_not_fit_is_one_line(net):
     with pytest.raises(WrongShape, match="accelerate: the model does not take the example: "):
         accelerate(net, torch.zeros(1, 5, 8, 8))

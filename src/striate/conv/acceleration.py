@@ -8,7 +8,7 @@ computes as it always did. Models in bfloat16, and models under torch's autocast
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from striate.conv.shape import WrongShape
 __all__ = ["Acceleration", "LayerChoice", "accelerate"]
 
 ROUNDS = 7  # of the whole model, before and after,
-SURE, SECONDS = 2, 20.0  # but only so many where torch's alone take longer
+SURE, SECONDS = 1, 20.0  # but only so many where torch's alone take longer
 # of the largest result: no rounding, but a wrong pixel somewhere
 GROSS: dict[Element, float] = {"float32": 1e-3, "bfloat16": 1e-1}
 LEAST_GAIN = 1.0  # of the whole model; with less it stays as it was
@@ -76,12 +76,11 @@ class AcceleratedConv2d(nn.Conv2d):
 
 @dataclass(frozen=True)
 class LayerChoice:
-    """What one layer computes with, and what its passes took by torch and by the choice, in seconds."""
+    """What one layer computes with, and what its passes took by torch and by the choice."""
 
     name: str
     passes: Passes
-    torch_seconds: float
-    seconds: float
+    times: Mapping[Pass, tuple[float, float]]  # seconds of each pass that is wanted: torch's, and the choice's
     relative_error: float  # of the forward pass on the example, against float64; the largest of the three by noise
     notes: tuple[str, ...] = ()  # faster candidates that were left out, and why
 
@@ -89,6 +88,24 @@ class LayerChoice:
     def changed(self) -> bool:
         """Whether any pass is not torch's."""
         return self.passes.names != (TORCH, TORCH, TORCH)
+
+    @property
+    def torch_seconds(self) -> float:
+        """All passes by torch."""
+        return sum(torchs for torchs, _ in self.times.values())
+
+    @property
+    def seconds(self) -> float:
+        """All passes by the choice."""
+        return sum(chosen for _, chosen in self.times.values())
+
+    def with_torch_for(self, passes: Collection[Pass]) -> "LayerChoice":
+        """The choice with these passes left to torch."""
+        names: dict[str, Any] = dict.fromkeys(passes, TORCH)
+        times = {
+            pass_: (torchs, torchs if pass_ in passes else chosen) for pass_, (torchs, chosen) in self.times.items()
+        }
+        return replace(self, passes=replace(self.passes, **names), times=times)
 
 
 class Acceleration:
@@ -116,14 +133,19 @@ class Acceleration:
         for layer in self.layers:
             if layer.changed:
                 kinds.setdefault(layer.passes, []).append(layer)
+        named = {
+            passes: layers[0].name + (f" and {len(layers) - 1} more" if len(layers) > 1 else "")
+            for passes, layers in kinds.items()
+        }
+        widest = max(map(len, named.values()), default=0)
+        widest_shape = max((len(str(passes.shape)) for passes in kinds), default=0)
         lines = []
         for passes, layers in kinds.items():
-            names = layers[0].name + (f" and {len(layers) - 1} more" if len(layers) > 1 else "")
             torch_ms, ours_ms = 1e3 * layers[0].torch_seconds, 1e3 * layers[0].seconds
             error = max(layer.relative_error for layer in layers)
             lines.append(
-                f"{names:<24}  {passes.shape!s:<40}  {torch_ms:8.3f} → {ours_ms:7.3f} ms  error {error:.0e}  "
-                f"{passes.named()}"
+                f"{named[passes]:<{widest}}  {passes.shape!s:<{widest_shape}}  {torch_ms:8.3f} → {ours_ms:7.3f} ms  "
+                f"error {error:.0e}  {passes.named()}"
             )
         lines += [note for layer in self.layers for note in layer.notes]
         changed = sum(len(layers) for layers in kinds.values())
@@ -165,14 +187,14 @@ def accelerate(
         limits: dict[Element, float] = {"float32": max_rel_error, "bfloat16": max_rel_error_bf16}
         _look(calls, verbose=verbose)
         fastest = [_choose(call, limits, workspace_limit) for call in calls]
-        clear = [_clear(layer, call) for layer, call in zip(fastest, calls, strict=True)]
+        clear = [_clear(layer) for layer in fastest]
         offers = [fastest] if clear == fastest else [fastest, clear]
         offers = [offer for offer in offers if any(layer.changed for layer in offer)]  # the others are torch again
         before, *times = _compare(model, arguments, offers)
     timed = zip(times, offers, strict=True)
     after, layers = min(timed, key=lambda offer: offer[0], default=(before, fastest))
     if before / after < LEAST_GAIN:
-        layers = [_as_torch(layer) for layer in layers]
+        layers = [layer.with_torch_for(layer.times) for layer in layers]
         after = before
     _install(model, layers)
     result = Acceleration(model, layers, (before, after))
@@ -205,8 +227,9 @@ def _choose(call: Call, limits: dict[Element, float], workspace_limit: int) -> L
     name, module, element, shape = call.name, call.module, call.element, call.shape
     max_rel_error = limits[element]
     chosen: dict[Pass, str] = {}
+    times: dict[Pass, tuple[float, float]] = {}
     notes: list[str] = []
-    before = after = largest_error = 0.0
+    largest_error = 0.0
     for pass_, from_, to in call.wanted:
         known = _measured(call, pass_, from_, to)
         if TORCH not in known:  # layouts that differ: torch would copy; it stays with torch
@@ -232,30 +255,17 @@ def _choose(call: Call, limits: dict[Element, float], workspace_limit: int) -> L
             notes.append(f"{name}: {candidate} errs by {error:.0e}, over the limit of {max_rel_error:g}")
         chosen[pass_] = candidate
         largest_error = max(largest_error, error)
-        before += seconds[TORCH]
-        after += seconds[candidate]
+        times[pass_] = seconds[TORCH], seconds[candidate]
     passes = Passes(
         shape, call.x_layout, call.y_layout, chosen.get("forward", TORCH),
         chosen.get("backward_data", TORCH), chosen.get("backward_weights", TORCH), element=element,
     )  # fmt: skip
-    return LayerChoice(name, passes, before, after, largest_error, tuple(notes))
+    return LayerChoice(name, passes, times, largest_error, tuple(notes))
 
 
-def _clear(layer: LayerChoice, call: Call) -> LayerChoice:
+def _clear(layer: LayerChoice) -> LayerChoice:
     """The choice without the passes that are faster than torch's by less than `CLEAR`."""
-    packed = not call.module.training
-    torchs_passes: dict[str, Any] = {}
-    seconds = layer.seconds
-    for pass_, from_, to in call.wanted:
-        name = getattr(layer.passes, pass_)
-        if name == TORCH:
-            continue
-        known = _measured(call, pass_, from_, to)
-        ours, torchs = known[name].of(packed=packed), known[TORCH].of(packed=packed)
-        if torchs < CLEAR * ours:
-            torchs_passes[pass_] = TORCH
-            seconds += torchs - ours
-    return replace(layer, passes=replace(layer.passes, **torchs_passes), seconds=seconds)
+    return layer.with_torch_for([p for p, (torchs, chosen) in layer.times.items() if torchs < CLEAR * chosen])
 
 
 def _error_on_example(module: nn.Conv2d, x: Tensor, passes: Passes) -> float:
@@ -326,10 +336,3 @@ def _compare(
             if turn > 0:  # the first finds its memory
                 seconds.append(time.perf_counter() - begin)
     return tuple(map(statistics.median, times))
-
-
-def _as_torch(layer: LayerChoice) -> LayerChoice:
-    """The layer left as it was."""
-    p = layer.passes
-    passes = Passes(p.shape, p.x_layout, p.y_layout, TORCH)
-    return LayerChoice(layer.name, passes, layer.torch_seconds, layer.torch_seconds, 0.0)

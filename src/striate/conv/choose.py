@@ -42,7 +42,7 @@ WORKSPACE_LIMIT = 1 << 30  # bytes
 BY_NAME = ("reference", "strassen")  # the one for its speed, the other because its error is bounded by norms only
 SPLIT = "_bf16x3"  # each product as three of bfloat16 numbers: three times the work but in AMX's tiles,
 SPEED_OF_SPLIT = 4.0  # which do so many in the time of one of float32
-ENOUGH_IMAGES, ENOUGH_MACS = 4, 1 << 32  # of a batch that is measured; more only take longer, in the same proportion
+ENOUGH_IMAGES, ENOUGH_MACS = 4, 1 << 31  # of a batch that is measured; more only take longer, in the same proportion
 AGAIN = 2.5  # times the fastest's time: a second look leaves out what is slower, as a race does after two rounds
 SHORT_OUTPUTS = {(4, 3): 2, (5, 3): 4, (6, 3): 4, (4, 5): 2}  # of F(m, taps)'s short tiles
 HOPELESS = 4.0  # times the work of the least: beyond what any difference in efficiency makes up for
@@ -210,7 +210,7 @@ def measured_batch(shape: ConvShape) -> int:
     """How many of the images of a batch are measured: four, or as many more as make a run some tens of milliseconds.
 
     >>> measured_batch(ConvShape.of((64, 64, 56, 56), (64, 64, 3, 3), padding=1))
-    38
+    19
     """
     macs = max(shape.macs // max(shape.batch, 1), 1)
     return min(shape.batch, max(ENOUGH_IMAGES, -(-ENOUGH_MACS // macs)))
