@@ -31,15 +31,7 @@ public:
           x_(strides_of(options.from, s.in, s.rows.size, s.columns.size)),
           dy_(strides_of(options.to, s.out, s.rows.out(), s.columns.out())),
           grid_(forward_grid(s)),
-          plain_{.rows = grid_.rows,
-                 .columns = grid_.columns,
-                 .row_stride = 1,
-                 .column_stride = 1,
-                 .first_row = 0,
-                 .first_column = 0,
-                 .row_step = 1,
-                 .column_step = 1,
-                 .taps = {}} {
+          plain_(identity_grid(grid_.rows, grid_.columns)) {
         pixels_ = s.batch * grid_.pixels();
         panels_ = quotient_up(s.group_in() * s.taps(), gemm_.tile_columns);
         tiles_ = quotient_up(s.group_out(), gemm_.tile_rows);

@@ -90,6 +90,18 @@ Grid forward_grid(const ConvShape& s) {
     return grid;
 }
 
+Grid identity_grid(std::int64_t rows, std::int64_t columns) {
+    return {.rows = rows,
+            .columns = columns,
+            .row_stride = 1,
+            .column_stride = 1,
+            .first_row = 0,
+            .first_column = 0,
+            .row_step = 1,
+            .column_step = 1,
+            .taps = {{0, 0, {0, 0}}}};
+}
+
 std::vector<Grid> backward_data_grids(const ConvShape& s) {
     std::vector<Grid> grids;
     for (std::int64_t y = 0; y < s.rows.stride; ++y) {

@@ -39,6 +39,7 @@ struct Grid {
 };
 
 Grid forward_grid(const ConvShape& shape);
+Grid identity_grid(std::int64_t rows, std::int64_t columns);  // every pixel sees itself
 std::vector<Grid> backward_data_grids(const ConvShape& shape);
 std::vector<Grid> grids_of(Pass pass, const ConvShape& shape);  // of one of the two
 

@@ -31,7 +31,8 @@ public:
           isa(options.isa),
           threads(std::max(1, options.threads)),
           kernels(STRIATE_KERNELS_OF(options.isa, im2col_kernels)),
-          grid(forward_grid(s)) {}
+          grid(forward_grid(s)),
+          identity(identity_grid(grid.rows, grid.columns)) {}
 
     std::int64_t pixels() const { return grid.pixels(); }
     std::int64_t depth() const { return shape.group_in() * shape.taps(); }
@@ -63,31 +64,17 @@ public:
             const Sight sight{from, strides, std::min(rows_per_item, maps - first), shape.rows.out(),
                               shape.columns.out()};
             for (std::int64_t t = 0; t < pixels(); t += most_pixels) {
-                const Pixels seen =
-                    same(shape.rows.out(), shape.columns.out()).seen(strides, t, std::min(most_pixels, pixels() - t));
+                const Pixels seen = identity.seen(strides, t, std::min(most_pixels, pixels() - t));
                 kernels.pixels_across(sight, seen, {0, 0}, to + first * pixels() + t, pixels());
             }
         });
-    }
-
-    // Every pixel sees itself.
-    static Grid same(std::int64_t rows, std::int64_t columns) {
-        return {.rows = rows,
-                .columns = columns,
-                .row_stride = 1,
-                .column_stride = 1,
-                .first_row = 0,
-                .first_column = 0,
-                .row_step = 1,
-                .column_step = 1,
-                .taps = {{0, 0, {0, 0}}}};
     }
 
     ConvShape shape;
     Isa isa;
     int threads;
     const Im2colKernels& kernels;
-    Grid grid;
+    Grid grid, identity;  // of what the taps see; of images that are taken as they are
 };
 
 // Sums [maps, pixels] of one image and group, with bias, residual and ReLU, to a result of any layout.

@@ -27,7 +27,7 @@ from striate.conv.shape import WrongShape
 __all__ = ["Acceleration", "LayerChoice", "accelerate"]
 
 ROUNDS = 7  # of the whole model, before and after,
-SURE, SECONDS = 1, 20.0  # but only so many where torch's alone take longer
+SURE, SECONDS = 2, 20.0  # but only so many where torch's alone take longer
 # of the largest result: no rounding, but a wrong pixel somewhere
 GROSS: dict[Element, float] = {"float32": 1e-3, "bfloat16": 1e-1}
 LEAST_GAIN = 1.0  # of the whole model; with less it stays as it was

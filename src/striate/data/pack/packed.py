@@ -39,20 +39,12 @@ class _Rows:
         return pack.key(row)
 
 
-@final
-class PackedFiles(EncodedSamples):
-    """The encoded images of packs; `rows` are their numbers in all packs together."""
+class _Packed(Samples):
+    """Images of packs; `rows` are their numbers in all packs together."""
 
     def __init__(self, packs: Sequence[Pack], rows: ArrayLike, labels: ArrayLike) -> None:
         self._rows = _Rows(packs, rows)
         self.labels = checked_labels(labels, len(self._rows.rows))
-
-    def read(self, i: int) -> bytes:
-        pack, row = self._rows[i]
-        return bytes(pack.image(row))
-
-    def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
-        return decode(self.read(i), channels, self.name(i))
 
     def name(self, i: int) -> str:
         return self._rows.where(i)
@@ -66,14 +58,22 @@ class PackedFiles(EncodedSamples):
 
 
 @final
-class PackedPixels(Samples):
-    """The raw images of packs; `rows` are their numbers in all packs together."""
+class PackedFiles(_Packed, EncodedSamples):
+    """The encoded images of packs."""
+
+    def read(self, i: int) -> bytes:
+        pack, row = self._rows[i]
+        return bytes(pack.image(row))
+
+    def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
+        return decode(self.read(i), channels, self.name(i))
+
+
+@final
+class PackedPixels(_Packed):
+    """The raw images of packs."""
 
     held = True
-
-    def __init__(self, packs: Sequence[Pack], rows: ArrayLike, labels: ArrayLike) -> None:
-        self._rows = _Rows(packs, rows)
-        self.labels = checked_labels(labels, len(self._rows.rows))
 
     @property
     def channels(self) -> int:
@@ -84,13 +84,3 @@ class PackedPixels(Samples):
     def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
         pack, row = self._rows[i]
         return with_channels(pack.pixels(row), channels)
-
-    def name(self, i: int) -> str:
-        return self._rows.where(i)
-
-    def key(self, i: int) -> str:
-        return self._rows.key(i)
-
-    def subset(self, indices: ArrayLike) -> Self:
-        chosen = np.asarray(indices, dtype=np.int64)
-        return type(self)(self._rows.packs, self._rows.rows[chosen], self.labels[chosen])
