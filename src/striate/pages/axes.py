@@ -117,11 +117,11 @@ def x_grid(x: Axis, top: float, base: float) -> str:
     )
 
 
-def y_grid(y: Axis, left: float, right: float) -> str:
-    """A line across from `left` at every tick, and the tick's name before it."""
+def y_grid(y: Axis, left: float, right: float, *, kind: str = "") -> str:
+    """A line across from `left` at every tick, and the tick's name before it. kind: the names' class."""
     return "".join(
         f'<line class="grid" x1="{number(left)}" x2="{number(right)}" y1="{number(at)}" y2="{number(at)}"/>'
-        + label(left - 6, at + 5, name, anchor="end")
+        + label(left - 7, at + 4, name, anchor="end", kind=kind)
         for at, name in ((y.at(tick), y.name(tick)) for tick in y.ticks)
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from striate.pages.axes import fit_axis
+from striate.pages.axes import fit_axis, y_grid
 from striate.pages.svg import escape, frame, label, number
 from striate.pages.wording import columns_of, elide, plural, whole
 
@@ -68,11 +68,8 @@ def _profile(totals: Sequence[int]) -> tuple[float, str]:
     parts = [
         label(0, 12, "images", kind="axis"),
         label(WIDTH - 12, height - 4, "class, by size", anchor="end", kind="axis"),
+        y_grid(y_axis, left, WIDTH - 12, kind="axis"),
     ]
-    for tick in y_axis.ticks:
-        y = number(y_axis.at(tick))
-        parts.append(f'<line class="grid" x1="{left}" x2="{WIDTH - 12}" y1="{y}" y2="{y}"/>')
-        parts.append(label(left - 7, y_axis.at(tick) + 4, y_axis.name(tick), anchor="end", kind="axis"))
     for tick in (1.0, *(tick for tick in x_axis.ticks if tick > 1)):
         parts.append(label(x_axis.at(tick), base + 18, x_axis.name(tick), anchor="middle", kind="axis"))
     points = [f"{number(x_axis.at(rank))},{number(y_axis.at(total))}" for rank, total in enumerate(ordered, start=1)]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from striate.pages.axes import Axis, fit_axis, worth_log
+from striate.pages.axes import Axis, fit_axis, worth_log, y_grid
 from striate.pages.svg import frame, label, number
 from striate.pages.wording import decimal, percent, plural
 
@@ -118,13 +118,7 @@ def _finite_runs(one: Series) -> list[Run]:
 
 
 def _axes(x_axis: Axis, y_axis: Axis, x_name: str, y_name: str) -> str:
-    parts = [label(0, 12, y_name, kind="axis")]
-    for tick in y_axis.ticks:
-        y = y_axis.at(tick)
-        parts.append(
-            f'<line class="grid" x1="{LEFT}" x2="{number(x_axis.end)}" y1="{number(y)}" y2="{number(y)}"/>'
-            + label(LEFT - 7, y + 4, y_axis.name(tick), anchor="end", kind="axis")
-        )
+    parts = [label(0, 12, y_name, kind="axis"), y_grid(y_axis, LEFT, x_axis.end, kind="axis")]
     base = HEIGHT - BOTTOM
     for tick in x_axis.ticks:
         x = number(x_axis.at(tick))

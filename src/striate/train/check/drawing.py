@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from striate.pages.axes import fit_axis
+from striate.pages.axes import fit_axis, y_grid
 from striate.pages.svg import frame, label, number
 from striate.pages.wording import decimal, elide
 
@@ -77,15 +77,12 @@ def rate_chart(key: str, figures: Mapping[str, Any]) -> str:
     body = [
         label(0, 12, "loss", kind="axis"),
         label(WIDTH - 16, HEIGHT - 4, "learning rate", anchor="end", kind="axis"),
+        y_grid(y_axis, LEFT, WIDTH - 16, kind="axis"),
     ]
-    for tick in y_axis.ticks:
-        y = y_axis.at(tick)
-        body.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - 16}" y1="{number(y)}" y2="{number(y)}"/>')
-        body.append(label(LEFT - 7, y + 4, y_axis.name(tick), anchor="end", kind="axis"))
     for tick in x_axis.ticks:
         x = x_axis.at(tick)
         body.append(f'<line class="tick" x1="{number(x)}" x2="{number(x)}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - 40}"/>')
-        body.append(label(x, HEIGHT - BOTTOM + 18, f"{tick:g}", anchor="middle", kind="axis"))
+        body.append(label(x, HEIGHT - BOTTOM + 18, x_axis.name(tick), anchor="middle", kind="axis"))
     body += [
         f'<circle class="dot a" fill="currentColor" opacity="0.35" cx="{number(x_axis.at(r))}" '
         f'cy="{number(y_axis.at(loss))}" r="2.2"/>'

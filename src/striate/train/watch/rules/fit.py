@@ -74,7 +74,8 @@ def overfitting(series: Series) -> Diagnosis | None:
     return Diagnosis(
         illness="overfitting",
         evidence=f"since epoch {since}{loss}; training gets {train:.0%} right, validation {held:.0%}",
-        remedy=f"{more}, fewer parameters, more images, or trained weights to start from; --patience 5 ends it in time",
+        remedy=f"{more}, fewer parameters, more images, or a trained net to start from (striate transfer); "
+        "--patience 5 ends it in time",
         step=lowest.step if risen else None,
     )
 
