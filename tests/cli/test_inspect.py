@@ -110,7 +110,7 @@ def test_the_page_needs_nothing_else(capsys: pytest.CaptureFixture[str], tmp_pat
     assert page.links == []
     for words in ("Side by side", "resnet20", "132,863,336", "Every layer", "multiply-adds"):
         assert words in page.words
-    assert path.read_text(encoding="utf-8").count("<svg") == 2
+    assert path.read_text(encoding="utf-8").count('<svg role="img"') == 2
 
 
 @pytest.mark.parametrize(

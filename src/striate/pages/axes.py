@@ -127,7 +127,7 @@ def y_grid(y: Axis, left: float, right: float, *, kind: str = "") -> str:
 
 
 def _log_axis(low: float, high: float, start: float, end: float, count: int) -> Axis:
-    if low == high:
+    if high - low <= ROUNDING * high:
         low, high = low / 2, high * 2
     decades = math.log10(high / low)
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))

@@ -10,7 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from striate.pages import wording
-from striate.pages.svg import clean, escape
+from striate.pages.svg import clean
 
 __all__ = ["POLICY", "document", "environment", "style"]
 
@@ -23,13 +23,14 @@ def style() -> Markup:
 
 
 def environment(package: str) -> jinja2.Environment:
-    """Where the templates that lie in `package` are rendered.
+    """Where the templates that lie in `package` are rendered; they extend this room's `pages/base.html.j2`.
 
     Everything is escaped, and the house's words for numbers are filters.
     """
 
     def read(name: str) -> str:
-        return resources.files(package).joinpath(name).read_text(encoding="utf-8")
+        room, _, file = name.rpartition("/")  # "pages/base.html.j2" is of this room
+        return resources.files(f"striate.{room}" if room else package).joinpath(file).read_text(encoding="utf-8")
 
     made = jinja2.Environment(
         loader=jinja2.FunctionLoader(read),
@@ -40,6 +41,7 @@ def environment(package: str) -> jinja2.Environment:
     )
     for word in ("compact", "decimal", "duration", "memory", "moment", "percent", "shape", "whole"):
         made.filters[word] = getattr(wording, word)
+    made.globals |= {"policy": Markup(POLICY), "style": style()}
     return made
 
 
@@ -48,11 +50,13 @@ def document(title: str, command: str, headline: str, body: str, *, lede: str = 
 
     command: what wrote it, above the headline. extra_style: rules of this page alone.
     """
-    return clean(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{style()} {extra_style}</style></head>"
-        f'<body><header><p class="kicker">{escape(command)}</p><h1>{escape(headline)}</h1>{lede}</header>'
-        f"<main>{body}</main></body></html>"
+    template = environment("striate.pages").get_template("document.html.j2")
+    page = template.render(
+        title=title,
+        command=command,
+        headline=headline,
+        body=Markup(body),
+        lede=Markup(lede),
+        extra_style=Markup(extra_style),
     )
+    return clean(page)

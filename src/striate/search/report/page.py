@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from striate.atomic import write_bytes
-from striate.pages.document import environment, style
+from striate.pages.document import environment
 from striate.pages.svg import clean
 from striate.pages.wording import plural
 from striate.search.draws import grid_points, random_point
@@ -39,7 +39,6 @@ def write_search_report(folder: SearchFolder, ledger: Ledger, plan: Plan) -> Non
     page = template.render(
         name=folder.name,
         plan=plan,
-        style=style(),
         names=names,
         answer=story.answer(plan, data_name, records, order),
         stages=story.stage_rows(plan, records, {stage: ledger.said(stage) for stage in stages}),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from striate.atomic import write_bytes
-from striate.pages.document import environment, style
+from striate.pages.document import environment
 from striate.pages.svg import clean
 from striate.train.report import sections
 from striate.train.report.record import RunRecord
@@ -21,7 +21,6 @@ def render(record: RunRecord) -> str:
     template = environment("striate.train.report").get_template("page.html.j2")
     page = template.render(
         record=record,
-        style=style(),
         answer=sections.answer(record),
         shown=sections.shown(record.data),
         learned=sections.learned(record),

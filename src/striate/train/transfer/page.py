@@ -8,7 +8,7 @@ from markupsafe import Markup
 import striate
 from striate.atomic import write_bytes
 from striate.pages import wording
-from striate.pages.document import environment, style
+from striate.pages.document import environment
 from striate.pages.svg import clean
 from striate.train.transfer.comparison import AUTO, Comparison, Point, curves_chart
 from striate.train.transfer.evidence import Evidence
@@ -53,7 +53,7 @@ def write_page(
         "curves": _curves(compared) if compared is not None else None,
     }
     template = environment("striate.train.transfer").get_template("page.html.j2")
-    page = template.render(view=view, style=style())
+    page = template.render(view=view)
     write_bytes(Path(path), clean(page).encode())
 
 
