@@ -17,8 +17,9 @@ help:  ## this list
 demo: $(BUILT)  ## train LeNet-5 on scikit-learn's digits and write a report
 	$(BIN)/striate train digits
 
+# A test keeps to one thread (tests/conftest.py), so several of them run at once; a process of theirs takes 1 GB.
 test: $(BUILT)  ## the tests, but for those marked slow
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist worksteal
 
 slow: $(BUILT)  ## the tests marked slow
 	$(BIN)/python -m pytest -m slow tests
