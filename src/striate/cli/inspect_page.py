@@ -3,7 +3,6 @@
 It wears the report's style sheet, which is dark where the reader's screen is, and reads on a telephone.
 """
 
-import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from striate.atomic import write_bytes
 from striate.cli.inspect_drawing import draw
 from striate.nets.inspect import CostRow, Memory, ModuleCost
 from striate.pages.document import document
+from striate.pages.svg import escape
 from striate.pages.wording import DASH, compact, memory, whole
 
 __all__ = ["page", "write_page"]
@@ -112,4 +112,4 @@ def _compared(found: Sequence[tuple[ModuleCost, Memory]]) -> str:
 
 
 def _text(value: Any) -> str:
-    return html.escape(str(value))
+    return escape(str(value))

@@ -194,7 +194,7 @@ def accelerate(
     timed = zip(times, offers, strict=True)
     after, layers = min(timed, key=lambda offer: offer[0], default=(before, fastest))
     if before / after < LEAST_GAIN:
-        layers = [layer.with_torch_for(layer.times) for layer in layers]
+        layers = [replace(layer.with_torch_for(layer.times), relative_error=0.0, notes=()) for layer in layers]
         after = before
     _install(model, layers)
     result = Acceleration(model, layers, (before, after))

@@ -5,6 +5,7 @@ that managed to become a tag could do nothing; in templates names cannot, since 
 """
 
 from importlib import resources
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -12,7 +13,7 @@ from markupsafe import Markup
 from striate.pages import wording
 from striate.pages.svg import clean
 
-__all__ = ["POLICY", "document", "environment", "style"]
+__all__ = ["POLICY", "document", "environment", "rendered", "style"]
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -45,13 +46,19 @@ def environment(package: str) -> jinja2.Environment:
     return made
 
 
+def rendered(package: str, template: str, /, **view: Any) -> str:
+    """The page that `template` of `package` makes of `view`, without characters that no document may hold."""
+    return clean(environment(package).get_template(template).render(view))
+
+
 def document(title: str, command: str, headline: str, body: str, *, lede: str = "", extra_style: str = "") -> str:
     """A page whose body was written without a template. lede, body: HTML; the others: text.
 
     command: what wrote it, above the headline. extra_style: rules of this page alone.
     """
-    template = environment("striate.pages").get_template("document.html.j2")
-    page = template.render(
+    return rendered(
+        "striate.pages",
+        "document.html.j2",
         title=title,
         command=command,
         headline=headline,
@@ -59,4 +66,3 @@ def document(title: str, command: str, headline: str, body: str, *, lede: str = 
         lede=Markup(lede),
         extra_style=Markup(extra_style),
     )
-    return clean(page)

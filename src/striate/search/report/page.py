@@ -7,8 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from striate.atomic import write_bytes
-from striate.pages.document import environment
-from striate.pages.svg import clean
+from striate.pages.document import rendered
 from striate.pages.wording import plural
 from striate.search.draws import grid_points, random_point
 from striate.search.folder import SearchFolder
@@ -35,8 +34,9 @@ def write_search_report(folder: SearchFolder, ledger: Ledger, plan: Plan) -> Non
     names = sorted(plan.space)
     spaces: dict[str, list[Dimension]] = {name: [ledger.space(stage)[name] for stage in stages] for name in names}
     data_name = folder.plan().settings.data.rstrip("/").rpartition("/")[2]
-    template = environment("striate.search.report").get_template("page.html.j2")
-    page = template.render(
+    page = rendered(
+        "striate.search.report",
+        "page.html.j2",
         name=folder.name,
         plan=plan,
         names=names,
@@ -51,7 +51,7 @@ def write_search_report(folder: SearchFolder, ledger: Ledger, plan: Plan) -> Non
         commands=_commands(folder, plan, order),
         **_charts(plan, names, spaces, records, order),
     )
-    write_bytes(folder.report, clean(page).encode("utf-8"))
+    write_bytes(folder.report, page.encode("utf-8"))
 
 
 def _charts(

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from striate.atomic import write_bytes
-from striate.pages.document import environment
-from striate.pages.svg import clean
+from striate.pages.document import rendered
 from striate.train.report import sections
 from striate.train.report.record import RunRecord
 
@@ -18,8 +17,9 @@ def write_report(path: Path, record: RunRecord) -> None:
 
 def render(record: RunRecord) -> str:
     """The page as HTML."""
-    template = environment("striate.train.report").get_template("page.html.j2")
-    page = template.render(
+    return rendered(
+        "striate.train.report",
+        "page.html.j2",
         record=record,
         answer=sections.answer(record),
         shown=sections.shown(record.data),
@@ -30,4 +30,3 @@ def render(record: RunRecord) -> str:
         cost=sections.cost(record),
         repeat=sections.repeat(record),
     )
-    return clean(page)

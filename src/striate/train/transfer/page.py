@@ -8,8 +8,7 @@ from markupsafe import Markup
 import striate
 from striate.atomic import write_bytes
 from striate.pages import wording
-from striate.pages.document import environment
-from striate.pages.svg import clean
+from striate.pages.document import rendered
 from striate.train.transfer.comparison import AUTO, Comparison, Point, curves_chart
 from striate.train.transfer.evidence import Evidence
 from striate.train.transfer.ladder import Ladder, depth_chart
@@ -52,9 +51,8 @@ def write_page(
         "ladder": _ladder(ladder) if ladder is not None else None,
         "curves": _curves(compared) if compared is not None else None,
     }
-    template = environment("striate.train.transfer").get_template("page.html.j2")
-    page = template.render(view=view)
-    write_bytes(Path(path), clean(page).encode())
+    page = rendered("striate.train.transfer", "page.html.j2", view=view)
+    write_bytes(Path(path), page.encode())
 
 
 def interval_words(point: Point) -> str:
