@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -247,3 +248,30 @@ def test_the_explanation_says_why_products_of_bfloat16_are_not_tried(monkeypatch
     with asking_for_ieee():
         notes = {row.algorithm: row.note for row in explain(VGG).rows}
     assert notes["winograd4_bf16x3"] == "not tried: torch's fp32_precision asks for ieee"
+
+
+@pytest.mark.parametrize(
+    "text", ['{"seconds": null}', '{"seconds": "1"}', '{"seconds": -1}', '{"seconds": NaN}', "[" * 100_000]
+)
+def test_a_cache_of_what_is_no_measurement_counts_as_empty(tmp_path, monkeypatch, text):
+    monkeypatch.setenv("STRIATE_CONV_CACHE", str(tmp_path))
+    entry = {"seconds": 1.0, "packed_seconds": 1.0, "relative_error": 0.0, "workspace_bytes": 0}
+    cache.store("key", 1, {"direct": Measurement(**entry)})
+    (path,) = tmp_path.iterdir()
+    whole = text if text.startswith("[") else json.dumps({"key": {"direct": entry | json.loads(text)}})
+    path.write_text(whole)
+    cache._known.cache_clear()
+    assert cache.load("key", 1) == {}
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch):
+    monkeypatch.delenv("STRIATE_CONV_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", lambda _: (_ for _ in ()).throw(RuntimeError("no home")))
+    assert cache._path(1) is None
+
+
+def test_the_cache_folder_may_be_named_from_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("STRIATE_CONV_CACHE", "~/choices")
+    assert cache._path(1).parent == tmp_path / "choices"

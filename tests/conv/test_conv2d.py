@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from striate.conv import Conv2d, ConvShape, WrongShape, conv1d, conv2d, conv3d, plan
+from striate.conv.team import MOST_THREADS
 
 SETTINGS = [
     {},
@@ -209,10 +210,18 @@ def test_callers_in_several_threads_do_not_meet(tensors):
         (lambda x, w, b: conv2d(x.int(), w.int()), r"computes floats, not int32"),
         (lambda x, w, b: conv2d(x, w, algorithm="winogard4"), r"'winogard4'; did you mean 'winograd4'"),
         (lambda x, w, b: conv2d(x, w, stride=2, algorithm="winograd4"), r"winograd4 cannot .*: it takes stride 1"),
-        (lambda x, w, b: conv2d(x[0, 0], w), r"x must be \[N, C, H, W\] and the weights .*, not \[9, 11\]"),
+        (lambda x, w, b: conv2d(x[0, 0], w), r"x must be \[N, C, H, W\] or .* and the weights .*, not \[9, 11\]"),
         (lambda x, w, b: conv2d(x, w, padding="full"), r"padding must be numbers, 'same' or 'valid', not 'full'"),
         (lambda x, w, b: conv2d(x, w, padding="same", stride=2), r"padding='same' is for stride 1, not \(2, 2\)"),
-        (lambda x, w, b: conv2d(x, w, stride=0), r"stride must be one or two numbers from 1 on, not 0"),
+        (lambda x, w, b: conv2d(x, w, stride=0), r"stride must be one or two whole numbers from 1 on, not 0"),
+        (lambda x, w, b: conv2d(x, w, stride=(1.9, 1.9)), r"one or two whole numbers from 1 on, not \(1.9, 1.9\)"),
+        (lambda x, w, b: conv2d(x, w, padding=(1.5, 1)), r"one, two or four whole numbers from 0 on, not \(1.5, 1\)"),
+        (lambda x, w, b: conv2d(x.numpy(), w), r"conv2d: x must be a tensor, not ndarray"),
+        (lambda x, w, b: conv2d(x, None), r"conv2d: the weights must be a tensor, not NoneType"),
+        (lambda x, w, b: conv1d(x, w), r"conv1d: x must be \[N, C, W\] or \[C, W\] and the weights"),
+        (lambda x, w, b: conv1d(x[0], w[0], stride=(1, 2)), r"conv1d: stride must be one whole number from 1 on"),
+        (lambda x, w, b: conv3d(x[None], w[None], stride=0), r"conv3d: stride must be one or three whole numbers"),
+        (lambda x, w, b: conv3d(x[None], w[None], padding=(-1, 0, 0)), r"conv3d: padding must be .* from 0 on, not"),
         (lambda x, w, b: Conv2d(4, 6, 3, padding_mode="reflect"), r"pads with zeros; for padding_mode='reflect' use"),
         (
             lambda x, w, b: plan(ConvShape.of(x.shape, w.shape), "winograd2").run(x.double(), w),
@@ -242,3 +251,110 @@ raise SystemExit(os.waitstatus_to_exitcode(status))
 """
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize(
+    "setting", [{"padding": "same"}, {"padding": "valid"}, {"padding": (1,), "stride": (2,)}], ids=str
+)
+@pytest.mark.parametrize("batch", [(), (2,)], ids=["no batch", "two"])
+def test_one_axis_and_three_take_what_torchs_modules_have(batch, setting):
+    torch.manual_seed(0)
+    x, weight = torch.randn(*batch, 4, 9), torch.randn(6, 4, 3)
+    torch.testing.assert_close(conv1d(x, weight, **setting), functional.conv1d(x, weight, **setting))
+    x, weight = torch.randn(*batch, 4, 5, 6, 7), torch.randn(6, 4, 3, 1, 3)
+    y = conv3d(x, weight, **setting)
+    setting = {name: given if isinstance(given, str) else given * 3 for name, given in setting.items()}
+    torch.testing.assert_close(y, functional.conv3d(x, weight, **setting), rtol=1e-4, atol=1e-4)
+
+
+def test_padding_of_one_axis_that_differs_between_the_sides():
+    x, weight = torch.arange(5.0).view(1, 1, 5), torch.ones(1, 1, 3)
+    assert conv1d(x, weight, padding=(2, 0)).tolist() == [[[0.0, 1.0, 3.0, 6.0, 9.0]]]
+
+
+TRANSFORMATIONS = {
+    "grad": lambda f, x, w: torch.func.grad(lambda w: f(x, w).square().sum())(w),
+    "jvp": lambda f, x, w: torch.func.jvp(lambda x: f(x, w), (x,), (x,))[1],
+    "jvp of both": lambda f, x, w: torch.func.jvp(f, (x, w), (x, w))[1],
+    "jacrev": lambda f, x, w: torch.func.jacrev(lambda w: f(x[:1, :, :3, :3], w))(w),
+    "hessian": lambda f, x, w: torch.func.hessian(lambda w: f(x[:1, :, :3, :3], w).square().sum())(w[:1]),
+    "gradients of each image": lambda f, x, w: torch.func.vmap(
+        torch.func.grad(lambda w, x: f(x[None], w).sum()), (None, 0)
+    )(w, x),
+    "many gradients at once": lambda f, x, w: torch.autograd.grad(
+        f(x.requires_grad_(), w), x, torch.ones(3, 2, 6, 7, 9), is_grads_batched=True
+    )[0],
+    "jit.trace": lambda f, x, w: torch.jit.trace(f, (x, w))(x, w),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMATIONS)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:There is a performance drop:UserWarning")
+def test_torchs_transformations_see_a_convolution(tensors, name):
+    x, weight, _ = tensors
+    transformed = TRANSFORMATIONS[name]
+    mine = transformed(lambda x, w: conv2d(x, w, algorithm="direct"), x.clone(), weight)
+    theirs = transformed(functional.conv2d, x.clone(), weight)
+    torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-3)
+    assert mine.abs().max() > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+def test_what_torch_makes_by_default_is_not_what_kernels_write_to(tensors, dtype):
+    x, weight, bias = (t.clone().requires_grad_() for t in tensors)
+    wanted = torch.autograd.grad(functional.conv2d(x, weight, bias).sum(), (x, weight, bias))
+    torch.set_default_dtype(dtype)
+    try:
+        gradients = torch.autograd.grad(conv2d(x, weight, bias, algorithm="direct").sum(), (x, weight, bias))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for mine, theirs in zip(gradients, wanted, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "auto"])
+def test_the_default_device_is_not_where_results_lie(tensors, algorithm):
+    x, weight, bias = tensors
+    wanted = functional.conv2d(x, weight, bias)
+    with torch.device("meta"):
+        y = conv2d(x, weight, bias, algorithm=algorithm)
+    torch.testing.assert_close(y, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_views_that_negate():
+    z = torch.complex(torch.randn(1, 2, 5, 5), torch.randn(1, 2, 5, 5)).conj()
+    weight = torch.randn(3, 2, 3, 3)
+    assert z.imag.is_neg()
+    torch.testing.assert_close(conv2d(z.imag, weight, algorithm="direct"), functional.conv2d(z.imag, weight))
+
+
+def test_a_child_of_a_parent_that_only_torch_computed_in():
+    """torch's OpenMP team did not survive the fork, and a child that joined it would wait for ever."""
+    script = """
+import os, torch
+import striate.conv
+torch.set_num_threads(2)
+torch.randn(512, 512) @ torch.randn(512, 512)
+child = os.fork()
+if child == 0:
+    x, w = torch.ones(1, 16, 40, 40), torch.ones(16, 16, 3, 3)
+    y = striate.conv.conv2d(x, w, padding=1, algorithm="winograd4")
+    os._exit(0 if abs(y[0, 0, 5, 5].item() - 144) < 1e-3 else 1)
+_, status = os.waitpid(child, 0)
+raise SystemExit(os.waitstatus_to_exitcode(status))
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_more_threads_than_the_core_can_use(tensors):
+    x, weight, bias = tensors
+    before = torch.get_num_threads()
+    torch.set_num_threads(300)
+    try:
+        y = conv2d(x, weight, bias, algorithm="direct")
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(y, functional.conv2d(x, weight, bias), rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match=f"threads must be from 1 to {MOST_THREADS}"):
+        plan(ConvShape.of(x.shape, weight.shape), "direct", threads=MOST_THREADS + 1)

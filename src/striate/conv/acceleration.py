@@ -16,62 +16,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from striate import _native
+from striate.conv.accelerated import AsFound, install, installed, uninstall
 from striate.conv.choose import MAX_RELATIVE_ERROR, MAX_RELATIVE_ERROR_BF16, WORKSPACE_LIMIT, measured
-from striate.conv.example import Call, Untouched, calls_of, element_of_call, step_of
+from striate.conv.example import Call, Example, Untouched, calls_of
 from striate.conv.measure import SAMPLE, TORCH, Measurement, relative_difference
 from striate.conv.passes import Passes
-from striate.conv.plans import Element, Layout, Pass, layout_of
-from striate.conv.shape import WrongShape
+from striate.conv.plans import Element, Layout, Pass
 
 __all__ = ["Acceleration", "LayerChoice", "accelerate"]
 
 ROUNDS = 7  # of the whole model, before and after,
 SURE, SECONDS = 2, 20.0  # but only so many where torch's alone take longer
-# of the largest result: no rounding, but a wrong pixel somewhere
-GROSS: dict[Element, float] = {"float32": 1e-3, "bfloat16": 1e-1}
 LEAST_GAIN = 1.0  # of the whole model; with less it stays as it was
 # A layer measured alone finds its weights in a cache, which in a large model they are not. A pass that is faster by
 # less than this alone may be slower there, so the model is also tried without such passes.
 CLEAR = 1.25
 SILENCE = 10.0  # seconds of measuring after which `verbose` says how far it is
-
-
-class AcceleratedConv2d(nn.Conv2d):
-    """A Conv2d that computes known shapes by the passes chosen for them. Made by `accelerate`, never directly."""
-
-    _passes: dict[tuple[torch.Size, Layout | None], Passes]
-    _packed: tuple[Any, _native.PackedWeights] | None
-
-    def forward(self, x: Tensor) -> Tensor:
-        passes = self._passes.get((x.shape, layout_of(x)))
-        if passes is None or element_of_call(self, x) != passes.element or x.device.type != "cpu":
-            return super().forward(x)
-        learns = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)
-        if torch.is_autocast_enabled("cpu"):
-            x = x.bfloat16()
-        if not learns and passes.forward != TORCH and not torch.compiler.is_compiling():
-            return passes.infer(x, self._packed_by(passes), self.bias)
-        bias = None if self.bias is None else self.bias.to(x.dtype)
-        return passes.apply(x, self.weight.to(x.dtype), bias)
-
-    def pack(self) -> None:
-        """Pack the weights for an answer now, rather than at the first one."""
-        for passes in self._passes.values():
-            if passes.forward != TORCH:
-                self._packed_by(passes)
-
-    def _packed_by(self, passes: Passes) -> _native.PackedWeights:
-        """The weights as the plan reads them, packed anew whenever they have changed."""
-        weight = self.weight
-        state = (passes, weight.data_ptr(), weight._version)
-        if self._packed is None or self._packed[0] != state:
-            dtype = torch.bfloat16 if passes.element == "bfloat16" else torch.float32
-            self._packed = (state, passes.forward_plan().pack(weight.to(dtype)))
-        return self._packed[1]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_packed": None}  # a copy packs its own
 
 
 @dataclass(frozen=True)
@@ -123,9 +83,7 @@ class Acceleration:
 
     def restore(self) -> None:
         """The model as it was. More than once does nothing more."""
-        for module in self.model.modules():
-            if isinstance(module, AcceleratedConv2d):
-                _restore(module)
+        uninstall(self.model)
 
     def __str__(self) -> str:
         """A line for each kind of layer that changed, and the gain."""
@@ -158,7 +116,7 @@ class Acceleration:
 
 def accelerate(
     model: nn.Module,
-    example: Tensor | tuple[Any, ...],
+    example: Tensor | tuple[Any, ...] | Mapping[str, Any],
     *,
     max_rel_error: float = MAX_RELATIVE_ERROR,
     max_rel_error_bf16: float = MAX_RELATIVE_ERROR_BF16,
@@ -167,30 +125,30 @@ def accelerate(
 ) -> Acceleration:
     """Let every Conv2d of `model` take the fastest of our algorithms and torch, as measured for its shape.
 
-    `example` is what the model is called with. In training mode the two backward passes are chosen as well, and the
-    gain is that of a whole step. A candidate is taken only if its results differ from float64 by no more than
-    `max_rel_error` of the largest (`max_rel_error_bf16` for layers in bfloat16, or under autocast to it, float64 given
-    the same bfloat16 numbers), for noise and (forward) for the example itself, and if it needs no more than
-    `workspace_limit` bytes. The whole model is timed with every pass that is faster alone, and with those that
-    are so clearly; if it gets faster with neither, it is left as it was. Prints what was chosen.
+    `example` is what the model is called with: a tensor, a tuple of arguments or a mapping of keywords. In training
+    mode the two backward passes are chosen as well, and the gain is that of a whole step. A candidate is taken only if
+    its results differ from float64 by no more than `max_rel_error` of the largest (`max_rel_error_bf16` for layers in
+    bfloat16, or under autocast to it, float64 given the same bfloat16 numbers), for noise and (forward) for the example
+    itself, and if it needs no more than `workspace_limit` bytes. The whole model is timed with every pass that is
+    faster alone, and with those that are so clearly; if it gets faster with neither, it is left as it was. Prints what
+    was chosen. Interrupted, it leaves the model as it found it.
 
-    Raises WrongShape for an example that the model cannot take, and for a model that is not on the CPU.
+    Raises WrongShape for an example that the model cannot take, and for a model that is not on the CPU, has lazy layers
+    that no call has made yet, or learns within its backward pass.
     """
-    arguments = example if isinstance(example, tuple) else (example,)
-    if any(p.device.type != "cpu" for p in model.parameters()):
-        raise WrongShape("accelerate: the model is not on the CPU; model.cpu() first")
-    _install(model, [])
-    with Untouched(model):
-        calls = calls_of(model, arguments)
+    run = Example(model, example)
+    limits: dict[Element, float] = {"float32": max_rel_error, "bfloat16": max_rel_error_bf16}
+    with AsFound(model), Untouched(model):
+        uninstall(model)
+        calls = calls_of(run)
         if verbose:
             print(f"measuring {len(calls)} convolutions; once for each shape, then it is remembered", file=sys.stderr)
-        limits: dict[Element, float] = {"float32": max_rel_error, "bfloat16": max_rel_error_bf16}
         _look(calls, verbose=verbose)
         fastest = [_choose(call, limits, workspace_limit) for call in calls]
         clear = [_clear(layer) for layer in fastest]
         offers = [fastest] if clear == fastest else [fastest, clear]
         offers = [offer for offer in offers if any(layer.changed for layer in offer)]  # the others are torch again
-        before, *times = _compare(model, arguments, offers)
+        before, *times = _compare(run, offers)
     timed = zip(times, offers, strict=True)
     after, layers = min(timed, key=lambda offer: offer[0], default=(before, fastest))
     if before / after < LEAST_GAIN:
@@ -247,9 +205,8 @@ def _choose(call: Call, limits: dict[Element, float], workspace_limit: int) -> L
                 )
                 continue
             if pass_ == "forward" and error <= max_rel_error:
-                error = max(
-                    error, _error_on_example(module, call.x, Passes(shape, from_, to, candidate, element=element))
-                )
+                passes = Passes(shape, from_, to, candidate, element=element)
+                error = max(error, _error_on_example(module, call.x, passes, max_rel_error))
             if error <= max_rel_error:
                 break
             notes.append(f"{name}: {candidate} errs by {error:.0e}, over the limit of {max_rel_error:g}")
@@ -268,9 +225,9 @@ def _clear(layer: LayerChoice) -> LayerChoice:
     return layer.with_torch_for([p for p, (torchs, chosen) in layer.times.items() if torchs < CLEAR * chosen])
 
 
-def _error_on_example(module: nn.Conv2d, x: Tensor, passes: Passes) -> float:
+def _error_on_example(module: nn.Conv2d, x: Tensor, passes: Passes, limit: float) -> float:
     """As the layer will be called, relative to the largest result: some filters on the first image against float64,
-    and everything against torch, whose own error is of the order of 1e-6."""
+    and everything where it comes near the limit. What is near is told by torch, whose own error is much smaller."""
     s = passes.shape
     count, group_in = min(SAMPLE, s.out_channels // s.groups), s.in_channels // s.groups
     rows, columns = s.rows, s.columns
@@ -280,48 +237,34 @@ def _error_on_example(module: nn.Conv2d, x: Tensor, passes: Passes) -> float:
             result = passes.compute(x, weight, None)
         else:
             result = passes.infer(x, passes.forward_plan().pack(weight), None)
+        torchs = Passes(s, passes.x_layout, passes.y_layout, TORCH)
+        if relative_difference(result.float(), torchs.compute(x, weight, None).float()) > limit / 2:
+            return relative_difference(result, torchs.compute(x.double(), weight.double(), None))
         padded = functional.pad(x[:1, :group_in].double(), (columns.low, columns.high, rows.low, rows.high))
         wanted = functional.conv2d(
             padded, weight[:count].double(),
             stride=(rows.stride, columns.stride), dilation=(rows.dilation, columns.dilation),
         )  # fmt: skip
-        everything = Passes(s, passes.x_layout, passes.y_layout, TORCH).compute(x, weight, None)
-    sampled = relative_difference(result[:1, :count], wanted)
-    # torch differs from float64 too: what is below that is left to the sample
-    whole = relative_difference(result.float(), everything.float())
-    return max(sampled, whole if whole > GROSS[passes.element] else 0.0)
+        return relative_difference(result[:1, :count], wanted)
 
 
 def _install(model: nn.Module, layers: Sequence[LayerChoice]) -> None:
     """These choices and no others."""
-    chosen = {layer.name: layer.passes for layer in layers if layer.changed}
-    for name, module in model.named_modules():
-        if isinstance(module, AcceleratedConv2d):
-            _restore(module)
-        if name in chosen:
-            passes = chosen[name]
-            module.__class__ = AcceleratedConv2d  # which adds no parameter, and a forward of its own
-            module.__dict__["_passes"] = {(torch.Size(passes.shape.images), passes.x_layout): passes}
-            module.__dict__["_packed"] = None
+    uninstall(model)
+    modules = dict(model.named_modules())
+    for layer in layers:
+        if layer.changed:
+            install(modules[layer.name], layer.passes)
 
 
 def _pack(model: nn.Module) -> None:
-    for module in model.modules():
-        if isinstance(module, AcceleratedConv2d):
-            module.pack()
+    for layer, _ in installed(model):
+        layer.pack()
 
 
-def _restore(module: AcceleratedConv2d) -> None:
-    del module.__dict__["_passes"], module.__dict__["_packed"]
-    plain: nn.Module = module
-    plain.__class__ = nn.Conv2d
-
-
-def _compare(
-    model: nn.Module, arguments: tuple[Any, ...], offers: Sequence[Sequence[LayerChoice]]
-) -> tuple[float, ...]:
+def _compare(run: Example, offers: Sequence[Sequence[LayerChoice]]) -> tuple[float, ...]:
     """Seconds of the example by torch, then with each offer's choices, in turns."""
-    step = step_of(model, arguments)
+    model = run.model
     subjects: list[Sequence[LayerChoice]] = [[], *offers]  # torch's: nothing chosen
     times: list[list[float]] = [[] for _ in subjects]
     for turn in range(ROUNDS + 1):
@@ -332,7 +275,7 @@ def _compare(
             if not model.training:
                 _pack(model)
             begin = time.perf_counter()
-            step()
+            run.step()
             if turn > 0:  # the first finds its memory
                 seconds.append(time.perf_counter() - begin)
     return tuple(map(statistics.median, times))

@@ -9,6 +9,7 @@ cache may cost time, never a result.
 import contextlib
 import hashlib
 import json
+import math
 import os
 import threading
 from dataclasses import asdict
@@ -60,9 +61,17 @@ def _known(threads: int) -> dict[str, dict[str, Measurement]]:
 def _read(path: Path) -> dict[str, dict[str, Measurement]]:
     try:
         entries: dict[str, dict[str, Any]] = json.loads(path.read_text())
-        return {key: {n: Measurement(**m) for n, m in by_name.items()} for key, by_name in entries.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        return {key: {n: _measurement(m) for n, m in by_name.items()} for key, by_name in entries.items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
+
+
+def _measurement(entry: dict[str, Any]) -> Measurement:
+    """Raises TypeError or ValueError for what is none."""
+    read = Measurement(**entry)
+    if any(not math.isfinite(number) or number < 0 for number in entry.values()):
+        raise ValueError("no measurement has such numbers")
+    return read
 
 
 def _path(threads: int) -> Path | None:
@@ -70,10 +79,14 @@ def _path(threads: int) -> Path | None:
     if folder == "":
         return None
     if folder is None:
-        root = os.environ.get("XDG_CACHE_HOME")
-        folder = str((Path(root) if root else Path.home() / ".cache") / "striate" / "conv")
+        root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        folder = str(Path(root) / "striate" / "conv")
+    try:
+        path = Path(folder).expanduser()
+    except RuntimeError:  # a user without a home
+        return None
     machine = json.dumps([_VERSION, _processor(), _native.isa(), threads, torch.__version__])
-    return Path(folder) / f"{hashlib.sha256(machine.encode()).hexdigest()[:16]}.json"
+    return path / f"{hashlib.sha256(machine.encode()).hexdigest()[:16]}.json"
 
 
 @cache

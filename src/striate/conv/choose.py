@@ -20,6 +20,7 @@ from striate.conv import cache
 from striate.conv.measure import TORCH, Measurement, measure, torch_can
 from striate.conv.plans import Element, Layout, Pass, algorithms, plan, refusal
 from striate.conv.shape import ConvShape, WrongShape
+from striate.conv.team import team_size
 
 __all__ = [
     "MAX_RELATIVE_ERROR",
@@ -164,7 +165,7 @@ def measured(
     cache has seen less often is measured once more, if it may yet be the fastest; looks some seconds apart tell a slow
     algorithm from a slow moment.
     """
-    threads = threads or torch.get_num_threads()
+    threads = threads or team_size()
     candidates = possible(shape, pass_, from_layout, to_layout, element, ieee=ieee)
     if with_torch and torch_can(shape, from_layout, to_layout):
         candidates.append(TORCH)

@@ -1,17 +1,20 @@
 """What a model does with an example: the convolutions it calls, and a step that can be timed."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from striate.conv.plans import Element, Layout, Pass, element_of, layout_of
 from striate.conv.shape import ConvShape, WrongShape
 
-__all__ = ["Call", "Untouched", "calls_of", "element_of_call", "step_of"]
+__all__ = ["Call", "Example", "Untouched", "calls_of", "element_of_call"]
 
 
 @dataclass(frozen=True)
@@ -56,59 +59,112 @@ class Call:
         return passes
 
 
-def element_of_call(module: nn.Conv2d, x: Tensor) -> Element | None:
+def element_of_call(x: Tensor, weight: Tensor) -> Element | None:
     """What a layer would compute in: autocast's type, else that of images and weights if it is one."""
     if torch.is_autocast_enabled("cpu"):
         narrow = torch.get_autocast_dtype("cpu") == torch.bfloat16 and x.dtype in (torch.float32, torch.bfloat16)
         return "bfloat16" if narrow else None
-    return element_of(x) if x.dtype == module.weight.dtype else None
+    return element_of(x) if x.dtype == weight.dtype else None
 
 
 class Untouched:
-    """Everything that running the model may change is put back: buffers, gradients, the random state."""
+    """Everything that running a model may change is put back: buffers, gradients, the random states.
+
+    Raises WrongShape for what could not be: lazy layers that no call has made yet, and optimisers in the backward pass.
+    """
 
     def __init__(self, model: nn.Module) -> None:
+        if any(is_lazy(t) for t in (*model.parameters(), *model.buffers())):
+            raise WrongShape("accelerate: the model has lazy layers that no call has made yet; call it once first")
+        if model.training and any(_hooks_of(p) for p in model.parameters()):
+            raise WrongShape(
+                "accelerate: parameters have hooks that run within the backward pass, and measuring would call them; "
+                "accelerate first, then register them"
+            )
         self._model = model
 
     def __enter__(self) -> None:
-        self._buffers = [(b, b.clone()) for b in self._model.buffers()]
+        self._buffers = [
+            (module, name, buffer, buffer.clone())
+            for module in self._model.modules()
+            for name, buffer in module._buffers.items()
+            if buffer is not None
+        ]
         self._gradients = [(p, p.grad) for p in self._model.parameters()]
-        self._random = torch.get_rng_state()
+        for parameter, _ in self._gradients:
+            parameter.grad = None
+        self._random = torch.get_rng_state(), random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002  the state of others
 
     def __exit__(self, *_: object) -> None:
         with torch.no_grad():
-            for buffer, value in self._buffers:
-                buffer.copy_(value)
+            for module, name, buffer, value in self._buffers:
+                module._buffers[name] = buffer.copy_(value)
         for parameter, gradient in self._gradients:
             parameter.grad = gradient
-        torch.set_rng_state(self._random)
+        torchs, pythons, numpys = self._random
+        torch.set_rng_state(torchs)
+        random.setstate(pythons)
+        np.random.set_state(numpys)  # noqa: NPY002
 
 
-def calls_of(model: nn.Module, arguments: tuple[Any, ...]) -> list[Call]:
+def _hooks_of(parameter: nn.Parameter) -> bool:
+    """Of the kind that sees an accumulated gradient."""
+    return bool(getattr(parameter, "_post_accumulate_grad_hooks", None))
+
+
+class Example:
+    """A model and what it is called with: tensors of its own, which the model may write to.
+
+    `given` is a tensor, a tuple of arguments or a mapping of keywords. Raises WrongShape for a model that is not on the
+    CPU.
+    """
+
+    def __init__(self, model: nn.Module, given: Tensor | tuple[Any, ...] | Mapping[str, Any]) -> None:
+        if any(p.device.type != "cpu" for p in model.parameters()):
+            raise WrongShape("accelerate: the model is not on the CPU; model.cpu() first")
+        self.model = model
+        own = _copied(given)
+        self._keywords: dict[str, Any] = own if isinstance(own, dict) else {}
+        self._arguments: tuple[Any, ...] = () if isinstance(own, dict) else own if isinstance(own, tuple) else (own,)
+
+    def run(self) -> Any:
+        """Call the model; with what a backward pass needs, if it is training."""
+        with torch.set_grad_enabled(self.model.training):
+            return self.model(*self._arguments, **self._keywords)
+
+    def step(self) -> None:
+        """Call the model, with the backward pass if it is training and anything of its result can be differentiated."""
+        result = self.run()
+        if self.model.training:
+            with torch.enable_grad():
+                sums = [t.sum() for t in _tensors(result) if t.requires_grad]
+            torch.autograd.backward(sums)
+
+
+def calls_of(example: Example) -> list[Call]:
     """The first call of every plain Conv2d that the example reaches, in order.
 
     Raises WrongShape for an example that the model cannot take.
     """
     calls: dict[str, Call] = {}
     hooks = []
-    for name, module in model.named_modules():
+    for name, module in example.model.named_modules():
         if type(module) is not nn.Conv2d or module.padding_mode != "zeros" or element_of(module.weight) is None:
             continue
 
-        def seen(module: nn.Module, inputs: tuple[Any, ...], name: str = name) -> None:
-            (x,) = inputs
+        def seen(module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any], name: str = name) -> None:
+            x = inputs[0] if inputs else keywords["input"]
             assert isinstance(module, nn.Conv2d)
-            element = element_of_call(module, x)
+            element = element_of_call(x, module.weight)
             if x.ndim == 4 and element is not None and layout_of(x) is not None:
                 given = x.detach().bfloat16() if element == "bfloat16" else x.detach()
                 calls.setdefault(name, Call(name, module, given, x.requires_grad, element))
 
-        hooks.append(module.register_forward_pre_hook(seen))
+        hooks.append(module.register_forward_pre_hook(seen, with_kwargs=True))
     try:
-        with torch.set_grad_enabled(model.training):
-            model(*arguments)
+        example.run()
     except (RuntimeError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise WrongShape(f"accelerate: the model does not take the example: {reason}") from error
     finally:
         for hook in hooks:
@@ -116,24 +172,24 @@ def calls_of(model: nn.Module, arguments: tuple[Any, ...]) -> list[Call]:
     return list(calls.values())
 
 
-def step_of(model: nn.Module, arguments: tuple[Any, ...]) -> Callable[[], None]:
-    """The model on the example, with the backward pass if it is training."""
-
-    def run() -> None:
-        with torch.set_grad_enabled(model.training):
-            result = model(*arguments)
-        if model.training:
-            tensors = [t for t in _tensors(result) if t.requires_grad]
-            torch.autograd.backward([t.sum() for t in tensors])
-
-    return run
+def _copied(given: Any) -> Any:
+    """The same with tensors of its own, leaves of whatever is differentiated."""
+    if isinstance(given, Tensor):
+        return given.detach().clone().requires_grad_(given.requires_grad)
+    if isinstance(given, Mapping):
+        return {name: _copied(part) for name, part in given.items()}
+    if type(given) in (tuple, list):
+        return type(given)(map(_copied, given))
+    return given
 
 
 def _tensors(result: Any) -> list[Tensor]:
     if isinstance(result, Tensor):
         return [result]
-    if isinstance(result, dict):
+    if isinstance(result, Mapping):
         result = result.values()
+    elif is_dataclass(result) and not isinstance(result, type):
+        result = vars(result).values()
     if not isinstance(result, str) and hasattr(result, "__iter__"):
         return [t for part in result for t in _tensors(part)]
     return []

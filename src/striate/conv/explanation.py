@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-import torch
-
 from striate import _native
 from striate.conv.choose import MAX_RELATIVE_ERROR, SPLIT, asked_for_ieee, error_bound, measured, measured_batch, work
 from striate.conv.measure import TORCH
 from striate.conv.plans import Layout, Pass, algorithms, refusal
 from striate.conv.shape import ConvShape
+from striate.conv.team import team_size
 
 __all__ = ["Explanation", "Row", "explain"]
 
@@ -39,7 +38,7 @@ class Explanation:
     chosen_packed: str  # with weights packed before it
 
     def __str__(self) -> str:
-        head = f"{self.shape}, {self.pass_}, {torch.get_num_threads()} threads; chosen: {self.chosen}"
+        head = f"{self.shape}, {self.pass_}, {team_size()} threads; chosen: {self.chosen}"
         if self.chosen_packed != self.chosen:
             head += f", with weights packed before {self.chosen_packed}"
         if (part := measured_batch(self.shape)) < self.shape.batch:

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from striate.conv import operators
 from striate.conv.passes import Passes
 from striate.conv.plans import Layout, algorithms, layout_of
-from striate.conv.shape import ConvShape, Padding, Sizes, WrongShape, pair, sides
+from striate.conv.shape import ConvShape, Padding, Sizes, WrongShape, pair, sides, whole
+from striate.conv.team import team_size
+from striate.conv.watched import is_transformed, is_watched
 from striate.errors import unknown
 
 __all__ = ["conv1d", "conv2d", "conv3d"]
@@ -30,7 +32,7 @@ def conv2d(
     As `torch.nn.functional.conv2d`, with the algorithm of one's choice: a name of `striate.conv.algorithms()`, or
     "auto", which measures those that can do this shape once and remembers the fastest; so do derivatives that the
     named one lacks. Padding may also be (top, bottom, left, right). Derivatives of any order; torch.compile and
-    torch.export see one operator.
+    torch.export see one operator; torch.func's transformations but vmap, and forward-mode derivatives, get torch's own.
     Raises WrongShape, with the numbers, for what does not fit, and for algorithms that cannot do it, with the reason.
 
     >>> x = torch.arange(16.0).view(1, 1, 4, 4)
@@ -40,35 +42,30 @@ def conv2d(
     """
     if algorithm != "auto" and algorithm not in algorithms():
         raise WrongShape(unknown("algorithm", algorithm, ("auto", *algorithms())))
+    _check_dimensions("conv2d", x, weight, 2)
     if x.ndim == 3:
         return conv2d(x[None], weight, bias, stride, padding, dilation, groups, algorithm)[0]
-    if x.ndim != 4 or weight.ndim != 4:
-        raise WrongShape(
-            f"conv2d: x must be [N, C, H, W] and the weights [K, C / groups, h, w], not {list(x.shape)} and "
-            f"{list(weight.shape)}"
-        )
     strides, dilations = pair(stride, "stride"), pair(dilation, "dilation")
     padded = sides(padding, weight.shape[2:], strides, dilations)
-    if x.device.type != "cpu":
+    if x.device.type != "cpu" or is_transformed():
         return _torch_conv2d(x, weight, bias, strides, padded, dilations, groups)
     if _plainly_called(x, weight, bias):
         passes = _passes(
             tuple(x.shape), tuple(weight.shape), strides, padded, dilations, groups, algorithm,
-            layout_of(x), operators.result_layout(x, weight), torch.get_num_threads(),
+            layout_of(x), operators.result_layout(x, weight), team_size(),
         )  # fmt: skip
         return passes.apply(x, weight, bias)
     return operators.forward(x, weight, bias, strides, padded, dilations, groups, algorithm)
 
 
 def _plainly_called(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
-    """Whether nobody is watching: plain float32 tensors, no tracing, no transformation, no autocast, no mode."""
+    """Whether nobody is watching and there is nothing to convert: float32, no compiler, no autocast."""
     return (
         not torch.compiler.is_compiling()
-        and all(type(t) in (Tensor, nn.Parameter) and t.dtype == torch.float32 for t in (x, weight))
+        and x.dtype == weight.dtype == torch.float32
         and (bias is None or (bias.dtype == torch.float32 and bias.shape == weight.shape[:1]))
         and not torch.is_autocast_enabled("cpu")
-        and torch._C._functorch.peek_interpreter_stack() is None
-        and torch._C._len_torch_dispatch_stack() == 0
+        and not is_watched(x, weight, bias)
     )
 
 
@@ -109,55 +106,67 @@ def conv1d(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: int = 1,
-    padding: int | tuple[int, int] = 0,
-    dilation: int = 1,
+    stride: Sizes = 1,
+    padding: Padding = 0,
+    dilation: Sizes = 1,
     groups: int = 1,
     algorithm: str = "auto",
 ) -> Tensor:
-    """[N, K, Q]: x [N, C, W] filtered by weight [K, C / groups, w]; padding is (left, right) or one number for both.
+    """[N, K, Q]: x [N, C, W] (or [C, W]) filtered by weight [K, C / groups, w], plus bias [K].
+
+    padding is one number for both sides, (left, right), "same" or "valid". Raises WrongShape as `conv2d` does.
 
     >>> conv1d(torch.arange(5.0).view(1, 1, 5), torch.ones(1, 1, 3), algorithm="reference")
     tensor([[[3., 6., 9.]]])
     """
-    left, right = (padding, padding) if isinstance(padding, int) else padding
-    y = conv2d(
-        x[:, :, None], weight[:, :, None], bias, (1, stride), (0, 0, left, right), (1, dilation), groups, algorithm
-    )
-    return y[:, :, 0]
+    _check_dimensions("conv1d", x, weight, 1)
+    (stride,), (dilation,) = _each(stride, 1, 1, "conv1d: stride"), _each(dilation, 1, 1, "conv1d: dilation")
+    if isinstance(padding, str):
+        pads = sides(padding, (1, weight.shape[2]), (1, stride), (1, dilation))
+    else:
+        given = whole(padding)
+        pads = (0, 0, *_each(given[0] if len(given) == 1 else padding, 2, 0, "conv1d: padding"))
+    flat = weight[:, :, None]
+    return conv2d(x[..., None, :], flat, bias, (1, stride), pads, (1, dilation), groups, algorithm).squeeze(-2)
 
 
 def conv3d(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: int | Sequence[int] = 1,
-    padding: int | Sequence[int] = 0,
-    dilation: int | Sequence[int] = 1,
+    stride: Sizes = 1,
+    padding: Padding = 0,
+    dilation: Sizes = 1,
     groups: int = 1,
     algorithm: str = "auto",
 ) -> Tensor:
-    """[N, K, O, P, Q]: x [N, C, D, H, W] filtered by weight [K, C / groups, d, h, w], slice by slice.
+    """[N, K, O, P, Q]: x [N, C, D, H, W] (or [C, D, H, W]) filtered by weight [K, C / groups, d, h, w], slice by slice.
 
     A filter of depth d is d flat filters: the sum over them of the 2-D convolutions of the slices that each sees.
+    padding is one number or three, "same" or "valid". Raises WrongShape as `conv2d` does.
 
     >>> conv3d(torch.ones(1, 1, 3, 3, 3), torch.ones(1, 1, 3, 3, 3), algorithm="reference").item()
     27.0
     """
-
-    def three(given: int | Sequence[int]) -> tuple[int, int, int]:
-        numbers = (given,) * 3 if isinstance(given, int) else tuple(given)
-        if len(numbers) != 3:
-            raise WrongShape(f"conv3d: settings are one number or three, not {given!r}")
-        return (numbers[0], numbers[1], numbers[2])
-
-    (s, *strides), (p, *pads), (d, *dilations) = three(stride), three(padding), three(dilation)
-    deep = torch.nn.functional.pad(x, (0, 0, 0, 0, p, p))
+    _check_dimensions("conv3d", x, weight, 3)
+    if x.ndim == 4:
+        return conv3d(x[None], weight, bias, stride, padding, dilation, groups, algorithm)[0]
+    s, *strides = _each(stride, 3, 1, "conv3d: stride")
+    d, *dilations = _each(dilation, 3, 1, "conv3d: dilation")
+    if isinstance(padding, str):
+        front, back, _, _ = sides(padding, (weight.shape[2], 1), (s, 1), (d, 1))
+        pads = sides(padding, weight.shape[3:], strides, dilations)
+    else:
+        front, down, across = _each(padding, 3, 0, "conv3d: padding")
+        back, pads = front, (down, down, across, across)
+    deep = torch.nn.functional.pad(x, (0, 0, 0, 0, front, back))
     batch, channels, depth, height, width = deep.shape
-    slices = (depth - d * (weight.shape[2] - 1) - 1) // s + 1
+    span = d * (weight.shape[2] - 1) + 1
+    slices = (depth - span) // s + 1
     if slices < 1:
-        span = d * (weight.shape[2] - 1) + 1
-        raise WrongShape(f"conv3d: depth {x.shape[2]} + padding {2 * p} is less than the {span} slices a filter spans")
+        raise WrongShape(
+            f"conv3d: depth {x.shape[2]} + padding {front + back} is less than the {span} slices a filter spans"
+        )
     total: Tensor | None = None
     for tap in range(weight.shape[2]):
         seen = deep[:, :, tap * d : tap * d + (slices - 1) * s + 1 : s]
@@ -165,5 +174,29 @@ def conv3d(
         offset = bias if tap == 0 else None
         y = conv2d(flat, weight[:, :, tap], offset, strides, pads, dilations, groups, algorithm)
         total = y if total is None else total + y
-    assert total is not None
+    if total is None:
+        raise WrongShape("conv3d: a filter has at least one tap along each axis, not 0 slices")
     return total.view(batch, slices, *total.shape[1:]).transpose(1, 2).contiguous()
+
+
+def _check_dimensions(name: str, x: Tensor, weight: Tensor, axes: int) -> None:
+    for what, given in (("x", x), ("the weights", weight)):
+        if not isinstance(given, Tensor):
+            raise WrongShape(f"{name}: {what} must be a tensor, not {type(given).__name__}")
+    if x.ndim not in (axes + 1, axes + 2) or weight.ndim != axes + 2:
+        images, filters = ("D, H, W", "d, h, w") if axes == 3 else ("H, W", "h, w") if axes == 2 else ("W", "w")
+        raise WrongShape(
+            f"{name}: x must be [N, C, {images}] or [C, {images}] and the weights [K, C / groups, {filters}], not "
+            f"{list(x.shape)} and {list(weight.shape)}"
+        )
+
+
+def _each(given: Sizes, count: int, at_least: int, what: str) -> tuple[int, ...]:
+    """`count` numbers, of one for all or of so many."""
+    numbers = whole(given)
+    if len(numbers) == 1:
+        numbers = numbers * count
+    if len(numbers) != count or min(numbers) < at_least:
+        wanted = "one whole number" if count == 1 else f"one or {('two', 'three')[count - 2]} whole numbers"
+        raise WrongShape(f"{what} must be {wanted} from {at_least} on, not {given!r}")
+    return numbers

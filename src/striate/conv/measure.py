@@ -17,6 +17,7 @@ from torch.nn import functional
 from striate.conv.plans import Element, Layout, Pass, from_blocked, laid_out, plan
 from striate.conv.race import race, typical
 from striate.conv.shape import ConvShape
+from striate.conv.team import team_size
 
 __all__ = [
     "SAMPLE",
@@ -94,9 +95,11 @@ class _Inputs:
         self.shape, self.pass_, self.element = shape, pass_, element
         self.from_layout, self.to_layout = from_layout, to_layout
         dtype = torch.bfloat16 if element == "bfloat16" else torch.float32
-        self.x = torch.randn(shape.images, generator=generator).to(dtype)
-        self.weight = torch.randn(shape.filters, generator=generator).to(dtype)
-        self.gradient = torch.randn(shape.result, generator=generator).to(dtype)
+
+        def noise(size: tuple[int, ...]) -> Tensor:
+            return torch.randn(size, generator=generator, dtype=torch.float32, device="cpu").to(dtype)
+
+        self.x, self.weight, self.gradient = noise(shape.images), noise(shape.filters), noise(shape.result)
         first = self.gradient if pass_ == "backward_data" else self.x
         self.first = laid_out(first, from_layout)
         self.second = laid_out(self.gradient, to_layout) if pass_ == "backward_weights" else self.weight
@@ -242,7 +245,7 @@ def measure(
     element: Element = "float32",
 ) -> dict[str, Measurement]:
     """Time every candidate in turns and check it; `candidates` are names of algorithms, or "torch"."""
-    threads = threads or torch.get_num_threads()
+    threads = threads or team_size()
     with torch.no_grad():
         return _measure(_Inputs(shape, pass_, from_layout, to_layout, element), candidates, threads)
 

@@ -22,8 +22,10 @@ class Conv2d(nn.Conv2d):
             raise WrongShape(f"Conv2d: pads with zeros; for padding_mode={self.padding_mode!r} use torch.nn.Conv2d")
         self.algorithm = algorithm
 
-    def forward(self, x: Tensor) -> Tensor:
-        return conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups, self.algorithm)
+    def forward(self, input: Tensor) -> Tensor:  # torch's name
+        return conv2d(
+            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups, self.algorithm
+        )
 
     def extra_repr(self) -> str:
         described: Any = super().extra_repr

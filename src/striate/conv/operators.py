@@ -24,6 +24,7 @@ from striate import _native
 from striate.conv.choose import asked_for_ieee, best_algorithm, possible
 from striate.conv.plans import Element, Layout, Pass, Plan, layout_of, plan, refusal
 from striate.conv.shape import ConvShape, WrongShape
+from striate.conv.team import team_size
 
 __all__ = ["backward_data", "backward_weights", "forward", "planned", "result_layout"]
 
@@ -79,7 +80,7 @@ def planned(
 def _planned(
     shape: ConvShape, pass_: Pass, algorithm: str, from_: Layout, to: Layout, dtype: torch.dtype
 ) -> Plan | None:
-    threads = torch.get_num_threads()
+    threads = team_size()
     if dtype == torch.bfloat16:
         return _narrow(shape, pass_, algorithm, from_, to, threads)
     return planned(shape, pass_, algorithm, from_, to, threads, ieee=asked_for_ieee())

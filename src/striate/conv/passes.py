@@ -15,6 +15,8 @@ from striate.conv import operators
 from striate.conv.measure import TORCH, torch_derivative
 from striate.conv.plans import Element, Layout, Plan
 from striate.conv.shape import ConvShape
+from striate.conv.team import team_size
+from striate.conv.watched import is_watched
 
 __all__ = ["Passes"]
 
@@ -29,7 +31,7 @@ class Passes:
     forward: str
     backward_data: str = TORCH
     backward_weights: str = TORCH
-    threads: int = field(default_factory=torch.get_num_threads)
+    threads: int = field(default_factory=team_size)
     element: Element = "float32"
 
     @property
@@ -71,7 +73,7 @@ class Passes:
         """The gradient with respect to x."""
         if self.backward_data == TORCH:
             return torch_derivative(gradient, x, weight, data=True, **self._torch_settings())
-        if torch.is_grad_enabled():  # it will be differentiated itself
+        if torch.is_grad_enabled() or is_watched(gradient, x, weight):  # it will be differentiated itself, say
             return operators.backward_data(gradient, weight, x.shape[2:], *self._settings(), self.backward_data)
         prepared = operators.planned(
             self.shape, "backward_data", self.backward_data, self.y_layout, self.x_layout, self.threads, self.element
@@ -82,7 +84,7 @@ class Passes:
         """The gradient with respect to the weights."""
         if self.backward_weights == TORCH:
             return torch_derivative(gradient, x, weight, data=False, **self._torch_settings())
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or is_watched(gradient, x, weight):
             return operators.backward_weights(x, gradient, weight.shape[2:], *self._settings(), self.backward_weights)
         prepared = operators.planned(
             self.shape, "backward_weights", self.backward_weights, self.x_layout, self.y_layout, self.threads

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from striate import _native
 from striate.conv.shape import ConvShape, WrongShape
-from striate.conv.team import join_torch
+from striate.conv.team import join_torch, team_size
 from striate.errors import unknown
 
 __all__ = [
@@ -47,6 +47,7 @@ BLOCK = 16  # channels of a block: native/conv/layout.h
 _NAMES = tuple(_native.conv_algorithms())
 _NAMES_BFLOAT16 = tuple(_native.bfloat16_algorithms())
 _DTYPES: dict[Element, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_ELEMENTS = {dtype: element for element, dtype in _DTYPES.items()}
 
 
 def algorithms() -> tuple[str, ...]:
@@ -74,7 +75,7 @@ def refusal(
 
 def element_of(x: Tensor) -> Element | None:
     """What plans call its dtype; None for one that none computes in."""
-    return next((element for element, dtype in _DTYPES.items() if x.dtype == dtype), None)
+    return _ELEMENTS.get(x.dtype)
 
 
 def layout_of(x: Tensor) -> Layout | None:
@@ -134,7 +135,7 @@ def plan(
     if why:
         raise WrongShape(f"{algorithm} cannot compute {shape} ({pass_}): it {why}")
     join_torch()
-    return Plan(shape, algorithm, pass_, from_layout, to_layout, threads or torch.get_num_threads(), isa, element)
+    return Plan(shape, algorithm, pass_, from_layout, to_layout, threads or team_size(), isa, element)
 
 
 class Plan:
@@ -227,7 +228,7 @@ class Plan:
         assert isinstance(self._native, _native.ConvPlan), "no plan in bfloat16 is for the gradient of weights"
         images = self._dense(images, self.shape.images, "the images", self.from_layout)
         gradient = self._dense(gradient, self.shape.result, "the gradient", self.to_layout)
-        result = torch.empty(self.shape.filters)
+        result = torch.empty(self.shape.filters, dtype=torch.float32, device="cpu")
         self._native.run_filters(images.data_ptr(), gradient.data_ptr(), result.data_ptr())
         return result
 
@@ -238,10 +239,9 @@ class Plan:
 def empty(size: tuple[int, int, int, int], layout: Layout, dtype: torch.dtype = torch.float32) -> Tensor:
     """Not initialised, lying in `layout`."""
     if layout == "blocked":
-        return torch.empty(blocked_size(size), dtype=dtype)
-    if layout == "channels_last":
-        return torch.empty(size, dtype=dtype, memory_format=torch.channels_last)
-    return torch.empty(size, dtype=dtype)
+        return torch.empty(blocked_size(size), dtype=dtype, device="cpu")
+    memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
+    return torch.empty(size, dtype=dtype, device="cpu", memory_format=memory_format)
 
 
 def _dense(given: Tensor, size: tuple[int, ...], what: str, layout: Layout, dtype: torch.dtype) -> Tensor:
@@ -252,6 +252,7 @@ def _dense(given: Tensor, size: tuple[int, ...], what: str, layout: Layout, dtyp
             f"conv2d: {what} must be {str(dtype).removeprefix('torch.')}{list(wanted)} on the CPU, not "
             f"{str(given.dtype).removeprefix('torch.')}{list(given.shape)} on {given.device.type}"
         )
+    given = given.resolve_neg()  # a view of negated numbers, as imaginary parts are
     if layout == "channels_last":
         return given.contiguous(memory_format=torch.channels_last)
     return given.contiguous()

@@ -13,12 +13,13 @@ striate.conv.shape.WrongShape: conv2d: images of 3 channels do not fit filters o
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import index
 from typing import TypeAlias
 
 from striate.arithmetic.window import Window
 from striate.errors import StriateError
 
-__all__ = ["ConvShape", "Padding", "Sizes", "WrongShape", "pair", "sides"]
+__all__ = ["ConvShape", "Padding", "Sizes", "WrongShape", "pair", "sides", "whole"]
 
 Sizes: TypeAlias = int | Sequence[int]  # one number, or (down, across)
 Padding: TypeAlias = int | Sequence[int] | str  # …, (top, bottom, left, right), "same" or "valid"
@@ -34,12 +35,24 @@ def pair(given: Sizes, what: str, *, at_least: int = 1) -> tuple[int, int]:
     >>> pair(2, "stride"), pair((2, 1), "stride")
     ((2, 2), (2, 1))
     """
-    numbers = (given, given) if isinstance(given, int) else tuple(given)
+    numbers = whole(given)
     if len(numbers) == 1:
         numbers = numbers * 2
     if len(numbers) != 2 or min(numbers) < at_least:
-        raise WrongShape(f"conv2d: {what} must be one or two numbers from {at_least} on, not {given!r}")
-    return (int(numbers[0]), int(numbers[1]))
+        raise WrongShape(f"conv2d: {what} must be one or two whole numbers from {at_least} on, not {given!r}")
+    return (numbers[0], numbers[1])
+
+
+def whole(given: Sizes) -> tuple[int, ...]:
+    """One whole number or several; none of them where one is no whole number.
+
+    >>> whole(2), whole((2, 1)), whole((2, 1.5))
+    ((2,), (2, 1), ())
+    """
+    try:
+        return tuple(map(index, (given,) if isinstance(given, int) else given))
+    except TypeError:
+        return ()
 
 
 def sides(padding: Padding, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:
@@ -61,13 +74,13 @@ def sides(padding: Padding, kernel: Sequence[int], stride: Sequence[int], dilati
             raise WrongShape(f"conv2d: padding='same' is for stride 1, not {tuple(stride)}; give the padding in px")
         spans = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         return tuple(side for span in spans for side in (span // 2, span - span // 2))
-    numbers = (padding,) if isinstance(padding, int) else tuple(int(p) for p in padding)
+    numbers = whole(padding)
     if len(numbers) == 1:
         numbers = numbers * 4
     elif len(numbers) == 2:
         numbers = (numbers[0], numbers[0], numbers[1], numbers[1])
     if len(numbers) != 4 or min(numbers) < 0:
-        raise WrongShape(f"conv2d: padding must be one, two or four numbers from 0 on, not {padding!r}")
+        raise WrongShape(f"conv2d: padding must be one, two or four whole numbers from 0 on, not {padding!r}")
     return numbers
 
 

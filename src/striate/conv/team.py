@@ -6,17 +6,33 @@ kernels run on its team. Elsewhere they run on the core's own pool (native/threa
 """
 
 import ctypes
+import os
 from functools import cache
 from pathlib import Path
 
+import torch
+
 from striate import _native
 
-__all__ = ["join_torch"]
+__all__ = ["join_torch", "team_size"]
+
+MOST_THREADS = 256  # native/threads/pool.h
+_forked = False
+
+
+def team_size() -> int:
+    """As many threads as torch computes on, and no more than the core can."""
+    return min(torch.get_num_threads(), MOST_THREADS)
 
 
 @cache
 def join_torch() -> bool:
-    """Run the core's convolutions on torch's own threads, if they can be found; whether they were."""
+    """Run the core's convolutions on torch's own threads, if they can be found; whether they were.
+
+    Never in a forked child, which has lost the threads of its parent's team and would wait for them for ever.
+    """
+    if _forked:
+        return False
     maps = Path("/proc/self/maps")
     if not maps.exists():
         return False
@@ -29,3 +45,13 @@ def join_torch() -> bool:
         _native.use_openmp(ctypes.cast(runner, ctypes.c_void_p).value or 0)
         return True
     return False
+
+
+def _note_the_fork() -> None:
+    global _forked
+    _forked = True
+    join_torch.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_the_fork)
