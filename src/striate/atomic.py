@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from striate.errors import StriateError
 
-__all__ = ["replace_file", "sync_folder", "write_bytes"]
+__all__ = ["check_writable", "replace_file", "sync_folder", "write_bytes"]
 
 TEMPORARY_PREFIX = ".tmp-"  # what a killed process may leave behind; never read, safe to delete
 
@@ -53,6 +53,15 @@ def write_bytes(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def check_writable(path: Path) -> None:
+    """Raise StriateError now, before hours of work, where `path` could not be written after them."""
+    if path.is_dir():
+        raise StriateError(f"cannot write {path}: it is a folder; give the name of a file")
+    error = errno.ENOENT if not path.parent.is_dir() else 0 if os.access(path.parent, os.W_OK) else errno.EACCES
+    if error:
+        raise StriateError(f"cannot write {path}: {_reason(OSError(error, os.strerror(error)))}")
+
+
 def sync_folder(folder: Path) -> None:
     """Flush a folder's entries to the disk, where the system can (not on Windows)."""
     if not hasattr(os, "O_DIRECTORY"):
@@ -76,6 +85,8 @@ def _umask() -> int:
 def _reason(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return "the disk is full; free some space and run the command again"
+    if error.errno == errno.ENOENT:
+        return "there is no such folder; make it first"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "not allowed to write there; choose another folder with --output"
+        return "not allowed to write there; choose another folder"
     return error.strerror or str(error)

@@ -7,11 +7,15 @@ shows its traceback.
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["StriateError", "unknown"]
+__all__ = ["StriateError", "UnknownName", "unknown"]
 
 
 class StriateError(Exception):
     """The user can act on this: the message is one line that says what was given, what was expected, what to do."""
+
+
+class UnknownName(StriateError):
+    """A name that is none of those there are, as `unknown` says it; on the command line, a call written wrongly."""
 
 
 def unknown(kind: str, given: str, known: Iterable[str]) -> str:

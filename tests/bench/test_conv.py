@@ -66,6 +66,17 @@ class Wrong(Subject):
         return y
 
 
+class Failing(Subject):
+    """A library that fails in its own way."""
+
+    def __init__(self, problem: Problem) -> None:
+        raise RuntimeError("no such\n  instruction on this processor")
+
+    def run(self) -> None: ...
+
+    def result(self) -> Floats: ...  # type: ignore[empty-body]  # never reached
+
+
 class Unable(Subject):
     """A library that cannot."""
 
@@ -123,6 +134,12 @@ def test_a_library_that_cannot_leaves_a_reason() -> None:
     (found,) = measure([LAYER], [1], [peer(Unable)], threads=1, rounds=3)
     assert found.entries["unable"] == Entry(note="it has no such thing")
     assert found.fastest(["unable"]) is None
+
+
+def test_a_library_that_fails_leaves_its_words_and_the_row_stands() -> None:
+    (found,) = measure([LAYER], [1], [peer(Failing)], threads=1, rounds=3)
+    assert found.entries["failing"] == Entry(note="RuntimeError: no such instruction on this processor")
+    assert found.ours.seconds is not None
 
 
 def test_memory_that_is_only_kept_is_given_back_before_a_row_is_called_too_large(

@@ -58,16 +58,17 @@ def test_keys_say_what_differs_from_the_usual() -> None:
 
 def test_patterns_choose_by_key_and_by_name() -> None:
     assert [layer.key for layer in layers_of("vgg19", "512-*")] == ["512-512-3x3@28", "512-512-3x3@14"]
-    assert [layer.key for layer in layers_of("vgg19", "512-*,!*@14")] == ["512-512-3x3@28"]
+    assert [layer.key for layer in layers_of("vgg19", "512-*, !*@14")] == ["512-512-3x3@28"]
     assert [layer.key for layer in layers_of("vgg19", "features.0")] == ["3-64-3x3@224"]
     assert len(layers_of("vgg19", "!3-*")) == 8
 
 
 def test_nothing_that_matches_is_an_error_that_lists_what_there_is() -> None:
-    with pytest.raises(
-        StriateError, match=r"^no convolution of vgg19 matches --layer '7x7'; it has 3-64-3x3@224, .*…$"
-    ):
-        layers_of("vgg19", "7x7")
+    for pattern in ("7x7", "512-*,7x7", "512-*,!7x7"):
+        with pytest.raises(
+            StriateError, match=r"^no convolution of vgg19 matches --layer '7x7'; it has 3-64-3x3@224, .*…$"
+        ):
+            layers_of("vgg19", pattern)
 
 
 def test_an_unknown_net_gets_the_nearest_name() -> None:

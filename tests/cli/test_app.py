@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import typer
@@ -92,7 +93,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], int]:
         (RuntimeError("two\nlines"), "RuntimeError: two lines (striate/cli/app.py:"),
         (PermissionError(13, "Permission denied", "photos/a.jpg"), "photos/a.jpg: Permission denied"),
         (OSError(28, "No space left on device"), "No space left on device"),
-        (MemoryError(), "out of memory; a smaller --batch-size or --size needs less"),
+        (MemoryError(), "out of memory; smaller batches, images or matrices need less"),
         (ValueError("odd"), "ValueError: odd (striate/cli/app.py:"),
     ],
 )
@@ -150,6 +151,56 @@ def test_completion_knows_the_commands(shell: str, striate: Run) -> None:
     done = striate(_STRIATE_COMPLETE=f"complete_{shell}", **words, **action)
     assert "models" in done.stdout
     assert "doctor" not in done.stdout
+
+
+def test_a_terminal_without_arrows_gets_the_table_all_the_same(striate: Run) -> None:
+    done = striate("inspect", "lenet5", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("lenet5, input 3?32?32\n")
+
+
+@pytest.mark.parametrize("command", ["doctor", "models"])
+def test_a_wrong_instruction_set_is_a_usage_error(striate: Run, command: str) -> None:
+    done = striate(command, STRIATE_ISA="AVX2")
+    assert done.returncode == 2
+    said = f"striate {command}: error: STRIATE_ISA='AVX2' is not an instruction set known here; choose from portable"
+    assert done.stderr.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["train", "digits", "-m", "lenet55"],
+        ["train", "digits", "--policy", "strnog"],
+        ["train", "digits", "--recipe", "quikc"],
+        ["inspect", "lenet5", "--precision", "fp8"],
+        ["inspect", "lenet5", "--by", "layre"],
+        ["evaluate", "nowhere", "--views", "51"],
+        ["check", "lenet5", "--only", "los"],
+    ],
+)
+def test_a_name_that_no_list_has_is_a_usage_error(
+    args: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(args) == 2
+    told = capsys.readouterr()
+    assert f"striate {args[0]}: error: unknown " in told.err
+    assert told.err.count("\n") == 1  # nothing was read before
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["models", "--chart", "a.png"],
+        ["check", "lenet5", "digits", "--svg", "a.png"],
+        ["evaluate", "runs/a", "--plot", "a.png"],
+    ],
+)
+def test_pictures_are_svg(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(args) == 2
+    assert "a.png is no SVG file; pictures are drawn as SVG: give a name that ends in .svg" in capsys.readouterr().err
 
 
 def test_a_closed_pipe_is_no_traceback(striate: Run) -> None:

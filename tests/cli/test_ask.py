@@ -80,7 +80,7 @@ def test_evaluate_says_what_is_not_there(world: Path, capsys: pytest.CaptureFixt
     assert main(["evaluate", "nothing"]) == 1
     message = "no model file or run nothing, and no published weights of that name"
     assert capsys.readouterr().err == f"striate evaluate: error: {message}\n"
-    assert main(["evaluate", str(world / "run"), "--part", "tset"]) == 1
+    assert main(["evaluate", str(world / "run"), "--part", "tset"]) == 2
     assert "did you mean 'test'?" in capsys.readouterr().err
     assert main(["evaluate", str(world / "run"), "--device", "abacus"]) == 1
     assert "--device 'abacus' is not a device torch knows" in capsys.readouterr().err
@@ -156,7 +156,7 @@ def test_evaluate_calibrates_and_draws(world: Path, tmp_path: Path, capsys: pyte
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
-        (["--views", "flop"], 1, "unknown views 'flop'; did you mean 'flip'?"),
+        (["--views", "flop"], 2, "unknown views 'flop'; did you mean 'flip'?"),
         (["--crops", "7"], 1, "crops is 7; give 1, 2 (a mirror image), 5 or 10"),
         (["--scales", "many"], 2, "--scales 'many': give how many, 1 to 5, or short sides in px: 224,256"),
         (["--scales", "2,4"], 1, "scales 2, 4 are all smaller than the 8 px that the net reads; give larger ones"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from striate.bench import conv
+from striate.bench import conv, strassen
 from striate.cli import main
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -18,18 +18,35 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
-        (["conv", "--peers", "pytorch"], 1, "unknown peer 'pytorch'; did you mean 'torch'?"),
-        (["conv", "--net", "vgg91"], 1, "unknown net 'vgg91'; did you mean 'vgg19'?"),
-        (["conv", "--layer", "7x7"], 1, "no convolution of vgg19 matches --layer '7x7'; it has 3-64-3x3@224, "),
-        (["conv", "--shape", "8-8-3@9"], 1, "'8-8-3@9' is no convolution: write MAPS-MAPS-HxW@PIXELS, then "),
+        (["conv", "--peers", "pytorch"], 2, "unknown peer 'pytorch'; did you mean 'torch'?"),
+        (["conv", "--net", "vgg91"], 2, "unknown net 'vgg91'; did you mean 'vgg19'?"),
+        (["conv", "--layer", "7x7"], 2, "no convolution of vgg19 matches --layer '7x7'; it has 3-64-3x3@224, "),
+        (["conv", "--shape", "8-8-3@9"], 2, "'8-8-3@9' is no convolution: write MAPS-MAPS-HxW@PIXELS, then "),
         (["conv", "--shape", "8-8-3x3@9", "--net", "alexnet"], 2, "--shape names convolutions of no net: leave out "),
         (["conv", "--precision", "bf61"], 2, "unknown --precision 'bf61'; did you mean 'bf16'?"),
         (["conv", "--backward", "weight"], 2, "unknown --backward 'weight'; did you mean 'weights'?"),
         (["conv", "--layout", "nhcw"], 2, "unknown --layout 'nhcw'; did you mean 'nchw'?"),
-        (["conv", "--algorithm", "winograd8"], 1, "unknown algorithm 'winograd8'; did you mean 'winograd"),
+        (["conv", "--algorithm", "winograd8"], 2, "unknown algorithm 'winograd8'; did you mean 'winograd"),
         (["conv", "--batch", "1,x"], 2, "--batch '1,x' is no list of whole numbers from 1 on; write it as 1,2,4"),
         (["conv", "--plot", "a.png"], 2, "--plot a.png is no SVG file; pictures are drawn as SVG: give a name that "),
         (["conv", "--rounds", "1"], 2, "invalid value for '--rounds': "),
+        (
+            ["conv", "--layer", "64-*, nosuch"],
+            2,
+            "no convolution of vgg19 matches --layer 'nosuch'; it has 3-64-3x3@224,",
+        ),
+        (["conv", "--output", "none/a.json"], 1, "cannot write none/a.json: there is no such folder; make it first"),
+        (["conv", "--plot", "none/a.svg"], 1, "cannot write none/a.svg: there is no such folder; make it first"),
+        (["fft", "--output", "."], 1, "cannot write .: it is a folder; give the name of a file"),
+        (
+            ["fft", "--peer", "torch,torch-frozen"],
+            2,
+            "unknown --peer 'torch,torch-frozen'; did you mean 'torch-frozen'?",
+        ),
+        (["roofline", "--peer", ""], 2, "unknown --peer ''; choose from torch, "),
+        (["im2col", "--output", "none/a.json"], 1, "cannot write none/a.json: "),
+        (["nets", "--output", "none/a.json"], 1, "cannot write none/a.json: "),
+        (["strassen", "--output", "none/a.json"], 1, "cannot write none/a.json: "),
         (["nets", "--net", "AlexNet"], 2, "unknown net 'AlexNet'; did you mean 'AlexNet-OWT'?"),
         (["nets", "--ways", "eager,compiled"], 2, "unknown --ways 'compiled'; did you mean 'compile'?"),
     ],
@@ -67,6 +84,38 @@ def test_a_run_that_is_cut_off_leaves_what_it_measured(monkeypatch: pytest.Monke
     assert main(["bench", "conv", *args, "--output", str(tmp_path / "a.json")]) != 0
     (row,) = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["rows"]
     assert row["subjects"]["striate"]["relative_error"] < 1e-4
+
+
+def test_every_table_is_written_row_by_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    whole = strassen.measure
+
+    def cut_off(*args: Any, **settings: Any) -> Iterator[strassen.SizeRow]:
+        yield from itertools.islice(whole(*args, **settings), 1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(strassen, "measure", cut_off)
+    args = ["--sizes", "32,64", "--rounds", "3", "--threads", "1", "--output", str(tmp_path / "a.json")]
+    assert main(["bench", "strassen", *args]) != 0
+    assert len(json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["rows"]) == 1
+
+
+def test_without_a_timed_row_there_is_a_table_and_no_picture(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    args = ["--shape", "512-512-3x3@2240", "-b", "6400", "--rounds", "3", "--threads", "1", "--peers", "torch"]
+    assert main(["bench", "conv", *args, "--plot", str(tmp_path / "a.svg")]) == 0
+    told = capsys.readouterr()
+    assert "512→512" in told.out
+    assert "are free: a smaller --batch needs less" in told.out
+    assert told.err.splitlines()[-1] == f"nothing was timed: {tmp_path / 'a.svg'} is not drawn"
+    assert not (tmp_path / "a.svg").exists()
+
+
+def test_blanks_after_commas_are_none_of_a_pattern_or_key(capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["-b", "1", "--rounds", "3", "--threads", "1", "--peers", "torch"]
+    assert main(["bench", "conv", "--shape", "8-8-3x3@9, 8-8-1x1@9", *args]) == 0
+    assert "8→8 1×1@9" in capsys.readouterr().out
+    assert main(["bench", "conv", "--net", "lenet5", "--layer", "6-*, !6-*", *args]) == 2
 
 
 def test_every_pass_has_a_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,9 +54,9 @@ def test_a_run_is_checked_with_its_weights(capsys: pytest.CaptureFixture[str], t
     [
         (["two_layer", "digits", "--only", "lost"], "unknown check 'lost'; did you mean 'loss'?", 2),
         (["two_layer", "digits", "--svg", "a.svg", "--only", "loss"], "--svg draws the activations", 2),
-        (["two_layre", "digits"], "unknown net 'two_layre'; did you mean 'two_layer'?", 1),
-        (["two_layer", "digits", "--init", "hee"], "unknown --init 'hee'; did you mean 'he'?", 1),
-        (["resnet20", "digits", "--activation", "tanhh"], "unknown activation 'tanhh'; did you mean 'tanh'?", 1),
+        (["two_layre", "digits"], "unknown net 'two_layre'; did you mean 'two_layer'?", 2),
+        (["two_layer", "digits", "--init", "hee"], "unknown --init 'hee'; did you mean 'he'?", 2),
+        (["resnet20", "digits", "--activation", "tanhh"], "unknown activation 'tanhh'; did you mean 'tanh'?", 2),
     ],
 )
 def test_refusals(args: list[str], said: str, code: int, capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,15 +68,15 @@ def test_one_image_of_a_run_is_what_the_net_was_shown(photos, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("extra", "message"),
+    ("extra", "code", "message"),
     [
-        (["--sample", "99"], "no sample 99: the part has"),
-        (["--policy", "stong"], "unknown --policy 'stong'; did you mean 'strong'?"),
-        (["-o", "nowhere/x.png"], "cannot write nowhere/x.png"),
+        (["--sample", "99"], 1, "no sample 99: the part has"),
+        (["--policy", "stong"], 2, "unknown --policy 'stong'; did you mean 'strong'?"),
+        (["-o", "nowhere/x.png"], 1, "cannot write nowhere/x.png"),
     ],
 )
-def test_what_cannot_be_shown_is_one_line(photos, tmp_path, capsys, extra, message):
+def test_what_cannot_be_shown_is_one_line(photos, tmp_path, capsys, extra, code, message):
     arguments = ["data", "show", str(photos), "--size", "8", "--rows", "1", "--columns", "1"]
     output = [] if "-o" in extra else ["-o", str(tmp_path / "x.png")]
-    assert main([*arguments, *output, *extra]) == 1
+    assert main([*arguments, *output, *extra]) == code
     assert message in capsys.readouterr().err

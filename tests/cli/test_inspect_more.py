@@ -65,7 +65,7 @@ def test_a_field_is_measured_and_drawn(capsys: pytest.CaptureFixture[str], model
     [
         (["lenet5", "--field", "features.s2", "f.xyz"], 1, "cannot draw to f.xyz: its ending names no kind of picture"),
         (["lenet5", "mlp", "--field", "features.s2", "f.png"], 2, "--field draws one net; give one"),
-        (["lenet5", "--field", "features.s3", "f.png"], 1, "unknown layer 'features.s3'; did you mean"),
+        (["lenet5", "--field", "features.s3", "f.png"], 2, "unknown layer 'features.s3'; did you mean"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_clear_line(

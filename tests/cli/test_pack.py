@@ -96,6 +96,19 @@ def test_doctor_data_measures_every_stage(photos, tmp_path, capsys, kind):
     assert "What to turn: " in found["verdict"]
 
 
+def test_doctor_data_leaves_out_what_cannot_be_read(photos, tmp_path, capsys):
+    broken = sorted(photos.rglob("*.*"))[0]
+    broken.write_bytes(b"no image")
+    assert main(["doctor", "data", str(photos), "-b", "8", "--device", "cpu", "--size", "16"]) == 0
+    told = capsys.readouterr()
+    assert f"left out: {broken} is not an image" in told.err
+    assert "disk" in told.out  # as the log of a run calls it
+    for path in photos.rglob("*.*"):
+        path.write_bytes(b"no image")
+    assert main(["doctor", "data", str(photos), "--device", "cpu"]) == 1
+    assert "images looked at can be read: nothing to measure" in capsys.readouterr().err
+
+
 def test_the_verdict_names_the_slowest_stage_and_its_knob():
     rates = {"read": 5000.0, "decode": 300.0, "augment": 900.0, "loader": 250.0}
     said = verdict([Ceiling(stage, rate) for stage, rate in rates.items()])

@@ -23,16 +23,26 @@ def test_no_rows_is_only_the_head(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "a  b\n"
 
 
-def test_a_terminal_gets_names_with_brackets_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
+
+def test_a_terminal_gets_names_with_brackets_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Terminal()
     monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.setenv("COLUMNS", "60")
     print_table(["class", "images"], [["[red]ants[/red]", 7]], right=["images"])
     assert "[red]ants[/red]" in screen.getvalue()
+
+
+@pytest.mark.parametrize("columns", [12, 20, 40])
+def test_a_terminal_never_folds_a_number(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    print_table(["a long name of a class", "error"], [["ants and other insects", "2e-06"]], right=["error"])
+    assert "2e-06" in screen.getvalue()
 
 
 def test_json_keeps_letters_of_every_language(capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,10 +93,10 @@ def test_all_plans_beside_each_other(asked: list[str], capsys: pytest.CaptureFix
         (["--plan", "fwe"], 2, "fwe"),
         (["--compare", "--plan", "few"], 2, "--compare tries all plans; leave out --plan and --table"),
         (["--sizes", "ten"], 2, "--sizes ten: expected whole numbers with commas between, e.g. 10,30,100"),
-        (["--layers", "layer9"], 1, "unknown layer of resnet20 'layer9'; did you mean"),
-        (["--table", "--classifiers", "swm"], 1, "unknown classifier 'swm'; did you mean 'svm'?"),
+        (["--layers", "layer9"], 2, "unknown layer of resnet20 'layer9'; did you mean"),
+        (["--table", "--classifiers", "swm"], 2, "unknown classifier 'swm'; did you mean 'svm'?"),
         (["--compare", "--sizes", "50"], 1, "give --sizes of at most that"),
-        (["--views", "11"], 1, "unknown views '11'"),
+        (["--views", "11"], 2, "unknown views '11'"),
     ],
 )
 def test_bad_input_is_one_line(

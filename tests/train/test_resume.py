@@ -159,5 +159,8 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(StriateError, match=r"is not a run: it has no config\.toml"):
         resume(tmp_path, reporter_for(quiet=True))
     (tmp_path / "lenet5-digits").mkdir()
+    with pytest.raises(StriateError, match=r"^no run .*lenet-digits$"):  # a folder is not yet a run
+        resume(tmp_path / "lenet-digits", reporter_for(quiet=True))
+    (tmp_path / "lenet5-digits" / "config.toml").write_text("")
     with pytest.raises(StriateError, match=r"unknown run in .*'lenet-digits'; did you mean 'lenet5-digits'\?"):
         resume(tmp_path / "lenet-digits", reporter_for(quiet=True))

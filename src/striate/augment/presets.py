@@ -25,7 +25,7 @@ from striate.augment.pad_crop import PadCrop
 from striate.augment.places import in_proportion
 from striate.augment.policy import Policy
 from striate.augment.random_crop import RandomResizedCrop, RandomScaleCrop
-from striate.errors import StriateError, unknown
+from striate.errors import UnknownName, unknown
 
 __all__ = ["PRESETS", "Chosen", "light", "preset"]
 
@@ -82,7 +82,7 @@ def preset(
     elif name == "strong":
         noises = (RandomResizedCrop((0.25, 1.0)), *flips, RandAugment(2, 9), RandomErasing(0.25))
     else:
-        raise StriateError(unknown("policy", name, PRESETS))
+        raise UnknownName(unknown("policy", name, PRESETS))
     return Chosen(Policy(noises, fill="mean"))
 
 

@@ -47,7 +47,14 @@ class Dots:
 
 
 def line_chart(
-    title: str, lines: Sequence[Line], *, x_name: str, y_name: str, limit: float | None = None, log: bool = False
+    title: str,
+    lines: Sequence[Line],
+    *,
+    x_name: str,
+    y_name: str,
+    limit: float | None = None,
+    limit_name: str = "",
+    log: bool = False,
 ) -> str:
     """Curves over a number that grows evenly; `limit`: a value of y worth a dashed line. Raises ValueError for none."""
     values = [y for line in lines for _, y in line.points] + [y for line in lines for y in (*line.low, *line.high)]
@@ -64,6 +71,7 @@ def line_chart(
     if limit is not None:
         at = number(y.at(limit))
         body.append(f'<line class="limit" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
+        body.append(label(WIDTH - RIGHT, y.at(limit) - 5, limit_name, anchor="end", kind="small"))
     for index, line in enumerate(lines):
         body.append(_curve(line, COLOURS[index % len(COLOURS)], x, y))
     told = "; ".join(_ends(line) for line in lines if line.points)

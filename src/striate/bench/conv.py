@@ -28,6 +28,7 @@ TOLERANCE: dict[Precision, float] = {
     "fp32": 1e-3,  # Winograd's largest tile is 2.5e-5 on the worst of VGG's layers; one wrong tap is 1e-1
     "bf16": 5e-2,  # eight bits, rounded once on the way in and once on the way out, and Winograd's growth
 }
+LONGEST_NOTE = 200  # letters of what a library says when it fails
 PEAK = "multiply-adds"  # takes turns with the subjects: where threads share a core for a while, its peak is halved, too
 PEAK_ROUNDS = 2**19  # of its loop on every thread, some milliseconds
 
@@ -128,6 +129,11 @@ def _row(problem: Problem, peers: Sequence[Peer], rounds: int, ours: Callable[[P
         except CannotDo as reason:
             entries[name] = Entry(note=str(reason))
             continue
+        except Exception as failure:  # a library may fail in its own ways: that is its entry, not the end of the table
+            if name == OURS:
+                raise
+            entries[name] = Entry(note=f"{type(failure).__name__}: {' '.join(str(failure).split())}"[:LONGEST_NOTE])
+            continue
         error = problem.error(subject.result())
         entries[name] = Entry(error=error, takes=subject.takes, note=_wrong(error, problem.precision))
         if not entries[name].note:
@@ -183,7 +189,7 @@ def _lack_of_memory(problem: Problem, subjects: int) -> str:
         free = examine().free_memory_nbytes
     if free is None or needed <= free:
         return ""
-    return f"needs about {needed / 2**30:.0f} GiB of memory, {free / 2**30:.0f} are free: fewer --peers need less"
+    return f"needs about {needed / 2**30:.0f} GiB of memory, {free / 2**30:.0f} are free: a smaller --batch needs less"
 
 
 def summaries(rows: Sequence[Row], direct: Sequence[str], peers: Sequence[str]) -> dict[str, Summary]:

@@ -45,4 +45,6 @@ def figure(rows: Sequence[Row], peer: str) -> str:
     )
     layer = rows[0].layer
     title = f"FFT against direct convolution: {layer.in_maps} maps of {layer.size[0]} px, N = {rows[0].batch}"
-    return line_chart(title, [line], x_name="side of the filter, px", y_name="times as fast", limit=1.0, log=True)
+    return line_chart(
+        title, [line], x_name="side of the filter, px", y_name="times as fast", limit=1.0, limit_name="level", log=True
+    )

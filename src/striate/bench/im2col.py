@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from striate import conv
 from striate.bench.layer import Layer
-from striate.bench.ours import ORACLE, Candidate, Ours
+from striate.bench.ours import ORACLE, Candidate, Ours, Tensors
 from striate.bench.problem import Problem
 from striate.bench.subject import CannotDo
 from striate.bench.timing import Spread, interleave, spread
@@ -42,12 +42,12 @@ def measure(
     """Every algorithm that can do a layer, timed in turns, layer after layer."""
     for layer in layers:
         problem = Problem(layer=layer, batch=batch, threads=threads)
-        subjects = {}
+        subjects, tensors = {}, Tensors(problem)
         for name in conv.algorithms():
             if name == ORACLE:
                 continue
             try:
-                subjects[name] = Ours(problem, Candidate(name, layout))
+                subjects[name] = Ours(problem, Candidate(name, layout), tensors)
             except CannotDo:
                 continue
         errors = {}

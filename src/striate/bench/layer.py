@@ -131,12 +131,16 @@ def layers_of(net: str, patterns: str = "*", *, kernel: tuple[int, int] | None =
     are left out. kernel: only filters of this size. Raises StriateError for an unknown net, and where nothing matches.
     """
     found = [layer for layer in _distinct(net) if kernel is None or layer.kernel == kernel]
-    wanted = [word for word in patterns.split(",") if not word.startswith("!")] or ["*"]
-    unwanted = [word[1:] for word in patterns.split(",") if word.startswith("!")]
+    words = [word.strip() for word in patterns.split(",")]
+    wanted = [word for word in words if not word.startswith("!")] or ["*"]
+    unwanted = [word[1:] for word in words if word.startswith("!")]
     chosen = [layer for layer in found if _matches(layer, wanted) and not _matches(layer, unwanted)]
-    if not chosen:
+    idle = [word for word in (*wanted, *unwanted) if not any(_matches(layer, [word]) for layer in found)]
+    if idle or not chosen:
         keys = ", ".join(layer.key for layer in found[:6]) + (", …" if len(found) > 6 else "")
-        raise StriateError(f"no convolution of {net} matches --layer {patterns!r}; it has {keys or 'none'}")
+        raise StriateError(
+            f"no convolution of {net} matches --layer {idle[0] if idle else patterns!r}; it has {keys or 'none'}"
+        )
     return chosen
 
 

@@ -20,7 +20,7 @@ from striate.conv.choose import MAX_RELATIVE_ERROR, MAX_RELATIVE_ERROR_BF16, pos
 from striate.conv.plans import Element, Layout, laid_out
 from striate.conv.plans import Pass as ConvPass
 from striate.conv.race import race, typical
-from striate.errors import StriateError, unknown
+from striate.errors import UnknownName, unknown
 
 __all__ = ["LAYOUTS", "Ours", "candidates", "conv_shape", "fastest", "named"]
 
@@ -149,7 +149,7 @@ def conv_shape(layer: Layer, batch: int) -> conv.ConvShape:
 def named(algorithm: str) -> str:
     """`algorithm`, if there is such a one. Raises StriateError with the nearest name otherwise."""
     if algorithm not in conv.algorithms():
-        raise StriateError(unknown("algorithm", algorithm, conv.algorithms()))
+        raise UnknownName(unknown("algorithm", algorithm, conv.algorithms()))
     return algorithm
 
 

@@ -12,7 +12,8 @@ __all__ = ["quiet"]
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Whatever the process writes to file descriptor 1, C's buffered output too, goes to standard error instead."""
-    sys.stdout.flush()
+    if sys.stdout is not None:  # closed by whoever started the process
+        sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
     try:

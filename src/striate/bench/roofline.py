@@ -99,12 +99,12 @@ def _name(name: str, cx: float, cy: float, taken: list[_Box]) -> str:
     """The name beside its mark, where neither a mark nor a name is; a name without room is in the mark's own title."""
     width = LETTER * len(name)
     for lines in (0.0, -0.8, 0.8, -1.6, 1.6):
-        for left in (cx + 8, cx - 8 - width):
+        for left, anchor in ((cx + 8, "start"), (cx - 8 - width, "end")):
             box = (left, cy + (lines - 0.5) * LINE, left + width, cy + (lines + 0.5) * LINE)
             free = not any(_overlap(box, other) for other in taken)
             if free and box[0] >= LEFT and box[2] <= WIDTH - RIGHT and box[1] >= TOP and box[3] <= HEIGHT - BOTTOM:
                 taken.append(box)
-                return label(left, box[3] - 2, name, kind="small")
+                return label(box[0] if anchor == "start" else box[2], box[3] - 2, name, anchor=anchor, kind="small")
     return ""
 
 

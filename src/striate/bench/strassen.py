@@ -86,6 +86,7 @@ def figure(rows: Sequence[SizeRow], peak: float) -> str:
         x_name="side of the matrices",
         y_name="effective GFLOP/s",
         limit=peak / 1e9,
+        limit_name="multiply-add peak",
     )
 
 

@@ -7,6 +7,8 @@ Nothing here imports torch: `--help` and completion answer before it would have 
 """
 
 import contextlib
+import io
+import os
 import signal
 import sys
 import threading
@@ -103,7 +105,9 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run one command, by default the one the process was started with, and return its exit code."""
     given, debug = _without_debug(list(sys.argv[1:] if args is None else args))
     command = typer.main.get_command(app)
+    _print_what_the_terminal_can()
     try:
+        _check_instruction_set()
         with _sigterm_as_exit():
             code = command.main(given, prog_name="striate", standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -121,6 +125,25 @@ def _without_debug(args: list[str]) -> tuple[list[str], bool]:
     end = args.index("--") if "--" in args else len(args)
     kept = [arg for arg in args[:end] if arg != "--debug"]
     return kept + args[end:], len(kept) < end
+
+
+def _print_what_the_terminal_can() -> None:
+    """An arrow that stdout's encoding lacks is a question mark, not the end of a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
+
+
+def _check_instruction_set() -> None:
+    """STRIATE_ISA is the user's word: a wrong one is a usage error, whatever the command first computes."""
+    if not os.environ.get("STRIATE_ISA"):
+        return
+    from striate import _native
+
+    try:
+        _native.isa()
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 @contextlib.contextmanager

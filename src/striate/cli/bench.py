@@ -1,21 +1,29 @@
 """`striate bench`: convolutions measured beside other libraries, and the lectures' pictures as they are here."""
 
+import contextlib
+import itertools
+import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
 from striate.cli import bench_tables
 from striate.cli.failure import UsageError
+from striate.cli.files import check_drawing, check_output
 from striate.cli.table import print_json
-from striate.errors import unknown
+from striate.errors import StriateError, unknown
 
 if TYPE_CHECKING:
     from striate.bench.conv import Row
+    from striate.bench.im2col import Need
+    from striate.bench.nets import NetRow
     from striate.bench.peers import Peer
+    from striate.bench.strassen import SizeRow
 
 __all__ = ["app"]
 
@@ -39,6 +47,8 @@ Peers: TypeAlias = Annotated[
 ]
 Net: TypeAlias = Annotated[str, typer.Option("--net", metavar="NET", help="Whose convolutions: any net of the zoo.")]
 Batch: TypeAlias = Annotated[int, typer.Option("--batch", "-b", min=1, help="Images at once.")]
+
+_Row = TypeVar("_Row")
 
 PASSES = {None: ("forward",), "data": ("data",), "weights": ("weights",), "all": ("forward", "data", "weights")}
 LAVIN_AND_GRAY = "vgg19"  # VGG-E
@@ -81,34 +91,31 @@ def conv_command(
     if backward not in PASSES:
         raise UsageError(unknown("--backward", str(backward), [name for name in PASSES if name]))
     batches = _numbers("--batch", batch)
-    _check_plot(plot)
+    _check_files(output, plot)
     from striate.bench.layer import Layer, layers_of
     from striate.bench.ours import LAYOUTS, named
-    from striate.bench.record import conv_record
+    from striate.bench.record import conv_picture, conv_record
     from striate.conv.choose import ask_for_ieee
 
     if algorithm != "auto":
         named(algorithm)
     if ieee:
         ask_for_ieee()
-    layers = layers_of(net, layer) if shape is None else [Layer.of_key(key) for key in shape.split(",")]
+    with _usage():
+        layers = layers_of(net, layer) if shape is None else [Layer.of_key(key.strip()) for key in shape.split(",")]
     layouts = LAYOUTS if layout == "best" else (layout,)
     chosen, here, count = _begin(peers, threads)
-    rows: list[Row] = []
     of = net if shape is None else None
     settings = {"net": of, "rounds": rounds, "precision": precision, "layout": layout, "ieee": ieee}
-    for which in PASSES[backward]:
-        for row in _rows(layers, batches, chosen, count, rounds, which, precision, algorithm, layouts):
-            rows.append(row)
-            if output is not None:  # a run that is cut off leaves what it has measured
-                _write_json(output, conv_record(here, rows, chosen, settings))
-    record = conv_record(here, rows, chosen, settings)
-    if plot is not None:
-        from striate.bench.record import conv_picture
-
-        title = "Convolutions" if of is None else f"Convolutions of {of}"
-        _write(plot, conv_picture(f"{title}, {here.threads} threads", rows, here.peak_flops))
-    _tell(record, output, as_json, lambda: bench_tables.print_conv(here, rows, chosen))
+    measured = itertools.chain.from_iterable(
+        _rows(layers, batches, chosen, count, rounds, which, precision, algorithm, layouts)
+        for which in PASSES[backward]
+    )
+    rows, record = _kept(measured, output, lambda rows: conv_record(here, rows, chosen, settings))
+    _tell(record, as_json, lambda: bench_tables.print_conv(here, rows, chosen))
+    title = "Convolutions" if of is None else f"Convolutions of {of}"
+    picture = partial(conv_picture, f"{title}, {here.threads} threads", rows, here.peak_flops)
+    _draw(plot, picture, timed=any(row.ours.samples for row in rows))
 
 
 @app.command("fft")
@@ -127,21 +134,23 @@ def fft_command(
     plot: Plot = None,
 ) -> None:
     """Fourier against the direct sum, filter after filter from 3 to 31 px."""
-    _check_plot(plot)
+    _check_files(output, plot)
     from striate.bench import fft
     from striate.bench.ours import LAYOUTS, named
     from striate.bench.record import conv_record
 
     sides = _numbers("--filters", filters) if filters else list(fft.FILTERS)
     named("fft")
-    chosen, here, count = _begin(peer, threads)
+    chosen, here, count = _begin(_peer(peer), threads)
     layers = fft.layers(sides, maps, size)
-    rows = list(_rows(layers, [batch], chosen, count, rounds, "forward", "fp32", "fft", LAYOUTS))
-    crossover = fft.crossover(rows, peer)
-    record = conv_record(here, rows, chosen, {"rounds": rounds}) | {"crossover_px": crossover}
-    if plot is not None:
-        _write(plot, fft.figure(rows, peer))
-    _tell(record, output, as_json, lambda: bench_tables.print_fft(here, rows, peer, crossover))
+
+    def recorded(rows: "list[Row]") -> dict[str, Any]:
+        return conv_record(here, rows, chosen, {"rounds": rounds}) | {"crossover_px": fft.crossover(rows, peer)}
+
+    measured = _rows(layers, [batch], chosen, count, rounds, "forward", "fp32", "fft", LAYOUTS)
+    rows, record = _kept(measured, output, recorded)
+    _tell(record, as_json, lambda: bench_tables.print_fft(here, rows, peer, record["crossover_px"]))
+    _draw(plot, partial(fft.figure, rows, peer), timed=any(row.ours.samples for row in rows))
 
 
 @app.command("im2col")
@@ -159,14 +168,19 @@ def im2col_command(
     from striate.bench.layer import layers_of
     from striate.bench.record import im2col_record
 
-    layers = layers_of(net, layer)
+    _check_files(output)
+    with _usage():
+        layers = layers_of(net, layer)
     _, here, count = _begin("", threads)
-    needs = []
-    for number, found in enumerate(im2col.measure(layers, batch, threads=count, rounds=rounds), start=1):
-        _progress(number, len(layers), f"{found[0].layer}" if found else "no algorithm")
-        needs += found
-    record = im2col_record(here, needs, {"net": net, "batch": batch, "rounds": rounds})
-    _tell(record, output, as_json, lambda: bench_tables.print_im2col(here, needs))
+
+    def measured() -> "Iterator[Need]":
+        for number, found in enumerate(im2col.measure(layers, batch, threads=count, rounds=rounds), start=1):
+            _progress(number, len(layers), f"{found[0].layer}" if found else "no algorithm")
+            yield from found
+
+    settings = {"net": net, "batch": batch, "rounds": rounds}
+    needs, record = _kept(measured(), output, lambda needs: im2col_record(here, needs, settings))
+    _tell(record, as_json, lambda: bench_tables.print_im2col(here, needs))
 
 
 @app.command("roofline")
@@ -182,24 +196,29 @@ def roofline_command(
     plot: Plot = None,
 ) -> None:
     """Every convolution of a net under the machine's roof: multiply-add peak and memory bandwidth, both measured."""
-    _check_plot(plot)
+    _check_files(output, plot)
     from striate.bench import roofline
     from striate.bench.facts import copy_bandwidth
     from striate.bench.layer import layers_of
     from striate.bench.ours import LAYOUTS
     from striate.bench.record import conv_record, roofline_points
 
-    layers = layers_of(net, layer)
-    chosen, here, count = _begin(peer, threads)
+    with _usage():
+        layers = layers_of(net, layer)
+    chosen, here, count = _begin(_peer(peer), threads)
     bandwidth = copy_bandwidth(count)
-    rows = list(_rows(layers, [batch], chosen, count, rounds, "forward", "fp32", "auto", LAYOUTS))
+    settings = {"net": net, "rounds": rounds}
+
+    def recorded(rows: "list[Row]") -> dict[str, Any]:
+        return conv_record(here, rows, chosen, settings) | {"copy_bytes_per_second": bandwidth}
+
+    measured = _rows(layers, [batch], chosen, count, rounds, "forward", "fp32", "auto", LAYOUTS)
+    rows, record = _kept(measured, output, recorded)
     points = roofline_points(rows, peer)
-    record = conv_record(here, rows, chosen, {"net": net, "rounds": rounds}) | {"copy_bytes_per_second": bandwidth}
-    if plot is not None:
-        title = f"{net}, N = {batch}, {here.threads} threads: every convolution under the roof"
-        picture = roofline.picture(title, points, peak=here.peak_flops, bandwidth=bandwidth, peer=peer)
-        _write(plot, picture)
-    _tell(record, output, as_json, lambda: bench_tables.print_roofline(here, points, bandwidth))
+    _tell(record, as_json, lambda: bench_tables.print_roofline(here, points, bandwidth))
+    title = f"{net}, N = {batch}, {here.threads} threads: every convolution under the roof"
+    picture = partial(roofline.picture, title, points, peak=here.peak_flops, bandwidth=bandwidth, peer=peer)
+    _draw(plot, picture, timed=bool(points))
 
 
 @app.command("nets")
@@ -227,14 +246,18 @@ def nets_command(
     wanted = [way.strip() for way in ways.split(",")] if ways else list(nets.WAYS)
     for way in wanted:
         _choice("--ways", way, nets.WAYS)
+    _check_files(output)
     _, here, count = _begin("", threads)
     chosen = [titles[net]] if net else list(nets.NETS)
-    rows = []
-    for number, row in enumerate(nets.measure(chosen, batch=batch, threads=count, rounds=rounds, ways=wanted), start=1):
-        _progress(number, len(chosen), row.published.title)
-        rows.append(row)
-    record = nets_record(here, rows, {"rounds": rounds})
-    _tell(record, output, as_json, lambda: bench_tables.print_nets(here, rows))
+
+    def measured() -> "Iterator[NetRow]":
+        found = nets.measure(chosen, batch=batch, threads=count, rounds=rounds, ways=wanted)
+        for number, row in enumerate(found, start=1):
+            _progress(number, len(chosen), row.published.title)
+            yield row
+
+    rows, record = _kept(measured(), output, lambda rows: nets_record(here, rows, {"rounds": rounds}))
+    _tell(record, as_json, lambda: bench_tables.print_nets(here, rows))
 
 
 @app.command("strassen")
@@ -250,7 +273,7 @@ def strassen_command(
     plot: Plot = None,
 ) -> None:
     """Strassen's seven products over our matrix product: from what size on they pay, and what they cost in error."""
-    _check_plot(plot)
+    _check_files(output, plot)
     sides = _numbers("--sizes", sizes)
     odd = [side for side in sides if side % 2**levels]
     if odd:
@@ -259,14 +282,16 @@ def strassen_command(
     from striate.bench.record import strassen_record
 
     _, here, count = _begin("", threads)
-    rows = []
-    for row in strassen.measure(sides, levels, threads=count, rounds=rounds):
-        rows.append(row)
-        _progress(len(rows), len(sides), f"{row.size}×{row.size}")
-    if plot is not None:
-        _write(plot, strassen.figure(rows, here.peak_flops))
-    record = strassen_record(here, rows, {"rounds": rounds, "levels": levels})
-    _tell(record, output, as_json, lambda: bench_tables.print_strassen(here, rows))
+
+    def measured() -> "Iterator[SizeRow]":
+        for number, row in enumerate(strassen.measure(sides, levels, threads=count, rounds=rounds), start=1):
+            _progress(number, len(sides), f"{row.size}×{row.size}")
+            yield row
+
+    settings = {"rounds": rounds, "levels": levels}
+    rows, record = _kept(measured(), output, lambda rows: strassen_record(here, rows, settings))
+    _tell(record, as_json, lambda: bench_tables.print_strassen(here, rows))
+    _draw(plot, partial(strassen.figure, rows, here.peak_flops), timed=bool(rows))
 
 
 # ------------------------------------------------------------------------------------------------------- their parts
@@ -322,19 +347,33 @@ def _progress(number: int, count: int, text: str) -> None:
     print(f"[{number}/{count}] {text}", file=sys.stderr, flush=True)
 
 
-def _tell(record: dict[str, Any], output: Path | None, as_json: bool, show: Any) -> None:
-    if output is not None:
-        _write_json(output, record)
+def _kept(
+    measured: Iterable[_Row], output: Path | None, record: Callable[[list[_Row]], dict[str, Any]]
+) -> tuple[list[_Row], dict[str, Any]]:
+    """All rows, and their record. It is written row by row: a run that is cut off leaves what it has measured."""
+    rows: list[_Row] = []
+    for row in measured:
+        rows.append(row)
+        if output is not None:
+            _write(output, json.dumps(record(rows), indent=1, ensure_ascii=False) + "\n")
+    return rows, record(rows)
+
+
+def _tell(record: dict[str, Any], as_json: bool, show: Callable[[], None]) -> None:
     if as_json:
         print_json(record)
     else:
         show()
 
 
-def _write_json(path: Path, record: dict[str, Any]) -> None:
-    import json
-
-    _write(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+def _draw(plot: Path | None, picture: Callable[[], str], *, timed: bool) -> None:
+    """The picture, if it is asked for and there is anything to see."""
+    if plot is None:
+        return
+    if timed:
+        _write(plot, picture())
+    else:
+        typer.echo(f"nothing was timed: {plot} is not drawn", err=True)
 
 
 def _write(path: Path, text: str) -> None:
@@ -343,9 +382,26 @@ def _write(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def _check_plot(plot: Path | None) -> None:
-    if plot is not None and plot.suffix.lower() != ".svg":
-        raise UsageError(f"--plot {plot} is no SVG file; pictures are drawn as SVG: give a name that ends in .svg")
+def _check_files(output: Path | None, plot: Path | None = None) -> None:
+    """What is to be written after the measuring can be."""
+    check_output(output)
+    check_drawing("--plot", plot)
+
+
+def _peer(name: str) -> str:
+    from striate.bench.peers import PEERS
+
+    _choice("--peer", name, PEERS)
+    return name
+
+
+@contextlib.contextmanager
+def _usage() -> Iterator[None]:
+    """What is wrong with a pattern or a key is wrong with the call."""
+    try:
+        yield
+    except StriateError as error:
+        raise UsageError(str(error)) from error
 
 
 def _choice(option: str, given: str, known: Any) -> None:

@@ -47,7 +47,7 @@ def print_conv(machine: "Machine", rows: Sequence["Row"], peers: Sequence["Peer"
         _print_subjects(part, peers, summaries(part, direct, names))
         found = totals(part, names)
         if found:
-            print("\nall convolutions of the net in these rows\n")
+            print("\nall convolutions in these rows, each as often as its net has it\n")
             _print_totals(found)
         _print_notes(part)
     _print_steps(rows, names)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from striate.cli.failure import UsageError
+from striate.cli.files import check_drawing, check_output
 from striate.cli.table import print_json
 from striate.cli.train import with_net_settings
 from striate.errors import StriateError
@@ -72,6 +73,8 @@ def check(
         settings = with_net_settings(settings, set_net, activation)
     except StriateError as error:
         raise UsageError(str(error)) from error
+    check_drawing("--svg", svg)
+    check_output(html)
     if svg is not None and "activations" not in names:
         raise UsageError("--svg draws the activations, which --only or --skip leave out")
     import torch

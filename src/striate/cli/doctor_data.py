@@ -78,6 +78,7 @@ def data(
         device=where if where.type != "cpu" else None,
         step=None if model is None else _step(model, len(found.classes), channels, square, where),
         images=images,
+        note=lambda sentence: typer.echo(sentence, err=True),
     )
     if as_json:
         rates = {one.stage: one.images_per_second for one in measured}
@@ -86,7 +87,10 @@ def data(
     print(f"{found.name}: {square[0]}×{square[1]} px, policy {settings.policy}, {workers} loading threads, {where}\n")
     print_table(
         ["stage", "images/s", "", "what to turn"],
-        [[one.stage, round(one.images_per_second), WHAT[one.stage], KNOBS.get(one.stage, "")] for one in measured],
+        [
+            [_told(one.stage), round(one.images_per_second), WHAT[one.stage], KNOBS.get(one.stage, "")]
+            for one in measured
+        ],
         right=["images/s"],
     )
     print(f"\n{verdict(measured)}")
@@ -100,7 +104,14 @@ def verdict(measured: "list[Ceiling]") -> str:
     if compute is not None and loader >= CLOSE * compute:
         return f"The net is the limit: loading takes {compute / loader:.0%} of its step's time. {_sentence('compute')}"
     against = "" if compute is None else f", where the net would take {compute:,.0f}"
-    return f"Loading makes {loader:,.0f} images/s{against}; its slowest stage is {slowest}. {_sentence(slowest)}"
+    return f"Loading makes {loader:,.0f} images/s{against}; its slowest stage is {_told(slowest)}. {_sentence(slowest)}"
+
+
+def _told(stage: str) -> str:
+    """As `train` and its report call it."""
+    from striate.train.report.record import STAGE_NAMES
+
+    return STAGE_NAMES.get(stage, stage)
 
 
 def _sentence(stage: str) -> str:

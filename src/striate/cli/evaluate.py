@@ -7,6 +7,7 @@ import typer
 
 from striate.cli import evaluate_print
 from striate.cli.failure import UsageError
+from striate.cli.files import check_drawing, check_output
 from striate.cli.table import print_json
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def evaluate(
         raise UsageError(
             "--table has rows for the usual views; leave out --crops, --scales, --plot, --save-temperature"
         )
+    check_drawing("--plot", plot)
+    check_output(save_temperature)
     from striate.evaluate import Panel, Plan, compare
     from striate.evaluate.comparison import rows_to
     from striate.evaluate.score import Sitting, measure, plan_of

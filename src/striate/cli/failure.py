@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from striate.errors import StriateError
+from striate.errors import StriateError, UnknownName
 
 __all__ = ["UsageError", "exit_code", "say"]
 
@@ -15,10 +15,10 @@ class UsageError(StriateError):
 
 
 def exit_code(error: Exception) -> int:
-    """2 when the command was called wrongly, else 1."""
+    """2 when the command was called wrongly, a name that does not exist among that, else 1."""
     if isinstance(error, typer.TyperException):
         return error.exit_code
-    return 2 if isinstance(error, UsageError) else 1
+    return 2 if isinstance(error, UsageError | UnknownName) else 1
 
 
 def say(error: Exception) -> str:
@@ -33,7 +33,7 @@ def _message(error: Exception) -> str:
     if isinstance(error, StriateError):
         return str(error)
     if isinstance(error, MemoryError):
-        return "out of memory; a smaller --batch-size or --size needs less"
+        return "out of memory; smaller batches, images or matrices need less"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return f"{type(error).__name__}: {error} ({_where(error)}); this is a bug in striate, --debug shows all of it"

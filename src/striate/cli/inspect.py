@@ -13,6 +13,7 @@ import typer
 
 from striate.cli import inspect_more
 from striate.cli.failure import UsageError
+from striate.cli.files import check_output
 from striate.cli.inspect_net import has_weights, net_of
 from striate.cli.table import print_json, print_table
 
@@ -69,6 +70,7 @@ def inspect(
     """Say what nets cost, see and need: parameters, multiply-adds, memory, receptive fields."""
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other; give one of them")
+    check_output(html)
     view = by or ("stage" if len(nets) == 1 else "total")
     shape = _shape(input) if input else None
     settings = {

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from striate.cli.files import check_drawing
 from striate.cli.table import print_json, print_table
 from striate.errors import StriateError
 
@@ -28,6 +29,7 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """List the nets that can be trained."""
+    check_drawing("--chart", chart)
     from striate.nets import list_models
 
     names = list_models(pattern)

@@ -17,7 +17,7 @@ __all__ = ["print_json", "print_table"]
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Collection[str] = ()) -> None:
     """Print rows under column names; the columns named in `right` are aligned right.
 
-    On a terminal the table folds to its width; elsewhere it is plain text that nothing is cut from.
+    On a terminal words fold to its width, and numbers never do; elsewhere it is plain text that nothing is cut from.
     """
     text = [[_cell(value) for value in row] for row in rows]
     if sys.stdout.isatty():
@@ -45,7 +45,8 @@ def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Co
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        is_number = name in right
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # Text: a class called [red] is a name, not a colour
     Console().print(table)

@@ -9,6 +9,7 @@ import typer
 
 from striate.cli import transfer_print
 from striate.cli.failure import UsageError
+from striate.cli.files import check_output
 from striate.cli.table import print_json
 from striate.errors import StriateError
 
@@ -75,6 +76,7 @@ def transfer(
     if compare and (table or plan != "auto"):
         raise UsageError("--compare tries all plans; leave out --plan and --table")
     numbers = _whole_numbers("--sizes", sizes)
+    check_output(csv)
     from striate.evaluate import Plan as Views
     from striate.train import Settings, reporter_for
     from striate.train.resolve import open_data
@@ -143,8 +145,6 @@ def _table(
         splits=splits,
         per_class=per_class or half,
     )
-    if csv is not None:
-        write_bytes(csv, ladder_csv(ladder).encode())
     path = _page_path(project, f"probes-{Path(project.data.name).name}")
     write_page(path, ladder=ladder, **page)
     if as_json:
@@ -152,6 +152,8 @@ def _table(
     else:
         transfer_print.print_ladder(ladder, project.data.name, part, len(exam))
         typer.echo(f"report  {path}")
+    if csv is not None:
+        write_bytes(csv, ladder_csv(ladder).encode())
     return 0
 
 

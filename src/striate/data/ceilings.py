@@ -9,17 +9,20 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Self, final
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from striate.data.badimage import BadImage
 from striate.data.decode import decode
 from striate.data.loader import Loader
 from striate.data.noise import DrawsWindows
 from striate.data.preprocess import Preprocess
 from striate.data.samples import EncodedSamples, Samples, checked_labels
+from striate.errors import StriateError
 
 __all__ = ["Ceiling", "ceilings"]
 
@@ -45,11 +48,13 @@ def ceilings(
     step: Callable[[torch.Tensor], object] | None = None,
     images: int = 512,
     seconds: float = 1.0,
+    note: Callable[[str], object] = lambda _: None,
 ) -> list[Ceiling]:
     """Each stage that these samples have, measured for about `seconds`; `step` computes on a batch [B, C, h, w].
 
     At most `images` are looked at, spread over the set. What was read once comes from the system's memory the next
-    time, so reading is measured in its first pass, and never repeated.
+    time, so reading is measured in its first pass, and never repeated. Images that cannot be decoded are told to `note`
+    and left out. Raises StriateError where all of them are.
     """
     threads = max(1, workers)
     chosen = samples.subset(np.arange(min(images, len(samples))) * len(samples) // min(images, len(samples)))
@@ -66,8 +71,17 @@ def ceilings(
             def decoded(i: int) -> NDArray[np.uint8]:
                 return decode(files[i], preprocess.channels, names[i])
 
+            good = list(range(len(files)))
+            for i, reason in enumerate(pool.map(partial(_refusal, decoded), good)):
+                if reason is not None:
+                    good.remove(i)
+                    note(f"left out: {reason}")
+            if not good:
+                raise StriateError(f"none of the {len(files)} images looked at can be read: nothing to measure")
+            chosen = chosen.subset(good)
+
             def decoded_all() -> int:
-                return sum(1 for _ in pool.map(decoded, range(len(files))))
+                return sum(1 for _ in pool.map(decoded, good))
 
             found.append(Ceiling("decode", _repeated(decoded_all, seconds)))
         else:
@@ -109,6 +123,14 @@ def ceilings(
         example = torch.zeros(shape, device=device)
         found.append(Ceiling("compute", _repeated(_computed(step, example), seconds)))
     return found
+
+
+def _refusal(decoded: Callable[[int], object], i: int) -> str | None:
+    try:
+        decoded(i)
+    except BadImage as error:
+        return str(error)
+    return None
 
 
 def _repeated(run: Callable[[], int], seconds: float) -> float:

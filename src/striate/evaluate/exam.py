@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from striate.data import Dataset, Samples
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 from striate.nets.trained import is_published
 from striate.train import RunFolder, Settings
 from striate.train.resolve import open_data
@@ -44,7 +44,7 @@ class Exam:
         }
         name = name or next(iter(parts))
         if name not in parts:
-            raise StriateError(unknown(f"part of {data.name}", name, parts))
+            raise UnknownName(unknown(f"part of {data.name}", name, parts))
         return name, _with_labels_of(parts[name], data.classes, self.classes, data.name)
 
 

@@ -10,7 +10,7 @@ from striate.pages.svg import frame, label, number
 __all__ = ["reliability_chart"]
 
 WIDTH, HEIGHT = 460, 460
-LEFT, RIGHT, TOP, BOTTOM = 60, 16, 24, 52
+LEFT, RIGHT, TOP, BOTTOM = 74, 26, 24, 52
 
 STYLE = (
     "<style>svg{background:#fff;color:#222;font-family:system-ui,sans-serif}.grid{stroke:#8884;stroke-width:1}"

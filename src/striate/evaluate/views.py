@@ -16,7 +16,7 @@ from typing import TypeAlias
 from striate.augment.places import CENTRE, CORNERS, SIDES, WINDOW, in_proportion
 from striate.augment.view import View
 from striate.data import Preprocess
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 
 __all__ = ["NAMED", "Plan", "Scales", "views"]
 
@@ -101,7 +101,7 @@ class Plan:
     def named(cls, name: str) -> "Plan":
         """The plan of that name. Raises StriateError with the nearest name for one that is not known."""
         if name not in NAMED:
-            raise StriateError(unknown("views", name, NAMED))
+            raise UnknownName(unknown("views", name, NAMED))
         return NAMED[name]
 
     def views(self, preprocess: Preprocess, trained: tuple[View, ...] = ()) -> tuple[View, ...]:

@@ -12,7 +12,7 @@ from striate.pages.svg import escape, frame, label, number
 __all__ = ["Bubble", "bubble_chart"]
 
 WIDTH, HEIGHT = 760, 500
-LEFT, RIGHT, TOP, BOTTOM = 56, 40, 24, 52
+LEFT, RIGHT, TOP, BOTTOM = 70, 40, 24, 52
 RADIUS = 34  # px of the largest bubble
 LETTER, LINE = 6.6, 13  # px that a letter of a name is wide, generously, and a line high
 COLOURS = ("#2563a8", "#c2571a", "#2f855a", "#8250a8", "#a86a25", "#3f7f8c", "#9c2f4f", "#5c6470")

@@ -22,7 +22,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 from striate.nets.layers.maxout import Maxout
 
 __all__ = ["ACTIVATIONS", "GAINS", "LeCunTanh", "activation_of", "pieces_of", "replace_relus"]
@@ -75,7 +75,7 @@ GAINS: Mapping[str, float] = MappingProxyType(
 def activation_of(name: str) -> Callable[[], nn.Module]:
     """What makes a module of the activation of that name. Raises StriateError for a name that is none."""
     if name not in ACTIVATIONS:
-        raise StriateError(unknown("activation", str(name), ACTIVATIONS))
+        raise UnknownName(unknown("activation", str(name), ACTIVATIONS))
     return ACTIVATIONS[name]
 
 

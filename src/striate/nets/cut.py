@@ -17,7 +17,7 @@ from typing import Any, Literal, final
 import torch
 from torch import Tensor, fx, nn
 
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 from striate.nets.net import Net, NetSpec
 
 __all__ = ["INPUT", "WITHIN", "CutNet", "cut"]
@@ -104,7 +104,7 @@ def cut(net: Net, place: str) -> fx.GraphModule:
     target = "net." + place.removesuffix(INPUT)
     names = [name for name, _ in net.named_modules() if name]
     if place.removesuffix(INPUT) not in names:
-        raise StriateError(unknown(f"layer of {net.spec.name}", place, names))
+        raise UnknownName(unknown(f"layer of {net.spec.name}", place, names))
     root = _Whole(net)
     tracer = _AsFarAs(target, place.endswith(INPUT))
     try:

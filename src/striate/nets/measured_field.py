@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 
 __all__ = ["MeasuredField", "measured_field"]
 
@@ -70,7 +70,7 @@ def measured_field(
     """
     modules = {name: module for name, module in net.named_modules() if name}
     if layer not in modules:
-        raise StriateError(unknown("layer", layer, modules))
+        raise UnknownName(unknown("layer", layer, modules))
     weight = next(net.parameters(), torch.empty(0))
     generator = torch.Generator().manual_seed(seed)
     total = torch.zeros(shape[1:], dtype=torch.float64)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from striate.arithmetic import DoesNotFit
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 from striate.nets.activations import replace_relus
 from striate.nets.fit import misfit, smallest_side
 from striate.nets.net import Net, NetSpec
@@ -120,7 +120,7 @@ def _entry(name: str) -> Entry:
 
         return Entry(build=CutNet, input_size=(224, 224), source="striate transfer")
     if name not in NETS:
-        raise StriateError(unknown("net", name, NETS))
+        raise UnknownName(unknown("net", name, NETS))
     return NETS[name]
 
 

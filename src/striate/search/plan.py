@@ -22,7 +22,7 @@ from typing import Any, Literal, get_args
 
 import tomli_w
 
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 from striate.search.space import Dimension, apply, flag, space_from, written
 from striate.train import Settings, read_toml, settings_from
 from striate.train.recipes import recipes_folder
@@ -63,7 +63,7 @@ class Plan:
     def __post_init__(self) -> None:
         for name, options in (("sampler", get_args(Sampler)), ("pruner", get_args(Pruner))):
             if getattr(self, name) not in options:
-                raise StriateError(unknown(f"--{name}", str(getattr(self, name)), options))
+                raise UnknownName(unknown(f"--{name}", str(getattr(self, name)), options))
         if not self.space:
             raise StriateError("nothing to search: give a range, e.g. --lr 1e-4:1e-1:log, or --space FILE")
         if not self.stages:
@@ -94,7 +94,7 @@ def read_space_file(given: str | Path) -> dict[str, Any]:
     if path.suffix != ".toml" and not path.is_file():
         known = {one.stem: one for one in sorted((recipes_folder() / "spaces").glob("*.toml"))}
         if str(given) not in known:
-            raise StriateError(unknown("space", str(given), [*known, "a TOML file"]))
+            raise UnknownName(unknown("space", str(given), [*known, "a TOML file"]))
         path = known[str(given)]
     table = read_toml(path)
     try:

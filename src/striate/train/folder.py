@@ -85,7 +85,7 @@ class RunFolder:
             return folder
         if not folder.path.is_dir():
             parent = folder.path.parent
-            runs = sorted(other.name for other in parent.iterdir() if other.is_dir()) if parent.is_dir() else []
+            runs = sorted(found.parent.name for found in parent.glob("*/config.toml"))
             raise StriateError(unknown(f"run in {parent}", folder.path.name, runs) if runs else f"no run {path}")
         raise StriateError(f"{path} is not a run: it has no config.toml")
 

@@ -1,7 +1,7 @@
 """How a run's weights begin where `init` says so: drawn by a scheme, or scaled on a batch of the training images."""
 
 from striate.data import Dataset, Loader, Preprocess
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 from striate.nets import Net
 from striate.nets.initialise import SCHEMES, initialise
 from striate.train.progress import Reporter
@@ -21,7 +21,7 @@ def begin_weights(settings: Settings, net: Net, data: Dataset, preprocess: Prepr
     if settings.init is None:
         return
     if settings.init not in SCHEMES:
-        raise StriateError(unknown("--init", settings.init, SCHEMES))
+        raise UnknownName(unknown("--init", settings.init, SCHEMES))
     if settings.pretrained is not None:
         raise StriateError("--init draws the weights that --pretrained loads; leave one of them out")
     few = data.train.subset(range(0, len(data.train), max(1, len(data.train) // LOOKS_AT)))

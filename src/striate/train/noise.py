@@ -7,7 +7,7 @@ from striate.augment import CutMix, Mixup, Policy, RandomScaleCrop, policy_from_
 from striate.augment.mix import Mixing
 from striate.augment.presets import PRESETS, Chosen, light, preset
 from striate.data import Dataset, Preprocess
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 from striate.train.colours import Colours
 from striate.train.settings import Settings, read_toml
 
@@ -22,15 +22,11 @@ def choose_policy(settings: Settings, data: Dataset, colours: Colours) -> Chosen
     Raises StriateError for a name or a file that is none.
     """
     assert settings.size is not None
+    check_policy(settings)
     if settings.policy == "own":
-        if not settings.noise:
-            raise StriateError('policy "own" needs a table [noise] in the config; docs/augment.md shows one')
         return Chosen(policy_from_dict(settings.noise), "as its table says")
     if settings.policy not in PRESETS:
-        path = Path(settings.policy)
-        if path.suffix != ".toml":
-            raise StriateError(unknown("--policy", settings.policy, (*PRESETS, "own", "a TOML file")))
-        return Chosen(policy_from_dict(read_toml(path)), "as the file says")
+        return Chosen(policy_from_dict(read_toml(Path(settings.policy))), "as the file says")
 
     return preset(
         settings.policy,
@@ -40,6 +36,15 @@ def choose_policy(settings: Settings, data: Dataset, colours: Colours) -> Chosen
         per_class=len(data.train) / len(data.classes),
         pca=colours.pca,
     )
+
+
+def check_policy(settings: Settings) -> None:
+    """Raise StriateError for a policy that is neither a name nor a file, and for one's own without its table."""
+    if settings.policy == "own":
+        if not settings.noise:
+            raise StriateError('policy "own" needs a table [noise] in the config; docs/augment.md shows one')
+    elif settings.policy not in PRESETS and Path(settings.policy).suffix != ".toml":
+        raise UnknownName(unknown("--policy", settings.policy, (*PRESETS, "own", "a TOML file")))
 
 
 def with_policy(settings: Settings, policy: Policy) -> Settings:

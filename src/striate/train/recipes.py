@@ -8,7 +8,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 from striate.train.settings import read_toml, settings_from
 
 __all__ = ["Recipe", "list_recipes", "load_recipe", "recipes_folder"]
@@ -39,7 +39,7 @@ def load_recipe(name: str) -> Recipe:
         return _read(Path(name))
     path = recipes_folder() / f"{name}.toml"
     if not path.is_file():
-        raise StriateError(unknown("recipe", name, [recipe.stem for recipe in sorted(recipes_folder().glob("*.toml"))]))
+        raise UnknownName(unknown("recipe", name, [recipe.stem for recipe in sorted(recipes_folder().glob("*.toml"))]))
     return _read(path)
 
 

@@ -17,7 +17,7 @@ from torch import nn
 import striate
 from striate.data import Dataset, Loader, Preprocess
 from striate.errors import StriateError
-from striate.nets import Net, create_model
+from striate.nets import Net, create_model, model_info
 from striate.nets.weights import load_model as load_model_file
 from striate.nets.weights import save_model
 from striate.tasks import Classification, Metrics, decode_all
@@ -30,11 +30,11 @@ from striate.train.health import Diverged
 from striate.train.initial import begin_weights
 from striate.train.log import RunLog
 from striate.train.loop import Outcome, Trainer
-from striate.train.noise import choose_policy, describe, matched_to, mixings, policy_of, with_policy
+from striate.train.noise import check_policy, choose_policy, describe, matched_to, mixings, policy_of, with_policy
 from striate.train.process import prepare_process, subnormals_are_zero
 from striate.train.progress import Reporter
 from striate.train.report import Scored, write_report
-from striate.train.resolve import WARMUP_STEPS, open_data, resolve
+from striate.train.resolve import WARMUP_STEPS, open_data, pick_device, resolve
 from striate.train.sampling import describe_sampling, ranked, with_ranks, with_weights
 from striate.train.settings import Settings
 from striate.train.state import Position, seed_all
@@ -121,6 +121,9 @@ def resume(path: str | os.PathLike[str], reporter: Reporter, *, workers: int | N
 
 
 def _open(settings: Settings, reporter: Reporter) -> Dataset:
+    model_info(settings.model)  # unknown names are told before the data are read, which may take minutes
+    check_policy(settings)
+    pick_device(settings.device)
     data = open_data(settings)
     for note in data.notes:
         reporter.note(note)

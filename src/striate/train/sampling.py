@@ -9,7 +9,7 @@ import numpy as np
 from striate.data import Dataset, Samples
 from striate.data.sampling import Sampling, check_sampling
 from striate.data.weights import read_weights, sample_weights
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 from striate.train.settings import Settings
 
 __all__ = ["describe_sampling", "ranked", "sampling_of", "shown", "with_ranks", "with_weights"]
@@ -31,7 +31,7 @@ def with_weights(settings: Settings, data: Dataset) -> Settings:
     elif Path(law).suffix == ".csv":
         settings = settings.replace(sample_weights=read_weights(Path(law)))
     else:
-        raise StriateError(unknown("--sampling", law, (*NAMED, "own", "a CSV file")))
+        raise UnknownName(unknown("--sampling", law, (*NAMED, "own", "a CSV file")))
     check_sampling(sampling_of(settings, data), data.train.labels)
     return settings
 

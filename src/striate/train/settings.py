@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tomli_w
 
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 
 __all__ = ["Settings", "read_toml", "settings_from", "to_toml"]
 
@@ -173,7 +173,7 @@ def settings_from(*layers: Mapping[str, Any], base: Settings | None = None) -> S
     for layer in layers:
         for name, value in layer.items():
             if name not in hints:
-                raise StriateError(unknown("setting", name, hints))
+                raise UnknownName(unknown("setting", name, hints))
             merged[name] = _coerce(name, value, hints[name])
     return Settings(**merged)
 
@@ -204,7 +204,7 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
         if origin is Literal:
             if value in get_args(option):
                 return value
-            raise StriateError(unknown(_flag(name), str(value), [str(choice) for choice in get_args(option)]))
+            raise UnknownName(unknown(_flag(name), str(value), [str(choice) for choice in get_args(option)]))
         if origin is dict and isinstance(value, Mapping):
             return dict(value)
         if origin is tuple and isinstance(value, (list, tuple)) and all(type(item) is int for item in value):

@@ -25,7 +25,7 @@ from striate.train.check.overfit import overfit
 from striate.train.check.page import page
 from striate.train.check.rates import range_test, rates, read
 from striate.train.check.regularisation import regularisation
-from striate.train.check.sanity import gradients
+from striate.train.check.sanity import chosen, gradients
 
 
 @cache
@@ -164,6 +164,18 @@ def test_noise_that_is_not_scaled_and_layers_with_moods() -> None:
     found = agreement(subject(_Noisy(_Moody())))
     assert (found.verdict, "look for self.training" in found.remedy) == ("failed", True)
     assert noisy_layers(_Noisy(_Moody()), healthy().images[:4]) == []
+
+
+def test_overfitting_that_had_no_time_is_no_failure() -> None:
+    found = overfit(healthy(), seconds=0)
+    assert found.verdict == "warning"
+    assert found.evidence.endswith(" in 0 steps, then 0 s were over")
+    assert "more time: --seconds" in found.remedy
+
+
+def test_checks_that_exclude_each_other_leave_nothing() -> None:
+    with pytest.raises(StriateError, match="no check is left to run: all of --only are in --skip"):
+        chosen(["loss"], ["loss"])
 
 
 def test_overfitting_a_handful() -> None:

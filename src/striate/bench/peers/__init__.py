@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from striate.bench.subject import Subject
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 
 __all__ = ["PEERS", "Peer", "chosen"]
 
@@ -67,7 +67,7 @@ def chosen(names: str | None) -> tuple[list[Peer], list[str]]:
         wanted = [word.strip() for word in names.split(",") if word.strip()]
         for name in wanted:
             if name not in PEERS:
-                raise StriateError(unknown("peer", name, PEERS))
+                raise UnknownName(unknown("peer", name, PEERS))
         missing = [name for name in wanted if not PEERS[name].installed]
         if missing:
             raise StriateError(_how_to(missing))

@@ -21,7 +21,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 from striate.nets.initialise.draws import gaussian, uniform
 from striate.nets.initialise.fans import fans
 from striate.nets.initialise.gain import gain
@@ -60,7 +60,7 @@ def initialise(net: nn.Module, scheme: str, images: Tensor | None = None) -> Non
     walked through. Raises StriateError for a scheme that is not known, and for `lsuv` without images.
     """
     if scheme not in SCHEMES:
-        raise StriateError(unknown("initialisation", scheme, SCHEMES))
+        raise UnknownName(unknown("initialisation", scheme, SCHEMES))
     draw = SCHEMES[scheme]
     layers = weighted_layers(net, images)
     for one in layers:

@@ -10,7 +10,7 @@ from typing import Literal
 from torch import nn
 
 from striate.arithmetic import DoesNotFit, Field
-from striate.errors import StriateError, unknown
+from striate.errors import UnknownName, unknown
 from striate.nets.describe import describe
 from striate.nets.fit import misfit
 from striate.nets.inspect.count import MOVES_NOTHING, macs_of
@@ -92,7 +92,7 @@ class ModuleCost:
         """The rows of one view. Raises StriateError for a view that does not exist."""
         rows = {"layer": self.layers, "stage": self.stages, "operator": self.operators, "total": (self.total,)}
         if view not in rows:
-            raise StriateError(unknown("view", view, VIEWS))
+            raise UnknownName(unknown("view", view, VIEWS))
         return rows[view]
 
     def __str__(self) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from striate.arithmetic import OPTIMIZER_COPIES, DoesNotFit
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 from striate.nets.inspect.given import Input, inputs_for
 from striate.nets.inspect.record import HOMES, REFUSALS, prepared, quiet
 from striate.nets.net import Net
@@ -96,11 +96,11 @@ def memory(
     True
     """
     if optimizer is not None and optimizer not in OPTIMIZER_COPIES:
-        raise StriateError(unknown("optimizer", optimizer, OPTIMIZER_COPIES))
+        raise UnknownName(unknown("optimizer", optimizer, OPTIMIZER_COPIES))
     if precision not in PRECISIONS:
-        raise StriateError(unknown("precision", precision, PRECISIONS))
+        raise UnknownName(unknown("precision", precision, PRECISIONS))
     if device not in DEVICES:
-        raise StriateError(unknown("device", device, DEVICES))
+        raise UnknownName(unknown("device", device, DEVICES))
     if batch_size < 1:
         raise StriateError(f"a batch has at least 1 image, got {batch_size}")
     training = optimizer is not None
@@ -294,6 +294,6 @@ def _blocks(module: nn.Module) -> list[str]:
 def _checkpointed(module: nn.Module, path: str) -> None:
     parts = dict(module.named_modules())
     if path not in parts:
-        raise StriateError(unknown("module", path, [name for name in parts if name]))
+        raise UnknownName(unknown("module", path, [name for name in parts if name]))
     part = parts[path]
     part.forward = functools.partial(checkpoint, part.forward, use_reentrant=False)

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from striate.errors import StriateError, unknown
+from striate.errors import UnknownName, unknown
 
 __all__ = ["replace"]
 
@@ -25,7 +25,7 @@ def replace(net: AnyModule, layers: dict[str, nn.Module]) -> AnyModule:
     known = [name for name, _ in changed.named_modules() if name]
     for name, layer in layers.items():
         if name not in known:
-            raise StriateError(unknown("layer", name, known))
+            raise UnknownName(unknown("layer", name, known))
         parent, _, child = name.rpartition(".")
         setattr(changed.get_submodule(parent), child, layer)
     return changed

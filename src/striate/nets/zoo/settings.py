@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 
 __all__ = ["choose", "probability"]
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 def choose(setting: str, given: str, among: Mapping[str, T]) -> T:
     """The thing that a setting names."""
     if given not in among:
-        raise StriateError(unknown(setting, str(given), among))
+        raise UnknownName(unknown(setting, str(given), among))
     return among[given]
 
 

@@ -32,14 +32,15 @@ def overfit(subject: Subject, seconds: float = 8.0) -> Finding:
             return Finding(name="overfit", verdict="ok", evidence=evidence, figures={**figures, "losses": losses})
         if budget.spent:
             break
-    evidence = f"loss {best[0]:.3g} → {best[-1]:.3g} on {len(images)} images in {len(best) - 1} steps"
-    if budget.spent and best[-1] < 0.8 * best[0]:
-        evidence += f", then {seconds:g} s were over"
+    steps = len(best) - 1
+    evidence = f"loss {best[0]:.3g} → {best[-1]:.3g} on {len(images)} images in {steps} step{'s' * (steps != 1)}"
+    if budget.spent and steps < STEPS and np.isfinite(best[-1]):  # nobody can tell yet
+        learning = best[-1] < 0.8 * best[0]
         return Finding(
             name="overfit",
             verdict="warning",
-            evidence=evidence,
-            remedy="it is learning; give it more time: --seconds",
+            evidence=f"{evidence}, then {seconds:g} s were over",
+            remedy=f"{'it is learning; ' if learning else ''}give it more time: --seconds {max(10.0, 10 * seconds):g}",
             figures=figures,
         )
     remedy = (

@@ -54,7 +54,7 @@ def _table(findings: Sequence[Finding]) -> str:
         for found in findings
     )
     head = _head(("check", True), ("verdict", True), ("evidence, and what to do", True), ("took", False))
-    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+    return f'<div class="scroll whole"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
 
 
 def _section(found: Finding) -> str:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import torch
 
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 from striate.train.check.agreement import agreement
 from striate.train.check.beginning import activations, initial_loss, inputs
 from striate.train.check.finding import Finding
@@ -96,11 +96,14 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
 
 
 def chosen(only: Collection[str] = (), skip: Collection[str] = ()) -> list[str]:
-    """The names of the checks to run, in their order. Raises StriateError for a name that is none."""
+    """The names of the checks to run, in their order. Raises StriateError for a name that is none, and for no check."""
     for name in (*only, *skip):
         if name not in CHECKS:
-            raise StriateError(unknown("check", name, CHECKS))
-    return [name for name in CHECKS if (not only or name in only) and name not in skip]
+            raise UnknownName(unknown("check", name, CHECKS))
+    left = [name for name in CHECKS if (not only or name in only) and name not in skip]
+    if not left:
+        raise StriateError("no check is left to run: all of --only are in --skip")
+    return left
 
 
 def run(

@@ -12,7 +12,7 @@ from typing import final
 
 from torch import nn
 
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 from striate.nets import Net
 from striate.nets.cut import INPUT
 from striate.nets.trace import Visit, walk
@@ -45,7 +45,7 @@ class Depth:
             return len(self.groups) - 1
         names = [name for name, _ in self.groups[:-1]]
         if freeze not in names:
-            raise StriateError(unknown("stage to freeze up to", freeze, (*names, ALL)))
+            raise UnknownName(unknown("stage to freeze up to", freeze, (*names, ALL)))
         return names.index(freeze) + 1
 
 

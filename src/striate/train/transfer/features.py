@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from striate.augment.view import View
 from striate.data import Preprocess, Samples
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 from striate.nets import Net
 from striate.nets.cut import INPUT
 from striate.nets.trace import Path
@@ -41,7 +41,7 @@ class Way:
 
     def __post_init__(self) -> None:
         if self.pool not in get_args(Pool):
-            raise StriateError(unknown("pool", str(self.pool), get_args(Pool)))
+            raise UnknownName(unknown("pool", str(self.pool), get_args(Pool)))
 
 
 def extract(
@@ -97,7 +97,7 @@ def check_places(net: Net, places: Sequence[str]) -> None:
     known = [name for name, _ in net.named_modules() if name]
     for place in places:
         if place.removesuffix(INPUT) not in known:
-            raise StriateError(unknown(f"layer of {net.spec.name}", place, known))
+            raise UnknownName(unknown(f"layer of {net.spec.name}", place, known))
 
 
 def pooled(maps: Tensor, pool: Pool) -> Tensor:

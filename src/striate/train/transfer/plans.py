@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import Any, Literal, final, get_args
 
 from striate.augment import policy_to_dict
-from striate.errors import StriateError, unknown
+from striate.errors import UnknownName, unknown
 from striate.train.settings import Settings
 from striate.train.transfer.amount import noise_for
 from striate.train.transfer.depth import depth_of
@@ -137,7 +137,7 @@ def plan_settings(
     Raises StriateError for `probe`, which trains no net.
     """
     if plan not in TUNED:
-        raise StriateError(unknown("plan that trains", plan, TUNED))
+        raise UnknownName(unknown("plan that trains", plan, TUNED))
     per_epoch = max(1, steps // EPOCHS) * base.batch_size
     changes: dict[str, Any] = {
         **COMMON,

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 
 __all__ = ["CLASSIFIERS", "LINEAR", "Linear", "Probe", "check_classifiers", "fit_probe", "softmax_regression"]
 
@@ -97,7 +97,7 @@ def check_classifiers(names: Sequence[str]) -> None:
     """Raises StriateError, with the nearest name, for one that is none of CLASSIFIERS."""
     for name in names:
         if name not in CLASSIFIERS:
-            raise StriateError(unknown("classifier", name, CLASSIFIERS))
+            raise UnknownName(unknown("classifier", name, CLASSIFIERS))
 
 
 @final
