@@ -84,7 +84,7 @@ def _umask() -> int:
 
 def _reason(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
-        return "the disk is full; free some space and run the command again"
+        return "the disk is full; free some space and run the command again, a run with --resume"
     if error.errno == errno.ENOENT:
         return "there is no such folder; make it first"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -80,3 +80,9 @@ def test_values_find_their_places_in_the_settings() -> None:
     settings = apply(Settings(model_settings={"dropout": 0.5}), {"lr": 1, "model_settings.hidden": 64})
     assert settings.lr == 1.0
     assert settings.model_settings == {"dropout": 0.5, "hidden": 64}
+
+
+def test_ends_of_a_whole_number_are_whole():
+    with pytest.raises(StriateError, match="range 1.5:3 of batch_size: its ends are whole numbers"):
+        parse("batch_size", "1.5:3")
+    assert str(parse("batch_size", "16:64")) == "16:64"

@@ -1,5 +1,6 @@
 """A checkpoint is whole or it is refused, at whatever byte it was cut or changed."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -48,7 +49,7 @@ def test_what_is_saved_is_loaded(folder: CheckpointFolder) -> None:
 
 @pytest.mark.parametrize("suffix", [".json", ".safetensors"])
 def test_cut_at_any_length_it_is_refused_and_the_one_before_is_used(folder: CheckpointFolder, suffix: str) -> None:
-    file = folder.folder / f"step-000000002{suffix}"
+    (file,) = folder.folder.glob(f"step-000000002*{suffix}")
     whole = file.read_bytes()
     for length in range(len(whole)):
         file.write_bytes(whole[:length])
@@ -61,7 +62,7 @@ def test_cut_at_any_length_it_is_refused_and_the_one_before_is_used(folder: Chec
 
 @pytest.mark.parametrize("suffix", [".json", ".safetensors"])
 def test_with_any_byte_flipped_it_is_refused(folder: CheckpointFolder, suffix: str) -> None:
-    file = folder.folder / f"step-000000002{suffix}"
+    (file,) = folder.folder.glob(f"step-000000002*{suffix}")
     whole = file.read_bytes()
     for position in range(len(whole)):
         for bit in (1, 0x2A, 0x80):  # 0x2A turns a space into a line feed, which JSON reads alike
@@ -85,8 +86,8 @@ def test_without_its_seal_it_does_not_exist(folder: CheckpointFolder) -> None:
 
 
 def test_missing_tensors_are_named(folder: CheckpointFolder) -> None:
-    (folder.folder / "step-000000002.safetensors").unlink()
-    with pytest.raises(DamagedCheckpoint, match=r"step-000000002\.safetensors cannot be read: No such file"):
+    next(folder.folder.glob("step-000000002-*.safetensors")).unlink()
+    with pytest.raises(DamagedCheckpoint, match=r"step-000000002-\w{12}\.safetensors cannot be read: No such file"):
         folder.load(2)
 
 
@@ -101,12 +102,43 @@ def test_what_a_killed_process_left_is_cleared_away(folder: CheckpointFolder) ->
     (folder.folder / ".tmp-abc.safetensors").write_bytes(b"half")
     (folder.folder / "step-000000003.safetensors").write_bytes(b"unsealed")
     folder.save(make(4))
-    assert sorted(path.name for path in folder.folder.iterdir()) == [
-        "step-000000002.json",
-        "step-000000002.safetensors",
-        "step-000000004.json",
-        "step-000000004.safetensors",
+    assert sorted((path.name[:14], path.suffix) for path in folder.folder.iterdir()) == [
+        ("step-000000002", ".json"),
+        ("step-000000002", ".safetensors"),
+        ("step-000000004", ".json"),
+        ("step-000000004", ".safetensors"),
     ]
+
+
+def test_a_step_that_is_saved_again_is_never_without_a_whole_checkpoint(
+    folder: CheckpointFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever fails, and at whichever file, the step has one: the old or the new."""
+    other = dataclasses.replace(make(5), step=2)
+    replace = os.replace
+    for ending in (".safetensors", ".json"):
+
+        def full(source: Any, target: Any, ending: str = ending) -> None:
+            if str(target).endswith(ending):
+                raise OSError(errno.ENOSPC, "No space left on device")
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", full)
+        with pytest.raises(StriateError, match="the disk is full"):
+            folder.save(other)
+        assert same(folder.load(2), make(2))
+    monkeypatch.undo()
+    folder.save(other)
+    assert same(folder.load(2), other)
+    assert len(list(folder.folder.glob("step-000000002*"))) == 2
+
+
+def test_a_checkpoint_from_before_names_had_sums_is_read(folder: CheckpointFolder) -> None:
+    (file,) = folder.folder.glob("step-000000002-*.safetensors")
+    file.rename(folder.folder / "step-000000002.safetensors")
+    assert same(folder.load(2), make(2))
+    folder.save(make(3))
+    assert same(folder.load(2), make(2))
 
 
 @pytest.mark.parametrize("failing", ["write", "fsync", "replace"])
@@ -121,7 +153,9 @@ def test_a_full_disk_leaves_the_ones_before_intact(
             patch.setattr(os, "fdopen", _full_file)
         else:
             patch.setattr(os, failing, full)
-        with pytest.raises(StriateError, match=r"cannot write .*step-000000003\.safetensors: the disk is full; free"):
+        with pytest.raises(
+            StriateError, match=r"cannot write .*step-000000003-\w{12}\.safetensors: the disk is full; free"
+        ):
             folder.save(make(3))
     assert folder.steps() == [1, 2]
     assert not [path for path in folder.folder.iterdir() if path.name.startswith(".tmp-")]

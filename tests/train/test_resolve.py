@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from striate.data import ArraySamples, Dataset
-from striate.train import reporter_for, settings_from, start
-from striate.train.resolve import resolve
+from striate.data import open as open_data
+from striate.errors import StriateError
+from striate.train import Settings, reporter_for, settings_from, start
+from striate.train.resolve import pick_device, resolve
 
 
 def dataset(images: int) -> Dataset:
@@ -50,3 +52,18 @@ def test_120_photographs_train_with_the_defaults(tmp_path: Path, shared_data: Pa
     settings = {"data": str(tmp_path / "photos"), "output": str(tmp_path), "name": "run", "threads": 1, "seed": seed}
     ended = start(settings_from({**settings, "precision": "fp32", "channels_last": False}), reporter_for(quiet=True))
     assert ended.outcome.kind == "finished"
+
+
+@pytest.mark.parametrize(
+    ("given", "flag"), [({"early_stop": 1}, "--patience"), ({"schedule": "plateau"}, "--schedule plateau")]
+)
+def test_what_goes_by_validation_images_needs_some(given: dict[str, Any], flag: str) -> None:
+    data = open_data("digits", val_fraction=0.0)
+    assert data.val is None
+    with pytest.raises(StriateError, match=f"{flag} goes by validation images, and there are none"):
+        resolve(Settings(data="digits", val_fraction=0.0, **given), data)
+
+
+def test_runs_train_on_cpu_and_cuda() -> None:
+    with pytest.raises(StriateError, match="--device meta: runs train on cpu and cuda, not on meta"):
+        pick_device("meta")

@@ -1,6 +1,8 @@
 """Pull the plug, for real, wherever it hurts most: the run that is resumed ends byte for byte like one left alone."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,8 +12,10 @@ import pytest
 
 from striate.data import open as open_data
 from striate.errors import StriateError
+from striate.nets.weights import load_model
 from striate.train import reporter_for, resume, settings_from, start
 from striate.train.checkpoint import CheckpointFolder
+from striate.train.lock import alone_in
 from striate.train.log import read_log
 
 DRIVER = Path(__file__).with_name("killed_run.py")
@@ -144,15 +148,102 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path: Path, short: dict[str
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == expected
 
 
-def test_other_data_are_refused(tmp_path: Path, short: dict[str, object]) -> None:
+def test_other_data_are_refused(tmp_path: Path, short: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     start(settings_from(short), reporter_for(quiet=True))
-    config = tmp_path / "run" / "config.toml"
-    config.write_text(config.read_text().replace("val_fraction = 0.1", "val_fraction = 0.2"))
-    assert len(open_data("digits", val_fraction=0.2).train) != 1294
+    others = open_data("digits", val_fraction=0.2)
+    assert len(others.train) != 1294
+    monkeypatch.setattr("striate.train.run.open_data", lambda _: others)
     with pytest.raises(
         StriateError, match=r"its data changed: 1294 training images of 10 classes then, 11\d\d of 10 now"
     ):
         resume(tmp_path / "run", reporter_for(quiet=True))
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "message"),
+    [
+        (
+            "batch_size = 128",
+            "batch_size = 32",
+            r"batch_size was 128 and is 32 in .*config\.toml; put it back, or start",
+        ),
+        ('optimizer = "sgd"', 'optimizer = "adamw"', "optimizer was sgd and is adamw in "),
+        ("val_fraction = 0.1", "val_fraction = 0.2", "val_fraction was 0.1 and is 0.2 in "),
+        ("epochs = 1", "epochs = 3", "epochs was 1 and is 3 in "),
+        ("epochs = 1", 'epochs = "x"', r"config\.toml: --epochs: expected "),
+        ("epochs = 1", "epochs = 1\nfoo = 1", r"config\.toml: unknown setting 'foo'"),
+    ],
+)
+def test_a_config_that_was_edited_is_refused(
+    tmp_path: Path, short: dict[str, object], then: str, now: str, message: str
+) -> None:
+    start(settings_from(short), reporter_for(quiet=True))
+    config = tmp_path / "run" / "config.toml"
+    text = config.read_text()
+    assert then in text
+    config.write_text(text.replace(then, now))
+    with pytest.raises(StriateError, match=message):
+        resume(tmp_path / "run", reporter_for(quiet=True))
+    config.write_text(text.replace("keep = 2", "keep = 3").replace("workers = 2", "workers = 1"))
+    resume(tmp_path / "run", reporter_for(quiet=True))  # what changes no bit of a model may change
+
+
+def test_weights_are_pulled_back_to_those_that_were_asked_for(tmp_path: Path, short: dict[str, object]) -> None:
+    """--anchor with --init: where a run began is not the net's own beginning."""
+    given = {**short, "epochs": 2, "lr": 0.02, "anchor": 0.01, "init": "xavier"}
+    start(settings_from(given), reporter_for(quiet=True))
+    last = tmp_path / "run" / "last.safetensors"
+    expected = last.read_bytes()
+    for path in (tmp_path / "run" / "checkpoints").glob("step-000000020*"):
+        path.unlink()
+    resume(tmp_path / "run", reporter_for(quiet=True))
+    assert last.read_bytes() == expected
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_the_best_model_is_made_again_from_its_checkpoint(
+    tmp_path: Path, short: dict[str, object], capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    start(settings_from({**short, "ema": 0.9}), reporter_for(quiet=True))
+    best = tmp_path / "run" / "best.safetensors"
+    expected, card = load_model(best)
+    if damage == "cut":
+        best.write_bytes(best.read_bytes()[:1000])
+    else:
+        best.unlink()
+    resume(tmp_path / "run", reporter_for(sys.stderr))
+    assert "made again from the checkpoint at step 10" in capsys.readouterr().err
+    found, again = load_model(best)
+    assert again == card
+    for name, tensor in expected.state_dict().items():
+        assert found.state_dict()[name].equal(tensor), name
+
+
+@pytest.mark.parametrize("left", [0, 100])
+def test_a_log_that_was_lost_is_not_filled_up(
+    tmp_path: Path, short: dict[str, object], capsys: pytest.CaptureFixture[str], left: int
+) -> None:
+    start(settings_from(short), reporter_for(quiet=True))
+    log = tmp_path / "run" / "log.jsonl"
+    log.write_bytes(log.read_bytes()[:left])
+    resume(tmp_path / "run", reporter_for(sys.stderr))
+    assert re.search(r"warning: .*log\.jsonl lacks [\d,]+ bytes of what was logged", capsys.readouterr().err)
+    assert b"\0" not in log.read_bytes()
+    assert (tmp_path / "run" / "report.html").is_file()
+    log.write_bytes(log.read_bytes() + b"\0\0\0\n\xff\xfe{}\n")
+    assert read_log(tmp_path / "run")[-1]["event"] == "end"
+
+
+def test_one_process_at_a_time(tmp_path: Path, short: dict[str, object]) -> None:
+    start(settings_from(short), reporter_for(quiet=True))
+    with (
+        alone_in(tmp_path / "run"),
+        pytest.raises(
+            StriateError, match=rf"run .*run is being trained by process {os.getpid()}; wait for it, or stop"
+        ),
+    ):
+        resume(tmp_path / "run", reporter_for(quiet=True))
+    resume(tmp_path / "run", reporter_for(quiet=True))
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ def test_the_folder_holds_what_it_promises(tmp_path: Path, quick: dict[str, Any]
     ended = train(quick)
     folder = tmp_path / "run"
     assert {path.name for path in folder.iterdir()} == {
+        ".lock",
         "best.safetensors",
         "checkpoints",
         "config.toml",
@@ -215,10 +217,10 @@ def test_a_disk_that_fills_up_ends_the_run_with_one_line(
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", full_at_the_second_checkpoint)
-    with pytest.raises(StriateError, match=r"cannot write .*step-000000040\.safetensors: the disk is full"):
+    with pytest.raises(StriateError, match=r"cannot write .*step-000000040-\w{12}\.safetensors: the disk is full"):
         train(quick)
-    names = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
-    assert names == ["step-000000020.json", "step-000000020.safetensors"]
+    names = sorted((path.name[:14], path.suffix) for path in (tmp_path / "run" / "checkpoints").iterdir())
+    assert names == [("step-000000020", ".json"), ("step-000000020", ".safetensors")]
 
 
 def test_history_rows_are_the_logs(tmp_path: Path, quick: dict[str, Any]) -> None:
@@ -226,3 +228,28 @@ def test_history_rows_are_the_logs(tmp_path: Path, quick: dict[str, Any]) -> Non
     (row,) = history(tmp_path / "run")
     record = next(record for record in read_log(tmp_path / "run") if record["event"] == "epoch")
     assert dataclasses.asdict(row).items() <= record.items()
+
+
+def test_an_epoch_that_ends_sick_is_neither_the_best_nor_a_checkpoint(tmp_path: Path, quick: dict[str, Any]) -> None:
+    """The last update of an epoch broke the net, and no batch after it showed it."""
+    with pytest.raises(Diverged, match=r"diverged at step 2: .*; there is no checkpoint yet"):
+        train({**quick, "lr": 1e38, "epochs": 1, "max_steps": 1})
+    run = tmp_path / "run"
+    assert not (run / "best.safetensors").exists()
+    assert not list(run.glob("checkpoints/*"))
+    assert "NaN" not in (run / "log.jsonl").read_text()
+
+
+def test_the_logged_rate_is_that_of_the_epochs_last_step(tmp_path: Path, quick: dict[str, Any]) -> None:
+    train({**quick, "epochs": 3, "lr": 1e-9, "schedule": "plateau", "plateau_epochs": 1, "gamma": 0.5})
+    rates = [record["learning_rate"] for record in read_log(tmp_path / "run") if record["event"] == "epoch"]
+    assert rates == [1e-9, 1e-9, 5e-10]
+
+
+def test_a_run_outlives_whoever_read_its_lines(tmp_path: Path, quick: dict[str, Any]) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    start(settings_from(quick), reporter_for(Closed()))
+    assert (tmp_path / "run" / "report.html").is_file()

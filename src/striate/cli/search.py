@@ -212,8 +212,9 @@ def _print(found: "Found") -> None:
     typer.echo(f"report  {folder.report}")
     typer.echo(f"recipe  {folder.best}; train it: {_train_command(found)}")
     if found.plan.keep > 1:
-        best = min(3, found.plan.keep)
-        typer.echo(f"models  {min(found.plan.keep, len(ranked))} best kept; together: {_evaluate_command(found, best)}")
+        kept = min(found.plan.keep, len(ranked))
+        together = f"; together: {_evaluate_command(found, min(3, kept))}" if kept > 1 else ""
+        typer.echo(f"models  {kept} best kept{together}")
 
 
 def _train_command(found: "Found") -> str:

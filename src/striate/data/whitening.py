@@ -130,7 +130,8 @@ class Whitening:
             spread, axes = np.linalg.eigh(products / count - np.outer(mean, mean))
             scale = 1 / np.sqrt(np.maximum(spread, 0) + epsilon)
             rotated = scale[::-1, None] * axes.T[::-1]  # the greatest variance first
-            matrix = (rotated if kind == "pca" else (axes * scale) @ axes.T).astype(np.float32)
+            # in rows, as a file brings it back: a product's rounding depends on the order in memory
+            matrix = np.ascontiguousarray(rotated if kind == "pca" else (axes * scale) @ axes.T, dtype=np.float32)
         return cls(kind=kind, shape=shape, mean=mean.astype(np.float32), matrix=matrix)
 
     def to_dict(self) -> dict[str, Any]:

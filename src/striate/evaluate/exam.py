@@ -3,6 +3,7 @@
 On the data of its own run, the run's config says how they were split, and the held-out part is the same images as then.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from striate.data import Dataset, Samples
 from striate.errors import StriateError, UnknownName, unknown
 from striate.nets.trained import is_published
+from striate.nets.weights import read_card
 from striate.train import RunFolder, Settings
 from striate.train.resolve import open_data
 
@@ -65,13 +67,26 @@ def model_path(model: str | Path) -> Path:
 
 
 def settings_of(model: str | Path, data: str) -> Settings:
-    """How to read and split: as the run did when these are its data, by the defaults otherwise."""
+    """How to read and split: as the run did when these are its data, by the defaults otherwise.
+
+    A model file says so on its card, wherever it lies.
+    """
     folder = Path(model) if Path(model).is_dir() else Path(model).parent
     if (folder / "config.toml").is_file():
         settings = RunFolder.open(folder).settings()
-        if settings.data == data:
-            return settings
+        if _same_data(settings.data, data):
+            return settings.replace(data=data)
+    if Path(model).is_file():
+        with contextlib.suppress(StriateError):  # a file without a card was trained elsewhere
+            card = read_card(model)
+            if _same_data(card.data, data):
+                return Settings(data=data, **card.split)
     return Settings(data=data)
+
+
+def _same_data(one: str, other: str) -> bool:
+    """Whether two names are of the same data, however a path to them is written."""
+    return one == other or (Path(one).exists() and Path(other).exists() and Path(one).samefile(other))
 
 
 def _with_labels_of(samples: Samples, classes: tuple[str, ...], wanted: tuple[str, ...], name: str) -> Samples:

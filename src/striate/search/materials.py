@@ -20,7 +20,8 @@ from striate.train import Settings
 from striate.train.colours import Colours
 from striate.train.progress import Silent
 from striate.train.resolve import open_data
-from striate.train.run import choose_preprocess, fingerprint
+from striate.train.run import choose_preprocess
+from striate.train.same import fingerprint
 
 __all__ = ["Materials", "decoded"]
 

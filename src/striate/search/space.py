@@ -247,6 +247,8 @@ def _range(name: str, text: str) -> Range:
         numbers = [float(end) for end in ends]
     except (ValueError, TypeError):
         raise StriateError(f"{flag(name)} {text}: expected LOW:HIGH or LOW:HIGH:log, two numbers") from None
+    if whole and any(not float(end).is_integer() for end in numbers):
+        raise StriateError(f"range {':'.join(f'{end:g}' for end in numbers)} of {name}: its ends are whole numbers")
     return Range(low=numbers[0], high=numbers[1], log=bool(scale), whole=whole)
 
 

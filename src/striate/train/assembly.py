@@ -69,6 +69,7 @@ def assemble(
         preprocess=preprocess.to_dict(),
         noise=policy_to_dict(policy_of(settings, preprocess)),  # in one order, however the config came to be
         data=settings.data,
+        split={name: getattr(settings, name) for name in ("val_fraction", "test_fraction", "split_seed")},
         metrics={},
     )
     return Assembled(

@@ -1,8 +1,10 @@
 """Checkpoints: everything a run needs to go on as if it had never stopped.
 
-A checkpoint is `step-N.safetensors` (every tensor) and `step-N.json` (the state, the tensors' SHA-256, and its own).
-The JSON is the seal: written last and removed first, so that a checkpoint either is whole or does not exist. Reading
-one verifies both sums; the newest that verifies is used, and every one passed over is named.
+A checkpoint is `step-N-SUM.safetensors` (every tensor; SUM begins their SHA-256) and `step-N.json` (the state, the
+tensors' SHA-256, and its own). The JSON is the seal: written last and removed first, so that a checkpoint either is
+whole or does not exist. A step that is saved again has other tensors under another name, and the seal passes from the
+ones to the others at once. Reading one verifies both sums; the newest that verifies is used, and every one passed over
+is named.
 """
 
 import contextlib
@@ -52,16 +54,12 @@ class CheckpointFolder:
         """
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
         data = serialise_tensors(tensors)
-        body = {
-            "step": checkpoint.step,
-            "tensors_sha256": hashlib.sha256(data).hexdigest(),
-            "state": checkpoint.state,
-        }
+        digest = hashlib.sha256(data).hexdigest()
+        body = {"step": checkpoint.step, "tensors_sha256": digest, "state": checkpoint.state}
         sealed = {**body, "sha256": _digest(body)}
         self.folder.mkdir(parents=True, exist_ok=True)
         seal = self.folder / f"step-{checkpoint.step:09d}.json"
-        seal.unlink(missing_ok=True)  # the same step, saved again after a resume
-        write_bytes(seal.with_suffix(".safetensors"), data)
+        write_bytes(self._tensors_file(checkpoint.step, digest), data)
         write_bytes(seal, _canonical(sealed))
         self._prune(also_keep)
         return seal
@@ -79,11 +77,7 @@ class CheckpointFolder:
     def load(self, step: int) -> Checkpoint:
         """The checkpoint after `step` updates; raises DamagedCheckpoint when one byte is not as it was written."""
         seal = self.folder / f"step-{step:09d}.json"
-        tensors_file = seal.with_suffix(".safetensors")
-        try:
-            text, data = seal.read_bytes(), tensors_file.read_bytes()
-        except OSError as error:
-            raise DamagedCheckpoint(f"checkpoint {tensors_file} cannot be read: {error.strerror}") from error
+        text = _read(seal)
         try:
             sealed = json.loads(text)
             body = {name: sealed[name] for name in ("step", "tensors_sha256", "state")}
@@ -92,6 +86,8 @@ class CheckpointFolder:
             raise DamagedCheckpoint(f"checkpoint {seal} is damaged: it is not the JSON that was written") from error
         if not intact:
             raise DamagedCheckpoint(f"checkpoint {seal} is damaged: its SHA-256 does not match")
+        tensors_file = self._tensors_file(step, body["tensors_sha256"])
+        data = _read(tensors_file)
         if hashlib.sha256(data).hexdigest() != body["tensors_sha256"]:
             raise DamagedCheckpoint(f"checkpoint {tensors_file} is damaged: its SHA-256 does not match")
         return Checkpoint(step=step, tensors=parse_tensors(data), state=body["state"])
@@ -107,11 +103,17 @@ class CheckpointFolder:
         for step in self.steps():
             if step not in wanted:
                 (self.folder / f"step-{step:09d}.json").unlink(missing_ok=True)  # the seal first
+        held = {self._tensors_file(step, _sum_in(self.folder / f"step-{step:09d}.json")) for step in self.steps()}
         for path in self.folder.iterdir():
-            orphan = path.suffix == ".safetensors" and not path.with_suffix(".json").exists()
+            orphan = path.suffix == ".safetensors" and path not in held
             if orphan or path.name.startswith(TEMPORARY_PREFIX):
                 with contextlib.suppress(OSError):
                     path.unlink()
+
+    def _tensors_file(self, step: int, digest: str) -> Path:
+        """Where the tensors with this SHA-256 lie: under the step alone, if it was written before names had sums."""
+        plain = self.folder / f"step-{step:09d}.safetensors"
+        return plain if plain.exists() else self.folder / f"step-{step:09d}-{digest[:12]}.safetensors"
 
 
 def flatten_state(prefix: str, state: Any, tensors: dict[str, torch.Tensor]) -> Any:
@@ -142,6 +144,21 @@ def restore_state(state: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(state, list):
         return [restore_state(value, tensors) for value in state]
     return state
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DamagedCheckpoint(f"checkpoint {path} cannot be read: {error.strerror}") from error
+
+
+def _sum_in(seal: Path) -> str:
+    """The SHA-256 of the tensors that a seal is of; of none, if it cannot be read."""
+    try:
+        return str(json.loads(seal.read_bytes())["tensors_sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _digest(body: dict[str, Any]) -> str:

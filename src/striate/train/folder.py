@@ -41,7 +41,12 @@ class RunFolder:
 
     @classmethod
     def check_free(cls, settings: Settings) -> None:
-        """Refuse a taken run name before any work is done."""
+        """Refuse a taken run name, and what no config could say, before any work is done."""
+        for given in (settings.data, settings.output, settings.name or ""):
+            try:
+                given.encode()
+            except UnicodeEncodeError:
+                raise StriateError(f"{given!r} is no text in UTF-8, as a config needs it; rename it") from None
         if settings.name is None:
             return
         if Path(settings.name).name != settings.name or settings.name in ("", ".", ".."):
@@ -90,8 +95,12 @@ class RunFolder:
         raise StriateError(f"{path} is not a run: it has no config.toml")
 
     def settings(self) -> Settings:
-        """The resolved settings of the run."""
-        return settings_from(read_toml(self.config))
+        """The resolved settings of the run. Raises StriateError, with the file, for a config that says nonsense."""
+        try:
+            return settings_from(read_toml(self.config))
+        except StriateError as error:
+            where = "" if str(self.config) in str(error) else f"{self.config}: "
+            raise StriateError(f"{where}{error}") from error
 
 
 def _numbered(name: str) -> itertools.chain[str]:

@@ -43,7 +43,7 @@ def likely_cause(net: nn.Module, *, lr: float, step: int, precision: str, clip_g
     broken = next((name for name, value in net.named_parameters() if not bool(torch.isfinite(value).all())), None)
     if precision == "fp16" and broken is None:
         return "fp16 overflowed in the forward pass; try --precision bf16 or fp32"
-    advice = f"try --lr {lr / 10:.2g}, a warm-up (--warmup-epochs 1)"
+    advice = f"try --lr {float(f'{lr / 10:.2g}'):g}, a warm-up (--warmup-epochs 1)"
     if clip_grad is None:
         advice += " or --clip-grad 1"
     where = f" ({broken} is no longer finite)" if broken else ""

@@ -21,7 +21,10 @@ __all__ = ["RunLog", "read_log"]
 
 
 class RunLog:
-    """Appends records; `sync` makes all of them durable and says how many bytes they take."""
+    """Appends records; `sync` makes all of them durable and says how many bytes they take.
+
+    `lost_nbytes`: what is missing of a log that is shorter than its checkpoint says.
+    """
 
     def __init__(
         self, folder: Path, *, keep_nbytes: int | None = None, step: int = 0, tensorboard: bool = True
@@ -30,9 +33,14 @@ class RunLog:
         self.path = Path(folder) / "log.jsonl"
         with _clear_errors(self.path):
             self._file = self.path.open("ab")
+            self.lost_nbytes = 0
             if keep_nbytes is not None:
-                self._file.truncate(keep_nbytes)
+                there = self._file.seek(0, os.SEEK_END)
+                self.lost_nbytes = max(0, keep_nbytes - there)  # never filled up: that would be no records
+                self._file.truncate(min(there, keep_nbytes))
                 self._file.seek(0, os.SEEK_END)
+                if self.lost_nbytes and there:
+                    self._file.write(b"\n")  # after what may be half a record
         purge_step = step if keep_nbytes is not None else None
         self._boards = _event_writer(Path(folder) / "tensorboard", purge_step) if tensorboard else None
         self._points: list[tuple[str, float, int, float]] = []  # name, value, step, seconds since 1970
@@ -107,8 +115,8 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise StriateError(f"{folder} is not a run: it has no log.jsonl")
     records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(json.JSONDecodeError):
+    for line in path.read_bytes().split(b"\n"):
+        with contextlib.suppress(ValueError):  # no JSON, or no text at all
             records.append(json.loads(line))
     return records
 

@@ -216,10 +216,13 @@ class Trainer:
         metrics = self._validate(stop) if self._val is not None else None
         if stop:
             return
+        if (illness := self._sick_epoch(metrics)) is not None:
+            self._diverge(illness, math.nan)
         position.epoch += 1
         position.add_stages(self._train.stages.drain())
         waiting = position.wait_seconds / max(1e-9, position.epoch_seconds)
         best = metrics is not None and (1 - metrics.accuracy, metrics.loss) < (position.best_error, position.best_loss)
+        rate = self._parts.rate.at(max(0, position.step - 1))  # before the schedule hears of the epoch
         if metrics is not None:
             self._parts.rate.epoch_ended(1 - metrics.accuracy)
         if metrics is not None and best:
@@ -233,7 +236,7 @@ class Trainer:
             train_accuracy=position.correct / max(1, position.images),
             val_loss=metrics.loss if metrics is not None else None,
             val_accuracy=metrics.accuracy if metrics is not None else None,
-            learning_rate=self._parts.rate.at(max(0, position.step - 1)),
+            learning_rate=rate,
             seconds=position.epoch_seconds,
             images_per_second=position.images / max(1e-9, position.epoch_seconds),
             data_wait_share=waiting,
@@ -254,6 +257,13 @@ class Trainer:
         position.begin_epoch()
         if self._save_each_epoch or self._save_is_due():
             self._save()
+
+    def _sick_epoch(self, metrics: Metrics | None) -> str | None:
+        """What the epoch's last update may have broken, which no batch after it has shown: then nothing is kept."""
+        if metrics is not None and not math.isfinite(metrics.loss):
+            return f"the validation loss is {metrics.loss}"
+        broken = next((name for name, p in self._parts.net.named_parameters() if not bool(p.isfinite().all())), None)
+        return None if broken is None else f"{broken} is no longer finite"
 
     def _validate(self, stop: StopRequest) -> Metrics:
         assert self._val is not None

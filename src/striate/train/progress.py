@@ -5,7 +5,8 @@ A bar is drawn at most once a second from the loop itself; no thread of its own 
 
 import sys
 import time
-from typing import Protocol, TextIO
+from collections.abc import Callable
+from typing import Any, Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -41,7 +42,7 @@ def reporter_for(stream: TextIO | None = None, *, quiet: bool = False) -> Report
     if quiet:
         return Silent()
     stream = stream or sys.stderr
-    return Bar(stream) if stream.isatty() else Lines(stream)
+    return Unheard(Bar(stream) if stream.isatty() else Lines(stream))
 
 
 class Silent:
@@ -61,6 +62,39 @@ class Silent:
 
     def end(self) -> None:
         """Nothing."""
+
+
+class Unheard:
+    """Another reporter, until nobody reads it: a run does not end because its terminal or pipe was closed."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+
+    def _tell(self, say: Callable[..., None], *said: Any) -> None:
+        try:
+            say(*said)
+        except OSError:
+            self._reporter = Silent()
+
+    def note(self, line: str) -> None:
+        """One line that stays."""
+        self._tell(self._reporter.note, line)
+
+    def begin(self, epochs: int, steps: int, done: int) -> None:
+        """Training begins, or goes on."""
+        self._tell(self._reporter.begin, epochs, steps, done)
+
+    def step(self, epoch: int, step: int, loss: float, accuracy: float, rate: float, wait: float) -> None:
+        """A batch is done."""
+        self._tell(self._reporter.step, epoch, step, loss, accuracy, rate, wait)
+
+    def epoch(self, row: EpochRow, best: bool) -> None:
+        """An epoch is done and validated."""
+        self._tell(self._reporter.epoch, row, best)
+
+    def end(self) -> None:
+        """Training is over."""
+        self._tell(self._reporter.end)
 
 
 class Lines:

@@ -33,10 +33,14 @@ def resolve(settings: Settings, data: Dataset) -> Settings:
     The images' size is the net's published one, in whose place `size` stands; images are mirrored where the data allow
     it.
 
-    Raises StriateError for a `pad` that the policy has no use for, and for more ranks than images.
+    Raises StriateError for a `pad` that the policy has no use for, for what goes by validation images where there are
+    none, and for more ranks than images.
     """
     if settings.pad is not None and settings.policy not in PADDED:
         raise StriateError(f"--pad belongs to --policy light; with {settings.policy} leave it out")
+    if data.val is None and (settings.early_stop is not None or settings.schedule == "plateau"):
+        flag = "--patience" if settings.early_stop is not None else "--schedule plateau"
+        raise StriateError(f"{flag} goes by validation images, and there are none; leave it out, or see --val-fraction")
     ranks = settings.ranks or 1
     if len(data.train) < ranks:
         raise StriateError(
@@ -83,6 +87,8 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise StriateError(f"--device {name!r} is not a device torch knows; try cpu, cuda or cuda:1") from error
+    if device.type not in ("cpu", "cuda"):
+        raise StriateError(f"--device {name}: runs train on cpu and cuda, not on {device.type}")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise StriateError(f"--device {name}: torch finds no GPU here; use --device cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():

@@ -7,7 +7,6 @@ fits them, the name is free. From then on the folder always holds a config, and 
 import contextlib
 import dataclasses
 import datetime
-import hashlib
 import os
 from typing import Any
 
@@ -22,19 +21,21 @@ from striate.nets.weights import load_model as load_model_file
 from striate.nets.weights import save_model
 from striate.tasks import Classification, Metrics, decode_all
 from striate.train.assembly import assemble, make_loader
-from striate.train.checkpoint import Checkpoint, CheckpointFolder
+from striate.train.checkpoint import Checkpoint, CheckpointFolder, DamagedCheckpoint
 from striate.train.colours import Colours
 from striate.train.fastest import choose
 from striate.train.folder import RunFolder
 from striate.train.health import Diverged
 from striate.train.initial import begin_weights
+from striate.train.lock import alone_in
 from striate.train.log import RunLog
 from striate.train.loop import Outcome, Trainer
 from striate.train.noise import check_policy, choose_policy, describe, matched_to, mixings, policy_of, with_policy
 from striate.train.process import prepare_process, subnormals_are_zero
-from striate.train.progress import Reporter
+from striate.train.progress import Reporter, Silent
 from striate.train.report import Scored, write_report
 from striate.train.resolve import WARMUP_STEPS, open_data, pick_device, resolve
+from striate.train.same import check_same_data, check_same_settings, fingerprint, kept_settings
 from striate.train.sampling import describe_sampling, ranked, with_ranks, with_weights
 from striate.train.settings import Settings
 from striate.train.state import Position, seed_all
@@ -48,7 +49,6 @@ __all__ = [
     "begin_net",
     "build_net",
     "choose_preprocess",
-    "fingerprint",
     "measure",
     "resume",
     "start",
@@ -73,6 +73,7 @@ def start(settings: Settings, reporter: Reporter, *, data: Dataset | None = None
     """
     settings = with_ranks(settings)
     RunFolder.check_free(settings)
+    mixings(settings)  # refuses what cannot be drawn from
     data = _open(settings, reporter) if data is None else data
     asked, settings = settings, with_weights(resolve(settings, data), data)
     if settings.warmup_epochs and asked.warmup_epochs is None:
@@ -108,14 +109,19 @@ def resume(path: str | os.PathLike[str], reporter: Reporter, *, workers: int | N
         reporter.note(f"warning: {error}; using the one before it")
     data = _open(settings, reporter)
     prepare_process(settings.threads)
+    if checkpoint is not None:
+        check_same_settings(checkpoint, settings, folder)
+        check_same_data(checkpoint, data, folder)
+        _mend_best(checkpoint, folder, settings, data, reporter)
     net = build_net(settings, data)
     if checkpoint is None:
         reporter.note(f"{folder.path} has no checkpoint yet: starting from its beginning")
         preprocess = choose_preprocess(settings, Colours(settings, data), net, reporter)
         begin_net(settings, net, data, preprocess, reporter)
     else:
-        _check_same_data(checkpoint, data, folder)
         preprocess = Preprocess.from_dict(checkpoint.state["preprocess"])
+        if settings.anchor:  # pulls back to the weights it began with, which no checkpoint holds
+            begin_weights(settings, net, data, preprocess, Silent())
         reporter.note(f"run {folder.path} goes on after step {checkpoint.step}")
     return _train(folder, settings, data, preprocess, net, checkpoint, reporter)
 
@@ -215,7 +221,14 @@ def _train(
 
     record = {"settings": settings, "data": data, "preprocess": preprocess}
     keep_nbytes = checkpoint.state["log_nbytes"] if checkpoint is not None else 0
-    with contextlib.closing(RunLog(folder.path, keep_nbytes=keep_nbytes, step=position.step)) as log:
+    with (
+        alone_in(folder.path),
+        contextlib.closing(RunLog(folder.path, keep_nbytes=keep_nbytes, step=position.step)) as log,
+    ):
+        if log.lost_nbytes:
+            reporter.note(
+                f"warning: {log.path} lacks {log.lost_nbytes:,} bytes of what was logged; the report will too"
+            )
         if checkpoint is None:
             started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             log.write(
@@ -239,7 +252,11 @@ def _train(
             mixings=mixings(settings),
             tuning=made.tuning,
             keep_best=lambda kept, position, metrics: keep(folder.best, kept, position, metrics),
-            extra_state={"preprocess": preprocess.to_dict(), "data": fingerprint(data)},
+            extra_state={
+                "preprocess": preprocess.to_dict(),
+                "data": fingerprint(data),
+                "settings": kept_settings(settings),
+            },
             position=position,
         )
         try:
@@ -311,19 +328,32 @@ def _conclude(
     )
 
 
-def fingerprint(data: Dataset) -> dict[str, Any]:
-    """What must be the same for a run to go on: classes, and the training images by name and label."""
-    digest = hashlib.sha256()
-    for index, label in enumerate(data.train.labels):
-        digest.update(f"{data.train.key(index)}\t{label}\n".encode())
-    return {"classes": list(data.classes), "train": len(data.train), "sha256": digest.hexdigest()}
-
-
-def _check_same_data(checkpoint: Checkpoint, data: Dataset, folder: RunFolder) -> None:
-    then, now = checkpoint.state["data"], fingerprint(data)
-    if then == now:
+def _mend_best(
+    checkpoint: Checkpoint, folder: RunFolder, settings: Settings, data: Dataset, reporter: Reporter
+) -> None:
+    """The best model again, from its own checkpoint, where its file is missing or damaged."""
+    position = Position(**checkpoint.state["position"])
+    if position.best_step is None:
         return
-    raise StriateError(
-        f"cannot go on with {folder.path}: its data changed: {then['train']} training images of {len(then['classes'])} "
-        f"classes then, {now['train']} of {len(now['classes'])} now (or other names); start a new run"
-    )
+    try:
+        load_model_file(folder.best)
+        return
+    except StriateError as error:
+        reason = str(error)
+    try:
+        kept = CheckpointFolder(folder.checkpoints, settings.keep).load(position.best_step)
+    except DamagedCheckpoint as error:
+        raise StriateError(
+            f"{reason}; and it cannot be made again: {error}; put another copy of {folder.best} there"
+        ) from error
+    preprocess = Preprocess.from_dict(kept.state["preprocess"])
+    made = assemble(settings, data, preprocess, build_net(settings, data), kept)
+    net = made.parts.average.net if made.parts.average is not None else made.parts.net
+    measures = {
+        "epoch": position.best_epoch,
+        "step": position.best_step,
+        "val_accuracy": 1 - position.best_error,
+        "val_loss": position.best_loss,
+    }
+    save_model(folder.best, net, dataclasses.replace(made.card, metrics=measures))
+    reporter.note(f"warning: {reason}; made again from the checkpoint at step {position.best_step}")

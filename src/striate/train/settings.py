@@ -5,6 +5,7 @@ starts, and the resolved record is what `config.toml` in the run folder holds.
 """
 
 import dataclasses
+import math
 import os
 import tomllib
 import types
@@ -17,7 +18,7 @@ import tomli_w
 
 from striate.errors import StriateError, UnknownName, unknown
 
-__all__ = ["Settings", "read_toml", "settings_from", "to_toml"]
+__all__ = ["Settings", "plain_values", "read_toml", "settings_from", "to_toml"]
 
 Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["constant", "step", "plateau", "cosine", "onecycle"]
@@ -113,18 +114,24 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse values that no run can use, each with one line."""
-        for field, low in _AT_LEAST.items():
-            value = getattr(self, field)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise StriateError(f"{_flag(field.name)} {value}: expected a finite number")
+        if self.seed >= 2**63:
+            raise StriateError(f"--seed {self.seed}: expected less than 2**63")
+        for name, low in _AT_LEAST.items():
+            value = getattr(self, name)
             if value is not None and value < low:
-                raise StriateError(f"{_flag(field)} {value}: expected {low} or more")
-        for field in _POSITIVE:
-            value = getattr(self, field)
+                raise StriateError(f"{_flag(name)} {value}: expected {low} or more")
+        for name in _POSITIVE:
+            value = getattr(self, name)
             if value is not None and not value > 0:
-                raise StriateError(f"{_flag(field)} {value}: expected more than 0")
-        for field in _FRACTIONS:
-            value = getattr(self, field)
+                raise StriateError(f"{_flag(name)} {value}: expected more than 0")
+        for name in _FRACTIONS:
+            value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
-                raise StriateError(f"{_flag(field)} {value}: expected at least 0 and below 1")
+                raise StriateError(f"{_flag(name)} {value}: expected at least 0 and below 1")
         if self.channels not in (None, 1, 3):
             raise StriateError(f"--channels {self.channels}: expected 1 (grey) or 3 (RGB)")
 
@@ -192,6 +199,11 @@ def to_toml(settings: Settings) -> str:
     """The settings as TOML; a `None` is left out, as TOML has no such value."""
     values = dataclasses.asdict(settings)
     return tomli_w.dumps({name: value for name, value in values.items() if value is not None})
+
+
+def plain_values(settings: Settings) -> dict[str, Any]:
+    """The settings as TOML, and JSON, give them back."""
+    return tomllib.loads(to_toml(settings))
 
 
 def _coerce(name: str, value: Any, hint: Any) -> Any:

@@ -1,6 +1,7 @@
 """Ctrl-C and termination as a request that the loop honours between two steps.
 
-The first SIGINT or SIGTERM is noted; the loop finishes its step, saves and leaves. A second SIGINT stops at once.
+The first SIGINT, SIGTERM or SIGHUP (a terminal that is closed; not under nohup) is noted; the loop finishes its step,
+saves and leaves. A second SIGINT stops at once.
 """
 
 import signal
@@ -23,7 +24,10 @@ class StopRequest:
 
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+            numbers = [signal.SIGINT, signal.SIGTERM]
+            if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+                numbers.append(signal.SIGHUP)
+            self._previous = {number: signal.signal(number, self._note) for number in numbers}
         return self
 
     def __exit__(

@@ -55,7 +55,9 @@ def run_record(
     seconds: float,
 ) -> RunRecord:
     """Everything the report tells, gathered from the run's folder, its data and its net."""
-    records = read_log(folder)
+    records, epochs = read_log(folder), history(folder)
+    if best_epoch not in {row.epoch for row in epochs}:  # of a log that was lost in part
+        best_epoch = None
     started = next((record["started"] for record in records if record["event"] == "start"), "")
     return RunRecord(
         name=folder.name,
@@ -63,7 +65,7 @@ def run_record(
         settings={name: value for name, value in vars(settings).items() if value is not None},
         net=settings.model,
         data=_summary(data, preprocess, settings.data),
-        epochs=history(folder),
+        epochs=epochs,
         steps=tuple((record["step"], record["loss"]) for record in records if record["event"] == "step"),
         best_epoch=best_epoch,
         outcome=outcome,

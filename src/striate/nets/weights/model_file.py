@@ -41,6 +41,7 @@ class ModelCard:
     preprocess: Mapping[str, Any] = field(default_factory=dict)
     noise: Mapping[str, Any] = field(default_factory=dict)  # the policy it was trained under; `striate.augment`'s
     data: str = ""  # what it was trained on, as it was named to `striate.data.open`
+    split: Mapping[str, Any] = field(default_factory=dict)  # how these data were split: fractions and seed
     metrics: Mapping[str, Any] = field(default_factory=dict)
     striate: str = striate.__version__
     format: int = FORMAT
@@ -124,7 +125,7 @@ def _card(path: Path, metadata: Mapping[str, str]) -> ModelCard:
         }
         classes = tuple(fields.pop("classes"))
         return ModelCard(**fields, classes=classes, input_size=(height, width), settings=settings)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StriateError(f"{path} is damaged: its striate card cannot be read ({error}); use another copy") from error
 
 

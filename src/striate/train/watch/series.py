@@ -116,7 +116,7 @@ class LogTail:
                 self._at, self._last = self._at + len(line), line
                 try:
                     records.append(json.loads(line))
-                except json.JSONDecodeError:  # cut short by a kill
+                except ValueError:  # cut short by a kill, or damaged
                     continue
         return records
 
