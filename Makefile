@@ -38,6 +38,8 @@ native: $(LOCKED)  ## build the core's own programs and run the conformance suit
 	build/native/striate_conformance
 	build/native/striate_warp
 	build/native/striate_bfloat16
+	build/native/striate_gemm
+	build/native/striate_strassen
 
 sanitize: $(LOCKED)  ## the conformance suites under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" -DSTRIATE_NATIVE_TESTS=ON \
@@ -46,6 +48,8 @@ sanitize: $(LOCKED)  ## the conformance suites under AddressSanitizer and Undefi
 	build/sanitize/striate_conformance --shapes 60
 	build/sanitize/striate_warp --shapes 60
 	build/sanitize/striate_bfloat16 --shapes 60
+	build/sanitize/striate_gemm --shapes 60
+	build/sanitize/striate_strassen --shapes 60
 
 # In an emulator, so slowly: few shapes, and no timing.
 aarch64: $(LOCKED)  ## the conformance suites for ARM's 64 bits (Debian: g++-aarch64-linux-gnu, qemu-user)

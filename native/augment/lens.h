@@ -2,7 +2,7 @@
 // half the diagonal, comes from centre + f · d.
 //
 // The one place of the formula in C++ but for the reference, which has its own. T is a double, or a register of doubles
-// or floats.
+// or floats. Always inlined: each instruction set compiles it for itself.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +10,12 @@
 namespace striate {
 
 // 1 / (half the diagonal)².
-inline double per_square_of(std::int64_t height, std::int64_t width) {
+[[gnu::always_inline]] inline double per_square_of(std::int64_t height, std::int64_t width) {
     const auto h = static_cast<double>(height), w = static_cast<double>(width);
     return 4.0 / (w * w + h * h);
 }
 
-// f = 1 + k1 u + k2 u². Always inlined: each instruction set compiles it for itself.
+// f = 1 + k1 u + k2 u².
 template <typename T, typename K>
 [[gnu::always_inline]] inline T lens_factor(T u, K k1, K k2) {
     return K(1) + u * (k1 + k2 * u);

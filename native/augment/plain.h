@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "augment/kernels.h"
+#include "augment/lens.h"
 #include "simd/bounds.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
@@ -85,9 +86,9 @@ inline void plain_row(const Scene& s, std::int64_t row, const RunReach* runs, fl
     for (std::int64_t column = 0; column < s.out_width; ++column) {
         double x = static_cast<double>(column) + 0.5, y = static_cast<double>(row) + 0.5;
         if (s.bends) {
-            const double per_square = 4.0 / (width * width + height * height);
+            const double per_square = per_square_of(s.out_height, s.out_width);
             const double dx = x - 0.5 * width, dy = y - 0.5 * height, square = (dx * dx + dy * dy) * per_square;
-            const double factor = 1.0 + square * (s.k1 + square * s.k2);
+            const double factor = lens_factor(square, s.k1, s.k2);
             x = 0.5 * width + dx * factor, y = 0.5 * height + dy * factor;
         }
         const double w = g[6] * x + (g[7] * y + g[8]);

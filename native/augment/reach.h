@@ -2,10 +2,10 @@
 // which every instruction set has.
 #pragma once
 
-#include <algorithm>
 #include <cstring>
 
 #include "augment/kernels.h"
+#include "simd/bounds.h"
 #include "simd/floats.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
@@ -42,7 +42,7 @@ void set_reaches_along(const Scene& s, const float* scales, std::int64_t count, 
         std::int32_t tap_counts[lanes], pair_counts[lanes];
         for (int i = 0; i < 6; ++i) store(values[i], floats[i]);
         std::memcpy(tap_counts, &taps, sizeof taps), std::memcpy(pair_counts, &pairs, sizeof pairs);
-        const auto here = static_cast<int>(std::min<std::int64_t>(lanes, count - first));
+        const auto here = static_cast<int>(smaller(lanes, count - first));
         for (int i = 0; i < here; ++i) {
             Reach& reach = is_across ? runs[first + i].across : runs[first + i].down;
             reach.half = values[0][i], reach.per_pixel = values[1][i];
@@ -65,7 +65,7 @@ inline void set_reaches(const Scene& s, const float* across, const float* down, 
         float normals[lanes];
         std::memcpy(sums, &sum, sizeof sum);
         store(normals, all(1.0f) / (__builtin_convertvector(sum, Floats) * sum_down));
-        const auto here = static_cast<int>(std::min<std::int64_t>(lanes, count - first));
+        const auto here = static_cast<int>(smaller(lanes, count - first));
         for (int i = 0; i < here; ++i) runs[first + i].two_sum = sums[i], runs[first + i].two_normal = normals[i];
     }
 }

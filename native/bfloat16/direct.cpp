@@ -265,9 +265,11 @@ private:
                                    .c_block = count * g.pixels * 16,
                                    .ahead = first + count == stretches && pair + 1 < last});
                 for (std::int64_t i = 0; i < count; ++i) {
-                    const std::int64_t down = row + (first + i) / g.stretches;
+                    const std::int64_t down = row + (first + i) / g.stretches, column = column_of(g, first + i);
+                    const std::int64_t done = (first + i) % g.stretches * g.pixels - column;  // with the stretch before
                     finish(work, g, image, group * sides_.out + map, std::min(maps_per_pair, sides_.stored - map), down,
-                           column_of(g, first + i), sums + i * g.pixels * 16, count * g.pixels * 16, bias);
+                           column + done, g.pixels - done, sums + (i * g.pixels + done) * 16, count * g.pixels * 16,
+                           bias);
                 }
             }
         }
@@ -279,13 +281,14 @@ private:
     }
 
     void finish(const Work& work, const GridSums& g, std::int64_t image, std::int64_t map, std::int64_t maps,
-                std::int64_t row, std::int64_t column, const float* sums, std::int64_t block, const float* bias) const {
+                std::int64_t row, std::int64_t column, std::int64_t pixels, const float* sums, std::int64_t block,
+                const float* bias) const {
         const std::int64_t at = image * sides_.to.image + sides_.to.of_map(map) +
                                 (g.grid.first_row + row * g.grid.row_step) * sides_.to.row +
                                 (g.grid.first_column + column * g.grid.column_step) * sides_.to.pixel;
         kernels_.finish({.sums = sums,
                          .block = block,
-                         .count = g.pixels,
+                         .count = pixels,
                          .maps = maps,
                          .result = work.result + at,
                          .residual = work.epilogue.residual == nullptr ? nullptr : work.epilogue.residual + at,

@@ -157,7 +157,7 @@ void interleave(const float* even, const float* odd, Bfloat16* to) {
 }
 
 // Neighbours [0, count) of up to 16 rows, `row` apart, to to[16 · neighbour + row]; those of rows that do not exist are
-// zeros. Writes up to a register of neighbours more.
+// zeros.
 void gather(const float* from, std::int64_t row, std::int64_t rows, std::int64_t count, float* to) {
     alignas(64) float part[2 * lanes * lanes];
     for (std::int64_t first = 0; first < maps; first += lanes) {

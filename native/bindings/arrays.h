@@ -13,7 +13,7 @@ namespace striate::bindings {
 
 namespace nb = nanobind;
 
-using AnyArray = nb::ndarray<nb::ro>;
+using AnyArray = nb::ndarray<nb::ro, nb::device::cpu>;  // in main memory: others are no arrays here
 
 // "float32[2, 3]": how arrays are written in messages.
 std::string described(const AnyArray& array);

@@ -16,9 +16,12 @@ namespace {
 
 constexpr std::int64_t largest_side = 1 << 24;  // of the output: beyond any photograph; products stay far from overflow
 
+constexpr float largest_factor = 1e30f;  // times bytes, and summed, it is still no infinity
+
 using Bytes = nb::ndarray<const std::uint8_t>;
 using Floats = nb::ndarray<const float>;
 using Doubles = nb::ndarray<const double>;
+using Output = nb::ndarray<nb::device::cpu>;
 
 std::string name_of(nb::handle given, const std::string& where, const std::string& what) {
     std::string name;
@@ -42,7 +45,7 @@ Border border_of(nb::handle given, const std::string& where) {
     value_error(where, "unknown border '" + name + "'; choose from constant, edge, reflect");
 }
 
-nb::ndarray<> output(nb::handle given, const std::string& where) {
+Output output(nb::handle given, const std::string& where) {
     const std::string expected = "float32, bfloat16 or uint8 [B, C, h, w]";
     AnyArray seen;
     if (!nb::try_cast(given, seen, false)) {
@@ -58,19 +61,19 @@ nb::ndarray<> output(nb::handle given, const std::string& where) {
     if (seen.shape(2) > largest_side || seen.shape(3) > largest_side) {
         value_error(where, "out is too large: " + described(seen));
     }
-    nb::ndarray<> out;
+    Output out;
     if (!nb::try_cast(given, out, false)) value_error(where, "out is read-only");
     return out;
 }
 
-Value value_of(const nb::ndarray<>& out) {
+Value value_of(const Output& out) {
     if (out.dtype() == nb::dtype<float>()) return Value::float32;
     return out.dtype() == nb::dtype<std::uint8_t>() ? Value::uint8 : Value::bfloat16;
 }
 
 template <typename T>
 void expect_shape(const nb::ndarray<const T>& array, std::initializer_list<std::size_t> shape, const std::string& where,
-                  const std::string& what, const nb::ndarray<>& out) {
+                  const std::string& what, const Output& out) {
     if (std::equal(shape.begin(), shape.end(), array.shape_ptr())) return;
     const std::vector<std::int64_t> wanted(shape.begin(), shape.end());
     value_error(where, what + " must have the shape " + listed(wanted.data(), wanted.size()) + " for out " +
@@ -81,7 +84,7 @@ void expect_shape(const nb::ndarray<const T>& array, std::initializer_list<std::
 template <typename T>
 std::optional<nb::ndarray<const T>> optional(nb::handle given, std::initializer_list<std::size_t> shape,
                                              const std::string& where, const std::string& what,
-                                             const std::string& expected, const nb::ndarray<>& out) {
+                                             const std::string& expected, const Output& out) {
     if (given.is_none()) return std::nullopt;
     const auto array = contiguous<T>(given, shape.size(), where, what, expected);
     expect_shape(array, shape, where, what, out);
@@ -107,7 +110,7 @@ void warp_batch(nb::handle images, nb::handle geometry, nb::handle lens, nb::han
     if (!nb::try_cast(images, entries, false)) {
         type_error(where, "images must be a list of arrays uint8[H, W, C], not " + class_of(images));
     }
-    nb::ndarray<> to = output(out, where);
+    Output to = output(out, where);
     const std::size_t size = to.shape(0), channels = to.shape(1);
     const auto height = static_cast<std::int64_t>(to.shape(2)), width = static_cast<std::int64_t>(to.shape(3));
     const Doubles maps = contiguous<double>(geometry, 3, where, "geometry", "float64[B, 3, 3]");
@@ -122,6 +125,9 @@ void warp_batch(nb::handle images, nb::handle geometry, nb::handle lens, nb::han
     expect_shape(shifts, {channels}, where, "shift", to);
     expect_shape(fills, {channels}, where, "fill", to);
     expect_values(fills, where, "fill", 0.0f, 255.0f, "from 0 to 255");
+    if (colours) expect_values(*colours, where, "colour", -largest_factor, largest_factor, "from -1e30 to 1e30");
+    expect_values(scales, where, "scale", -largest_factor, largest_factor, "from -1e30 to 1e30");
+    expect_values(shifts, where, "shift", -largest_factor, largest_factor, "from -1e30 to 1e30");
     if (value_of(to) == Value::uint8) {
         expect_values(scales, where, "scale", 1.0f, 1.0f, "1 where out is uint8");
         expect_values(shifts, where, "shift", 0.0f, 0.0f, "0 where out is uint8");

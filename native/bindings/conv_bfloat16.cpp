@@ -23,7 +23,9 @@ const BfloatAlgorithm& named(const std::string& algorithm) {
 // The best of the chosen instruction set, or the one of that name.
 BfloatUnit unit_of(nb::handle given) {
     if (given.is_none()) return bfloat_units(chosen_isa()).back();
-    return bfloat_unit_named(nb::cast<std::string>(given), "isa");
+    std::string asked;
+    if (!nb::try_cast(given, asked)) type_error("BfloatConvPlan", "isa must be a name or None, not " + class_of(given));
+    return bfloat_unit_named(asked, "BfloatConvPlan: isa");
 }
 
 class BoundBfloatPlan {
@@ -36,6 +38,7 @@ public:
                                     .to = layout_named(to),
                                     .unit = unit_of(isa),
                                     .threads = threads_of(threads, "BfloatConvPlan")};
+        result_bytes_ = 2 * result_values(pass_named(pass), shape_, options.to);
         const std::string why = bfloat_refusal(found, pass_named(pass), shape_, options.from, options.to);
         if (!why.empty()) value_error("BfloatConvPlan", algorithm + ": " + why);
         const nb::gil_scoped_release released;
@@ -58,6 +61,7 @@ public:
              Address result) const {
         if (packed.count != floats_of(plan_->packed_bytes()))
             value_error("BfloatConvPlan", "these weights were packed by another plan");
+        expect_apart("BfloatConvPlan", residual, result, result_bytes_);
         const nb::gil_scoped_release released;
         run_on(images, packed.floats.get(), bias, residual, relu, result,
                thread_arena().floats(floats_of(plan_->workspace_bytes())));
@@ -66,6 +70,7 @@ public:
     // Packs into the workspace and runs: for weights that change every step.
     void pack_and_run(Address images, Address weights, Address bias, Address residual, bool relu,
                       Address result) const {
+        expect_apart("BfloatConvPlan", residual, result, result_bytes_);
         const nb::gil_scoped_release released;
         const std::int64_t packed_floats = floats_of(plan_->packed_bytes());
         float* const packed = thread_arena().floats(
@@ -93,6 +98,7 @@ private:
     }
 
     ConvShape shape_;
+    std::int64_t result_bytes_;
     std::unique_ptr<BfloatPlan> plan_;
 };
 

@@ -7,6 +7,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "bindings/arrays.h"
+#include "conv/division.h"
 #include "peak/peak.h"
 #include "threads/phases.h"
 
@@ -39,6 +40,17 @@ ConvShape shape_from(const std::vector<std::int64_t>& n) {
     return {.batch = n[0], .in = n[1], .out = n[2], .groups = n[3], .rows = axis(4), .columns = axis(10)};
 }
 
+std::int64_t result_values(Pass pass, const ConvShape& s, Layout to) {
+    if (pass == Pass::backward_data) return s.batch * stored_maps(to, s.in) * s.in_pixels();
+    return s.batch * stored_maps(to, s.out) * s.out_pixels();
+}
+
+void expect_apart(const std::string& where, Address residual, Address result, std::int64_t bytes) {
+    const auto size = static_cast<Address>(bytes);
+    if (residual == 0 || residual + size <= result || result + size <= residual) return;
+    value_error(where, "the residual lies where the result goes, and would be read after that is written");
+}
+
 Arena& thread_arena() {
     thread_local Arena arena;
     return arena;
@@ -60,6 +72,7 @@ public:
                                   .to = layout_named(to),
                                   .isa = isa_of(isa, "ConvPlan"),
                                   .threads = threads_of(threads, "ConvPlan")};
+        result_bytes_ = 4 * result_values(pass_, shape_, options.to);
         const std::string why = refusal(*found, pass_, shape_, options);
         if (!why.empty()) value_error("ConvPlan", algorithm + ": " + why);
         const nb::gil_scoped_release released;
@@ -89,6 +102,7 @@ public:
         of_images();
         if (packed.count != images_->packed_floats())
             value_error("ConvPlan", "these weights were packed by another plan");
+        expect_apart("ConvPlan", residual, result, result_bytes_);
         const nb::gil_scoped_release released;
         images_->run(input(images), packed.floats.get(), {input(bias), input(residual), relu}, output(result),
                      thread_arena().floats(images_->workspace_floats()));
@@ -98,8 +112,9 @@ public:
     void pack_and_run(Address images, Address weights, Address bias, Address residual, bool relu,
                       Address result) const {
         of_images();
+        expect_apart("ConvPlan", residual, result, result_bytes_);
         const nb::gil_scoped_release released;
-        const std::int64_t packed_floats = (images_->packed_floats() + 15) / 16 * 16;  // whole lines of 64 bytes
+        const std::int64_t packed_floats = rounded_up(images_->packed_floats(), line_floats);
         float* const packed = thread_arena().floats(packed_floats + images_->workspace_floats());
         images_->pack(filters_of(shape_, input(weights)), packed);
         images_->run(input(images), packed, {input(bias), input(residual), relu}, output(result),
@@ -119,6 +134,7 @@ private:
 
     Pass pass_;
     ConvShape shape_;
+    std::int64_t result_bytes_;
     std::unique_ptr<ImagePlan> images_;
     std::unique_ptr<FilterPlan> filters_;
 };

@@ -19,6 +19,13 @@ Layout layout_named(const std::string& name);
 // ConvShape lists itself.
 ConvShape shape_from(const std::vector<std::int64_t>& numbers);
 
+// Of a result, the lanes that stand for no map included.
+std::int64_t result_values(Pass pass, const ConvShape& shape, Layout to);
+
+// Some algorithms keep sums in the result before they read the residual. Raises ValueError where a residual, if there
+// is one, and a result of so many bytes share memory.
+void expect_apart(const std::string& where, Address residual, Address result, std::int64_t bytes);
+
 // Workspaces are per thread and kept: a run allocates nothing once its thread has run the largest.
 Arena& thread_arena();
 

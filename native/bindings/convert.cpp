@@ -11,11 +11,12 @@ namespace {
 constexpr std::int64_t largest_side = std::int64_t{1} << 31;  // windows are int32; sums of two stay far from overflow
 
 using Bytes = nb::ndarray<const std::uint8_t>;
+using Output = nb::ndarray<float, nb::device::cpu>;
 
 // The arguments that both functions share, alive as long as this is.
 struct Arguments {
     std::string where;
-    nb::ndarray<float> out;
+    Output out;
     nb::ndarray<const std::int32_t> windows;
     Bytes fill;
     nb::ndarray<const float> scale, shift;
@@ -24,7 +25,7 @@ struct Arguments {
     Batch batch;
 };
 
-nb::ndarray<float> output(nb::handle given, const std::string& where) {
+Output output(nb::handle given, const std::string& where) {
     AnyArray seen;
     if (!nb::try_cast(given, seen, false)) {
         type_error(where, "out must be an array float32[B, C, h, w] in main memory, not " + class_of(given));
@@ -32,7 +33,7 @@ nb::ndarray<float> output(nb::handle given, const std::string& where) {
     if (seen.dtype() != nb::dtype<float>() || seen.ndim() != 4) {
         type_error(where, "out must be float32[B, C, h, w], not " + described(seen));
     }
-    nb::ndarray<float> out;
+    Output out;
     if (!nb::try_cast(given, out, false)) value_error(where, "out is read-only");
     return out;
 }

@@ -11,7 +11,7 @@ namespace striate::bindings {
 
 namespace {
 
-constexpr std::int64_t largest_side = 1 << 24;  // beyond any photograph; products stay far from overflow
+constexpr std::int64_t largest_side = 1 << 24;  // of both images: beyond any photograph; sums stay far from overflow
 constexpr std::int64_t largest_output = std::int64_t{1} << 40;  // values
 
 Filter filter_named(const std::string& name) {
@@ -30,6 +30,10 @@ nb::ndarray<nb::numpy, std::uint8_t> resized(nb::handle image, nb::handle height
     const Filter shape = filter_named(filter);
     const Isa with = isa_of(isa, "resize");
     if (in.size() == 0) value_error("resize", "image is empty: " + described(AnyArray(in)));
+    if (in.shape(0) > largest_side || in.shape(1) > largest_side) {
+        value_error("resize",
+                    "image is larger than " + std::to_string(largest_side) + " px: " + described(AnyArray(in)));
+    }
     const auto channels = static_cast<std::int64_t>(in.shape(2));
     if (channels > largest_output / (out_height * out_width)) {
         value_error("resize", std::to_string(out_height) + " × " + std::to_string(out_width) + " × " +

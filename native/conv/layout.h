@@ -5,7 +5,8 @@
 //     blocked        x[n][map / 16][row][pixel][map mod 16]           what kernels like best; a chain of them keeps it
 //
 // One set of strides covers all three: maps are counted in blocks of 16, and kernels of 4, 8 or 16 lanes take a block
-// in parts. In a blocked array the lanes beyond the last map exist, are zero, and stay zero.
+// in parts. In a blocked array the lanes beyond the last map exist. Of images nothing reads them. Results get zeros
+// there (plus a residual's), or NaN where infinity or NaN meets the weights of such a lane, which are zero.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,7 @@ constexpr std::int64_t maps_per_block = 16;
 struct ImageStrides {
     std::int64_t image, block, map, row, pixel;
 
-    constexpr std::int64_t of_map(std::int64_t c) const {
+    [[gnu::always_inline]] constexpr std::int64_t of_map(std::int64_t c) const {
         return c / maps_per_block * block + c % maps_per_block * map;
     }
 };

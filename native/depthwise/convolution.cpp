@@ -35,13 +35,13 @@ DepthwiseConvolution::DepthwiseConvolution(const ConvShape& shape, const ImageSt
 
 std::int64_t DepthwiseConvolution::packed_floats() const {
     if (!maps_) return shape_.out * shape_.group_in() * shape_.taps();
-    return quotient_up(shape_.out, kernels_.lanes) * kernels_.lanes * shape_.taps();
+    return rounded_up(shape_.out, kernels_.lanes) * shape_.taps();
 }
 
 std::int64_t DepthwiseConvolution::thread_floats() const {
     const std::int64_t lanes = kernels_.lanes;
-    if (maps_) return quotient_up(shape_.in, lanes) * lanes;
-    return quotient_up(shape_.group_in() * planes_.floats(chunk_rows_) + shape_.columns.out() + lanes, 16) * 16;
+    if (maps_) return rounded_up(shape_.in, lanes);
+    return rounded_up(shape_.group_in() * planes_.floats(chunk_rows_) + shape_.columns.out() + lanes, 16);
 }
 
 void DepthwiseConvolution::pack(const Filters& filters, float* packed) const {

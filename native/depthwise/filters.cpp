@@ -22,7 +22,7 @@ public:
           x_(strides_of(options.from, shape.in, shape.rows.size, shape.columns.size)),
           dy_(strides_of(options.to, shape.out, shape.rows.out(), shape.columns.out())),
           planes_(shape, kernels_.lanes),
-          dy_line_(quotient_up(shape.columns.out(), kernels_.lanes) * kernels_.lanes),
+          dy_line_(rounded_up(shape.columns.out(), kernels_.lanes)),
           rows_(std::clamp<std::int64_t>(plane_floats / (planes_.row_step() + dy_line_), 1, shape.rows.out())) {}
 
     std::int64_t workspace_floats() const override { return threads_ * thread_floats(); }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "conv/adjoint.h"
 #include "fft/tiling.h"
@@ -37,7 +38,9 @@ double fft_error_bound(Pass pass, const ConvShape& shape) {
     double largest = 0;
     for (const std::int64_t lanes : {4, 8, 16}) {  // which the choice of tiles depends on
         const Pass planned = pass == Pass::backward_weights ? pass : Pass::forward;
-        largest = std::max(largest, bound(pass, s, *fft_tiling(planned, s, lanes)));
+        const auto tiling = fft_tiling(planned, s, lanes);
+        if (!tiling) return std::numeric_limits<double>::infinity();  // no tile is as large as these filters
+        largest = std::max(largest, bound(pass, s, *tiling));
     }
     return largest;
 }

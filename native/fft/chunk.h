@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "conv/components.h"
 #include "conv/plan.h"
 #include "dispatch/kernels.h"
 #include "fft/kernels.h"
@@ -15,9 +16,6 @@ namespace striate {
 inline const FftKernels& fft_kernels_of(const ConvOptions& options) {
     return STRIATE_KERNELS_OF(options.isa, fft_kernels);
 }
-
-// From one component to the next: components that lay a power of two apart would fall on the same lines of a cache.
-constexpr std::int64_t fft_spaced(std::int64_t floats) { return quotient_up(floats, 1024) * 1024 + 112; }
 
 // Tiles of a chunk, all chunks about equal. `tile_floats` are the components of all maps; `enough` tiles are worth a
 // pass over what is as large as the weights, and comes from main memory.
@@ -41,7 +39,7 @@ struct FftScratch {
     float *half, *rows, *bias;
 
     static std::int64_t floats(const FftTiling& t, std::int64_t lanes) {
-        return quotient_up(t.rows * t.columns * lanes + fft_scratch(lanes) + lanes, 16) * 16;
+        return rounded_up(t.rows * t.columns * lanes + fft_scratch(lanes) + lanes, 16);
     }
     static FftScratch of(const FftTiling& t, std::int64_t lanes, float* all, int member) {
         float* const half = all + member * floats(t, lanes);

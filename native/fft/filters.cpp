@@ -27,9 +27,9 @@ public:
         constexpr std::int64_t enough_tiles = 28;  // components of dw are written and read for each chunk
         // as if for one thread, so that chunks, and with them the order of sums, are the same for any number
         chunk_ = fft_chunk(tiles_, tiling_.components() * 2 * lanes * (in_blocks_ + out_blocks_), enough_tiles, 1);
-        x_step_ = fft_spaced(in_blocks_ * chunk_ * 2 * lanes);
-        dy_step_ = fft_spaced(out_blocks_ * chunk_ * 2 * lanes);
-        dw_step_ = fft_spaced(out_blocks_ * of_block_ * 2 * lanes);
+        x_step_ = spaced(in_blocks_ * chunk_ * 2 * lanes);
+        dy_step_ = spaced(out_blocks_ * chunk_ * 2 * lanes);
+        dw_step_ = spaced(out_blocks_ * of_block_ * 2 * lanes);
     }
 
     std::int64_t workspace_floats() const override {

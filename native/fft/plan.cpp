@@ -30,10 +30,10 @@ public:
         constexpr std::int64_t enough_tiles = 14;  // a whole row of products; more were slower, as measured
         chunk_ =
             fft_chunk(tiles_, tiling_.components() * 2 * lanes * (in_blocks_ + out_blocks_), enough_tiles, threads_);
-        in_step_ = fft_spaced(in_blocks_ * chunk_ * 2 * lanes);
-        out_step_ = fft_spaced(out_blocks_ * chunk_ * 2 * lanes);
+        in_step_ = spaced(in_blocks_ * chunk_ * 2 * lanes);
+        out_step_ = spaced(out_blocks_ * chunk_ * 2 * lanes);
         panel_ = (maps_.lanewise ? 1 : maps_.in) * 2 * lanes;
-        weights_step_ = fft_spaced(out_blocks_ * panel_);
+        weights_step_ = spaced(out_blocks_ * panel_);
     }
 
     std::int64_t packed_floats() const override {

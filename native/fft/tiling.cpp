@@ -15,7 +15,7 @@ double cost(Pass pass, const ConvShape& s, const FftTiling& t, std::int64_t lane
     // bytes of components that cross a cache, and of weights that come from memory
     constexpr double operations_per_cached_byte = 4, operations_per_byte = 12;
     const FftMaps m = FftMaps::of(s);
-    const std::int64_t in = quotient_up(m.in, lanes) * lanes, out = quotient_up(m.out, lanes) * lanes;
+    const std::int64_t in = rounded_up(m.in, lanes), out = rounded_up(m.out, lanes);
     const double tiles = static_cast<double>(s.batch * t.per_image());
     const double pairs = static_cast<double>(m.lanewise ? out : m.in * out);
     const double pixels = static_cast<double>(t.rows * t.columns), components = static_cast<double>(t.components());

@@ -94,6 +94,20 @@ public:
             });
     }
 
+    // One value of C, as the kernels write it.
+    void put(std::int64_t i, std::int64_t j, float sum, bool accumulate, bool last) const {
+        const std::int64_t at = row_offset(i) + column_offset(j);
+        if (accumulate) sum = g_.c[at] + sum;
+        if (last) {
+            const GemmEpilogue& e = g_.epilogue;
+            if (e.row_bias != nullptr) sum += e.row_bias[i];
+            if (e.column_bias != nullptr) sum += e.column_bias[j];
+            if (e.residual != nullptr) sum += e.residual[at];
+            if (e.relu && sum < 0.0f) sum = 0.0f;
+        }
+        g_.c[at] = sum;
+    }
+
 private:
     // Tiles of rows, panels of columns and blocks of the sum that are worked on between two meetings of all threads.
     struct Chunk {
@@ -284,22 +298,6 @@ private:
         kernels_.tiles(t);
     }
 
-public:
-    // One value of C, as the kernels write it.
-    void put(std::int64_t i, std::int64_t j, float sum, bool accumulate, bool last) const {
-        const std::int64_t at = row_offset(i) + column_offset(j);
-        if (accumulate) sum = g_.c[at] + sum;
-        if (last) {
-            const GemmEpilogue& e = g_.epilogue;
-            if (e.row_bias != nullptr) sum += e.row_bias[i];
-            if (e.column_bias != nullptr) sum += e.column_bias[j];
-            if (e.residual != nullptr) sum += e.residual[at];
-            if (e.relu && sum < 0.0f) sum = 0.0f;
-        }
-        g_.c[at] = sum;
-    }
-
-private:
     const Gemm& g_;
     const GemmKernels& kernels_;
     DepthBlocks depth_;

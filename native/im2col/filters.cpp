@@ -70,7 +70,7 @@ private:
     std::int64_t sums_floats() const { return straight_ ? 0 : parts_ * part_floats(); }
     std::int64_t thread_floats() const {
         const std::int64_t floats = pixel_block * (std::min(tiles_, most_down) * gemm_.tile_rows + gemm_.tile_columns);
-        return quotient_up(floats, 16) * 16;
+        return rounded_up(floats, 16);
     }
     float* sums_of(float* workspace, std::int64_t part, std::int64_t group, std::int64_t panel,
                    std::int64_t tile) const {
@@ -189,8 +189,8 @@ private:
                  std::int64_t first, std::int64_t maps, const Pixels& seen, Shift shift, float* to,
                  std::int64_t step) const {
         while (maps > 0) {
-            const bool whole = strides.block == maps_per_block * strides.map;
-            const std::int64_t some = whole ? maps : std::min(maps, maps_per_block - first % maps_per_block);
+            const std::int64_t some =
+                lies_evenly(strides) ? maps : std::min(maps, maps_per_block - first % maps_per_block);
             kernels_.maps_across({images + strides.of_map(first), strides, some, height, width}, seen, shift, to, step);
             first += some, maps -= some, to += some;
         }

@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::int64_t rows_per_item = 16;  // maps that a thread writes or reads at a time
 
-constexpr std::int64_t aligned(std::int64_t floats) { return quotient_up(floats, 16) * 16; }
+constexpr std::int64_t aligned(std::int64_t floats) { return rounded_up(floats, line_floats); }
 
 // Images as matrices [maps, pixels] and back, one image and one group at a time.
 class Columns {

@@ -127,8 +127,8 @@ private:
         g.depth = static_cast<std::int64_t>(g.grid.taps.size()) * sides_.in;
         g.pixels = shape_.batch * g.grid.pixels();
         // the cycles of either way: rows can be shared out evenly, columns come in whole panels
-        const double down = static_cast<double>(quotient_up(g.pixels, columns) * columns * sides_.out);
-        const double across = static_cast<double>(quotient_up(sides_.stored, columns) * columns * g.pixels) *
+        const double down = static_cast<double>(rounded_up(g.pixels, columns) * sides_.out);
+        const double across = static_cast<double>(rounded_up(sides_.stored, columns) * g.pixels) *
                               (1 + transpose_cycles / static_cast<double>(rows * std::max<std::int64_t>(g.depth, 1)));
         g.maps_down = pixels_are_neighbours && down <= across;
         g.map_parts = quotient_up(sides_.stored, g.maps_down ? rows : columns);
@@ -141,14 +141,14 @@ private:
         if (threads_ > 1 && jobs < 4 * threads_) {
             if (sides_.out > g.pixels && g.map_parts >= threads_) {
                 g.shares = quotient_up(threads_, std::min<std::int64_t>(jobs, threads_));
-                if (g.chunks > 1 && g.shares == 1) g.chunks = quotient_up(g.chunks, threads_) * threads_;
+                if (g.chunks > 1 && g.shares == 1) g.chunks = rounded_up(g.chunks, threads_);
             } else {
-                g.chunks = std::min(pixel_parts, quotient_up(g.chunks, threads_) * threads_);
+                g.chunks = std::min(pixel_parts, rounded_up(g.chunks, threads_));
             }
         }
         const std::int64_t most_parts = quotient_up(pixel_parts, g.chunks);
         chunk_parts_ = std::max(chunk_parts_, most_parts);
-        panel_floats_ = std::max(panel_floats_, quotient_up(most_parts * part_pixels * g.depth, 16) * 16);
+        panel_floats_ = std::max(panel_floats_, rounded_up(most_parts * part_pixels * g.depth, 16));
         packed_ += shape_.groups * g.map_parts * g.depth * (g.maps_down ? rows : columns);
         grids_.push_back(std::move(g));
     }
@@ -165,7 +165,7 @@ private:
     std::int64_t thread_floats() const {
         const std::int64_t floats =
             panel_floats_ + most_tiles * tile_floats() + most_pixels + chunk_parts_ * places_floats();
-        return quotient_up(floats, 16) * 16;
+        return rounded_up(floats, 16);
     }
 
     // Of a chunk. Panels are whole but for the last one.

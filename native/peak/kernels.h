@@ -6,8 +6,8 @@
 namespace striate {
 
 struct PeakKernels {
-    // `rounds` rounds of 24 multiply-adds of whole registers that do not wait for each other. Returns the number of
-    // multiply-adds of single floats that this was; *sink keeps them from being optimised away.
+    // `rounds` rounds of multiply-adds of whole registers that do not wait for each other: 24, or 12 of 16 registers.
+    // Returns the number of multiply-adds of single floats that this was; *sink keeps them from being optimised away.
     std::int64_t (*multiply_adds)(std::int64_t rounds, float* sink);
 };
 

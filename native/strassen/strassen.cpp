@@ -97,6 +97,11 @@ private:
     float* gemm_space_;
 };
 
+// Whether there is nothing to halve, so that `gemm` takes the product as it is.
+bool is_whole(std::int64_t m, std::int64_t n, std::int64_t k, int levels) {
+    return levels == 0 || std::min({m, n, k}) < std::int64_t{1} << levels;
+}
+
 std::int64_t sums_floats(std::int64_t m, std::int64_t n, std::int64_t k, int levels) {
     std::int64_t floats = 0;
     for (; levels > 0; --levels) {
@@ -117,11 +122,11 @@ int strassen_levels(std::int64_t m, std::int64_t n, std::int64_t k) {
 std::int64_t strassen_workspace(std::int64_t m, std::int64_t n, std::int64_t k, int levels, Isa isa, int threads) {
     const std::int64_t step = std::int64_t{1} << levels, even_m = m / step * step, even_n = n / step * step;
     const std::int64_t left_k = k % step;
+    if (is_whole(m, n, k, levels)) return gemm_workspace(m, n, k, isa, threads);
     return sums_floats(m, n, k, levels) + std::max({gemm_workspace(m / step, n / step, k / step, isa, threads),
                                                     gemm_workspace(even_m, even_n, left_k, isa, threads),
                                                     gemm_workspace(even_m, n - even_n, k, isa, threads),
-                                                    gemm_workspace(m - even_m, n, k, isa, threads),
-                                                    k < step ? gemm_workspace(m, n, k, isa, threads) : 0});
+                                                    gemm_workspace(m - even_m, n, k, isa, threads)});
 }
 
 double strassen_error_bound(std::int64_t k, int levels) {
@@ -132,7 +137,7 @@ double strassen_error_bound(std::int64_t k, int levels) {
 void strassen(const Gemm& g, int levels, float* workspace, Isa isa, int threads) {
     const std::int64_t step = std::int64_t{1} << levels;
     const std::int64_t m = g.m / step * step, n = g.n / step * step, k = g.k / step * step;
-    if (levels == 0 || m == 0 || n == 0 || k == 0) return gemm(g, workspace, isa, threads);
+    if (is_whole(g.m, g.n, g.k, levels)) return gemm(g, workspace, isa, threads);
     const Levels work(isa, threads, workspace + sums_floats(g.m, g.n, g.k, levels));
     work.multiply(m, n, k, g.a, g.b, g.c, g.c_row, levels, workspace);
     // what is left of K, over the even rows and columns, with the epilogue; where nothing is left, k = 0 is just that

@@ -6,10 +6,11 @@
 
 namespace {
 
-std::atomic<long> count{0};
+std::atomic<long> count{0}, failing{-1};
 
 void* counted(void* block) {
-    count.fetch_add(1, std::memory_order_relaxed);
+    const long number = count.fetch_add(1, std::memory_order_relaxed);
+    if (number == failing.load(std::memory_order_relaxed)) std::free(block), block = nullptr;
     if (block == nullptr) throw std::bad_alloc();
     return block;
 }
@@ -17,6 +18,7 @@ void* counted(void* block) {
 }  // namespace
 
 long striate::allocations() { return count.load(); }
+void striate::fail_after(long so_many) { failing.store(count.load() + so_many); }
 
 // All forms that end in a `delete` of ours: a sanitizer has its own of each, and minds a block of one freed by another.
 void* operator new(std::size_t size) { return counted(std::malloc(size > 0 ? size : 1)); }

@@ -3,14 +3,20 @@
 //
 //     striate_conformance [--algorithm NAME] [--isa NAME] [--shapes N] [--seed S] [--threads T] [--verbose]
 //
+// First what the pool does without memory for its threads, while it has none. Then the shapes.
 // For each shape: each algorithm that takes it, in each pass, layout and instruction set. Results are poisoned first,
 // every block has canaries on both sides, inputs are compared with what they were, a run may not allocate, and the
 // error is held to the bound that the algorithm states. Closes with "N passed, M failed". Long for a file: one program,
 // read from the shapes it draws to its verdict.
+#include <pthread.h>
+#include <signal.h>
+
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
+#include <new>
 #include <random>
 #include <string>
 #include <string_view>
@@ -22,6 +28,7 @@
 #include "ref/conv.h"
 #include "tests/allocations.h"
 #include "tests/cases.h"
+#include "threads/pool.h"
 
 using namespace striate;
 
@@ -64,9 +71,10 @@ private:
     std::int64_t first_;
 };
 
-// NCHW to `layout` and back, element by element. Lanes that stand for no map are zero.
-void lay_out(const Images& images, Layout layout, const std::vector<float>& planar, float* to) {
-    std::fill_n(to, images.floats(layout), 0.0f);
+// NCHW to `layout` and back, element by element. Lanes that stand for no map are `spare`: of images, which nobody reads
+// there, NaN; of a residual, which is added there too, zero.
+void lay_out(const Images& images, Layout layout, const std::vector<float>& planar, float* to, float spare = NAN) {
+    std::fill_n(to, images.floats(layout), spare);
     const ImageStrides s = strides_of(layout, images.maps, images.height, images.width);
     std::size_t at = 0;
     for (std::int64_t n = 0; n < images.batch; ++n)
@@ -193,7 +201,7 @@ Outcome run_images(const Case& given, Pass pass, const ConvAlgorithm& algorithm,
     lay_out(from, options.from, forward ? given.x : given.dy, images.data());
     std::copy(given.w.begin(), given.w.end(), filters.data());
     std::copy(given.bias.begin(), given.bias.end(), bias.data());
-    if (forward) lay_out(to, options.to, given.residual, residual.data());
+    if (forward) lay_out(to, options.to, given.residual, residual.data(), 0.0f);
     const std::vector<float> before(images.data(), images.data() + images.size());
     Epilogue epilogue;
     if (forward && given.with_bias) epilogue.bias = bias.data();
@@ -248,6 +256,24 @@ Outcome run_filters(const Case& given, const ConvAlgorithm& algorithm, const Con
     return compare(given, Pass::backward_weights, algorithm, first, sums, sizes);
 }
 
+// A pool that gets no memory for its threads leaves the work to the caller, and signals as they were.
+std::string without_threads() {
+    const auto blocked = [] {
+        sigset_t now;
+        pthread_sigmask(SIG_SETMASK, nullptr, &now);
+        return sigismember(&now, SIGINT) == 1;
+    };
+    std::atomic<std::int64_t> done{0};
+    fail_after(1);  // after the pool itself, a thread's state
+    try {
+        parallel_for(8, 1, 4, [&](std::int64_t begin, std::int64_t end) { done += end - begin; });
+    } catch (const std::bad_alloc&) {
+        return blocked() ? "signals stay blocked where there is no memory for threads" : "no memory for threads throws";
+    }
+    if (done != 8) return "what threads without memory were to do was left undone";
+    return blocked() ? "signals stay blocked" : "";
+}
+
 Arguments arguments_of(int count, char** words) {
     Arguments arguments;
     for (int i = 1; i < count; ++i) {
@@ -292,6 +318,9 @@ int main(int count, char** words) {
     if (!arguments.isa.empty()) isas = {isa_named(arguments.isa, "--isa")};
     Random random(arguments.seed);
     long passed = 0, failed = 0;
+    const std::string no_threads = without_threads();
+    if (!no_threads.empty()) std::printf("FAIL %s\n", no_threads.c_str());
+    (no_threads.empty() ? passed : failed) += 1;
     std::vector<double> worst(conv_algorithms().size() * 3, 0);
     std::vector<long> tried(conv_algorithms().size() * 3, 0);
     const std::vector<ConvShape> chosen = chosen_shapes();

@@ -1,4 +1,4 @@
-"""One deliberate fault in each kernel, and the conformance suite has to turn red: `make mutants`.
+"""One deliberate fault in each kernel, and a suite has to turn red: `make mutants`.
 
 mutations.toml lists them. Each is made in a copy of the core, built and run; a fault that the suite does not see, or
 that is not there to be made any more, is an error. A test that cannot fail proves nothing, and this is where it fails.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # A mutation's `program`; the first if it names none.
-PROGRAMS = ("striate_conformance", "striate_bfloat16", "striate_warp")
+PROGRAMS = ("striate_conformance", "striate_bfloat16", "striate_gemm", "striate_strassen", "striate_warp")
 SHAPES = 80  # enough that each algorithm meets some of its shapes in every layout and instruction set
 
 

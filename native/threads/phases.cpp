@@ -59,8 +59,9 @@ void run_team(int threads, void (*member)(void*, int), void* context) {
 }
 
 void wait_for(const std::atomic<std::int64_t>& done, std::int64_t wanted) {
-    for (int i = 0; done.load(std::memory_order_acquire) < wanted; ++i) {
+    for (int i = 0; done.load(std::memory_order_acquire) < wanted;) {
         if (i < spins) {
+            ++i;
             pause();
         } else {
             std::this_thread::yield();

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <new>
 #include <system_error>
 #include <thread>
 
@@ -15,6 +16,25 @@
 namespace striate {
 
 namespace {
+
+// While it lives, its thread blocks all signals but faults, and so do threads that it starts: they inherit the mask.
+class BlockedSignals {
+public:
+#if !defined(_WIN32)
+    BlockedSignals() {
+        sigset_t blocked;
+        sigfillset(&blocked);
+        for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) sigdelset(&blocked, fault);
+        pthread_sigmask(SIG_SETMASK, &blocked, &before_);
+    }
+    ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+private:
+    sigset_t before_;
+#else
+    BlockedSignals() {}
+#endif
+};
 
 // One call of parallel_for. It lives on the caller's stack: the caller leaves only when no helper is inside.
 struct Job {
@@ -59,21 +79,15 @@ private:
     Job* first = nullptr;
     int workers = 0;
 
-    // More threads until there are `wanted`. Where the system gives no more, those there are do the work.
+    // More threads until there are `wanted`. Where there are no more, or no memory for them, those there are do the
+    // work.
     void hire(int wanted) {
-#if !defined(_WIN32)
-        sigset_t blocked, before;
-        sigfillset(&blocked);
-        for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) sigdelset(&blocked, fault);
-        pthread_sigmask(SIG_SETMASK, &blocked, &before);  // a new thread inherits the mask
-#endif
+        const BlockedSignals blocked;
         try {
             for (; workers < wanted; ++workers) std::thread([this] { serve(); }).detach();
         } catch (const std::system_error&) {
+        } catch (const std::bad_alloc&) {
         }
-#if !defined(_WIN32)
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
-#endif
     }
 
     [[noreturn]] void serve() {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "conv/bias.h"
+#include "conv/components.h"
 #include "conv/division.h"
 #include "conv/parts.h"
 #include "dispatch/caches.h"
@@ -20,12 +21,9 @@ namespace {
 
 constexpr std::int64_t items_per_thread = 8;  // of a phase that all threads share: enough to even out, few to fetch
 
-// From one component to the next: components that lay a power of two apart would fall on the same lines of a cache.
-std::int64_t spaced(std::int64_t floats) { return quotient_up(floats, 1024) * 1024 + 112; }
-
 // The part of [0, count) that is item `item` of `items`.
 Range part(std::int64_t count, std::int64_t items, std::int64_t item) {
-    return {count * item / items, count * (item + 1) / items};
+    return {part_of(count, items, item), part_of(count, items, item + 1)};
 }
 
 class WinogradPlan final : public ImagePlan {

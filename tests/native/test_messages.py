@@ -1,5 +1,7 @@
 """What the arrays must be, and the one line that says so when they are not."""
 
+import ctypes
+
 import numpy as np
 import pytest
 
@@ -139,6 +141,12 @@ def test_batch_from_list_says_which_image_does_not_fit(images, error, message):
         ({"width": 2.5}, TypeError, "width must be a whole number, not float"),
         ({"height": 2**24, "width": 2**24}, ValueError, r"16777216 × 16777216 × 1 values are more than memory"),
         ({"image": np.zeros((0, 4, 1), np.uint8)}, ValueError, r"image is empty: uint8\[0, 4, 1\]"),
+        (
+            {"image": np.zeros((2**24 + 1, 1, 1), np.uint8)},
+            ValueError,
+            r"image is larger than 16777216 px: uint8\[16777217, 1, 1\]",
+        ),
+        ({"image": np.zeros((1, 2**24 + 1, 1), np.uint8)}, ValueError, "image is larger than 16777216 px"),
         ({"image": np.zeros((4, 4), np.uint8)}, TypeError, r"image must be uint8\[H, W, C\], not uint8\[4, 4\]"),
         (
             {"image": np.zeros((4, 4, 1), np.float32)},
@@ -152,3 +160,59 @@ def test_batch_from_list_says_which_image_does_not_fit(images, error, message):
 def test_resize_says_what_does_not_fit(changed, error, message):
     with pytest.raises(error, match=f"^resize: {message}"):
         _native.resize(**({"image": np.zeros((4, 4, 1), np.uint8), "height": 2, "width": 2} | changed))
+
+
+class OnGpu:
+    """An array of main memory that says it lies on a GPU: a DLPack tensor whose device (DLDevice, behind the pointer to
+    the numbers) is kDLCUDA."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack_device__(self):
+        return (2, 0)
+
+    def __dlpack__(self, **_):
+        capsule = self.array.__dlpack__()
+        pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
+        pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+        ctypes.c_int32.from_address(pointer_of(capsule, b"dltensor") + ctypes.sizeof(ctypes.c_void_p)).value = 2
+        return capsule
+
+
+def warped(**changed):
+    _native.warp(
+        **{
+            "images": [np.zeros((4, 4, 3), np.uint8)],
+            "geometry": np.eye(3)[None],
+            "lens": None,
+            "colour": None,
+            "scale": np.ones(3, np.float32),
+            "shift": np.zeros(3, np.float32),
+            "fill": np.zeros(3, np.float32),
+            "out": np.empty((1, 3, 4, 4), np.float32),
+            "threads": 1,
+            "filter": "bilinear",
+            "antialias": True,
+            "border": "constant",
+        }
+        | changed
+    )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda on: _native.resize(on(np.zeros((4, 4, 1), np.uint8)), 2, 2),
+        lambda on: _native.philox(1, 0, on(np.arange(2)), 0),
+        lambda on: _native.matmul(on(np.zeros((2, 2), np.float32)), np.zeros((2, 2), np.float32), 1),
+        lambda on: _native.batch_from_array(**arguments(images=on(np.zeros((5, 4, 4, 1), np.uint8)))),
+        lambda on: _native.batch_from_array(**arguments(out=on(np.empty((2, 1, 4, 4), np.float32)))),
+        lambda on: warped(images=[on(np.zeros((4, 4, 3), np.uint8))]),
+        lambda on: warped(out=on(np.empty((1, 3, 4, 4), np.float32))),
+    ],
+)
+def test_an_array_on_a_gpu_is_refused(call):
+    call(np.asarray)
+    with pytest.raises(TypeError, match=r"must be an? (array|matrix) .*in main memory, not OnGpu"):
+        call(OnGpu)

@@ -77,6 +77,13 @@ def test_the_call_that_the_others_change_works():
         ({"colour": np.zeros((2, 3, 3), np.float32)}, ValueError, r"colour must have the shape \(2, 3, 4\)"),
         ({"colour": np.zeros((2, 3, 4))}, TypeError, r"colour must be float32\[B, C, C \+ 1\] or None, not float64"),
         ({"scale": np.ones(1, np.float32)}, ValueError, r"scale must have the shape \(3\)"),
+        (
+            {"colour": np.full((2, 3, 4), np.nan, np.float32)},
+            ValueError,
+            r"colour\[0\] must be from -1e30 to 1e30, not nan",
+        ),
+        ({"scale": np.array([1, np.nan, 1], np.float32)}, ValueError, r"scale\[1\] must be .*, not nan"),
+        ({"shift": np.array([0, 0, -np.inf], np.float32)}, ValueError, r"shift\[2\] must be .*, not -inf"),
         ({"fill": np.full(3, 256, np.float32)}, ValueError, r"fill\[0\] must be from 0 to 255, not 256"),
         ({"out": np.empty((2, 3, 6, 7))}, TypeError, r"out must be float32, bfloat16 or uint8 \[B, C, h, w\], not flo"),
         ({"out": np.empty((2, 2, 6, 7), np.float32)}, ValueError, "out must have 1 or 3 channels, not float32"),

@@ -1,0 +1,62 @@
+"""What the plans of convolutions refuse, and the bound of what no plan takes."""
+
+import math
+
+import numpy as np
+import pytest
+
+from striate import _native
+from striate.conv.shape import ConvShape
+
+PLANS = [_native.ConvPlan, _native.BfloatConvPlan]
+SHAPE = ConvShape.of((1, 32, 17, 17), (32, 32, 3, 3), padding=1).numbers
+
+
+@pytest.mark.parametrize("kind", PLANS)
+@pytest.mark.parametrize(
+    ("isa", "error", "message"),
+    [
+        (3, TypeError, "isa must be a name or None, not int"),
+        ("sse9", ValueError, "isa='sse9' is not .*; choose from portable"),
+    ],
+)
+def test_an_instruction_set_that_is_none_is_refused(kind, isa, error, message):
+    with pytest.raises(error, match=f"^{kind.__name__}: {message}"):
+        kind("direct", "forward", SHAPE, "nchw", "nchw", 1, isa)
+
+
+@pytest.mark.parametrize("kind", PLANS)
+@pytest.mark.parametrize("offset", [0, 4, -4])
+def test_a_residual_in_the_results_place_is_refused(kind, offset):
+    """`im2col_packed` keeps the sums of a first block of terms there, and would add those to the others."""
+    plan = kind("im2col_packed", "forward", SHAPE, "nchw", "nchw", 1)
+    images, weights = np.zeros(32 * 17 * 17, np.float32), np.zeros(32 * 32 * 9, np.float32)
+    result = np.zeros(32 * 17 * 17 + 2, np.float32)
+    packed, at = plan.pack(weights.ctypes.data), result.ctypes.data + 4
+    message = f"^{kind.__name__}: the residual lies where the result goes"
+    with pytest.raises(ValueError, match=message):
+        plan.run(images.ctypes.data, packed, 0, at + offset, relu=False, result=at)
+    with pytest.raises(ValueError, match=message):
+        plan.pack_and_run(images.ctypes.data, weights.ctypes.data, 0, at + offset, relu=False, result=at)
+
+
+@pytest.mark.parametrize("kind", PLANS)
+def test_a_residual_beside_the_result_is_not(kind):
+    plan = kind("im2col_packed", "forward", SHAPE, "nchw", "nchw", 1)
+    count = 32 * 17 * 17 * (2 if kind is _native.ConvPlan else 1)  # 16-bit numbers
+    images, weights = np.zeros(count, np.int16), np.zeros(2 * 32 * 32 * 9, np.int16)
+    residual, result = np.arange(2 * count, dtype=np.int16).reshape(2, count)
+    wanted = residual.copy()
+    plan.pack_and_run(images.ctypes.data, weights.ctypes.data, 0, residual.ctypes.data, False, result.ctypes.data)
+    assert np.array_equal(result, wanted)
+
+
+@pytest.mark.parametrize("pass_", ["forward", "backward_data", "backward_weights"])
+def test_the_bound_of_what_fft_has_no_tile_for_is_infinite(pass_):
+    def bound(side):
+        return _native.conv_error_bound(
+            "fft", pass_, ConvShape.of((1, 4, 80, 80), (4, 4, side, side), padding=side // 2).numbers
+        )
+
+    assert math.isfinite(bound(63))
+    assert bound(65) == math.inf
