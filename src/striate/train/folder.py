@@ -94,6 +94,11 @@ class RunFolder:
             raise StriateError(unknown(f"run in {parent}", folder.path.name, runs) if runs else f"no run {path}")
         raise StriateError(f"{path} is not a run: it has no config.toml")
 
+    def clear(self) -> None:
+        """Take away what a killed process was writing; only for the one that holds the folder's lock."""
+        for path in self.path.glob(f"{TEMPORARY_PREFIX}*"):
+            path.unlink(missing_ok=True)
+
     def settings(self) -> Settings:
         """The resolved settings of the run. Raises StriateError, with the file, for a config that says nonsense."""
         try:

@@ -225,6 +225,7 @@ def _train(
         alone_in(folder.path),
         contextlib.closing(RunLog(folder.path, keep_nbytes=keep_nbytes, step=position.step)) as log,
     ):
+        folder.clear()
         if log.lost_nbytes:
             reporter.note(
                 f"warning: {log.path} lacks {log.lost_nbytes:,} bytes of what was logged; the report will too"
