@@ -236,6 +236,8 @@ def test_a_log_that_was_lost_is_not_filled_up(
 
 def test_one_process_at_a_time(tmp_path: Path, short: dict[str, object]) -> None:
     start(settings_from(short), reporter_for(quiet=True))
+    half = tmp_path / "run" / ".tmp-half.safetensors"  # of a killed process
+    half.write_bytes(b"half")
     with (
         alone_in(tmp_path / "run"),
         pytest.raises(
@@ -243,7 +245,9 @@ def test_one_process_at_a_time(tmp_path: Path, short: dict[str, object]) -> None
         ),
     ):
         resume(tmp_path / "run", reporter_for(quiet=True))
+    assert half.exists()
     resume(tmp_path / "run", reporter_for(quiet=True))
+    assert not half.exists()
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
