@@ -128,8 +128,7 @@ def test_pca_adds_one_colour_an_image_whose_covariance_is_sigma_squared_lambda_s
     [
         ((1.0, 2.0), ((1, 0), (0, 1)), "PCAColor: 2 eigenvalues with 2 eigenvectors; give as many of each as an image "
                                        "has channels, all finite"),
-        ((math.nan,), ((1,),), "PCAColor: 1 eigenvalues with 1 eigenvectors; give as many of each as an image has "
-                               "channels, all finite"),
+        ((math.nan,), ((1,),), "PCAColor: values is (nan,); give a list of finite numbers"),
     ],
 )  # fmt: skip
 def test_a_pca_that_is_none(values, vectors, message):

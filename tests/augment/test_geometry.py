@@ -17,6 +17,7 @@ from striate.augment import (
     Policy,
     RandomResizedCrop,
     RandomScaleCrop,
+    TrivialAugment,
     VerticalFlip,
     matrix,
 )
@@ -75,6 +76,50 @@ def test_translation_stays_within_its_share_and_reaches_it():
     assert abs(where[:, 1]).max() <= 24
     assert abs(where[:, 1]).max() > 23.9
     assert where.mean(0) == pytest.approx([0, 0], abs=4.9 * 24 / math.sqrt(3 * MANY))
+
+
+FAR_TILTS = (  # what a tilt may be followed by; each sends some corner of a few of these draws beyond the horizon
+    (Perspective(), Affine(scale=(0.5, 1.0))),
+    (Perspective(), Affine(scale=(0.2, 1.0))),
+    (Perspective(), Affine(translate=(0.5, 0.5))),
+    (Perspective(0.6), Affine(degrees=(-30, 30), scale=(0.7, 1.4))),
+    (Perspective(0.99, 1.0),),
+    (Perspective(0.99, 1.0), Lens((2.0, 4.0))),
+    (Affine(scale=(1e-3, 1e-3)), Perspective(0.99, 1.0), TrivialAugment()),
+    (Perspective(0.9, 1.0), Affine(scale=(1e-3, 1e-3), translate=(1.0, 1.0)), Lens((10.0, 10.0), (10.0, 10.0))),
+)
+
+
+@pytest.mark.parametrize("noises", FAR_TILTS, ids=str)
+def test_no_tilt_sends_the_output_to_infinity(noises):
+    """A run that draws a million of them would otherwise end at the first that does."""
+    count, out = 3000, (12, 16)
+    drawn = draws(Policy(noises), count, out, out)
+    x, y = np.meshgrid([0.0, 8.0, 16.0], [0.0, 6.0, 12.0])
+    reach = np.ones((count, 1, 1)) if drawn.lens is None else 1 + drawn.lens.sum(1)[:, None, None]
+    points = np.stack([8 + reach * (x - 8), 6 + reach * (y - 6), np.ones((count, 3, 3))], -1)
+    depth = np.einsum("bk,bijk->bij", drawn.geometry[:, 2], points)  # at corners, sides and centre, after the lens
+    assert (depth >= depth[:, 1:2, 1:2] / 33).all()  # 1/32 of the centre's, with room for rounding
+    assert (depth > 0).all()
+    one, zero, image = np.ones(1, np.float32), np.zeros(1, np.float32), np.zeros((*out, 1), np.uint8)
+    result = np.empty((count, 1, *out), np.float32)
+    colour = None if drawn.colour is None else np.tile(np.eye(1, 2, dtype=np.float32), (count, 1, 1))
+    _native.warp([image] * count, drawn.geometry, drawn.lens, colour, one, zero, zero, result, 2,
+                 filter="bilinear", antialias=True, border="constant")  # fmt: skip
+
+
+def test_a_tilt_is_drawn_back_by_itself_and_only_where_it_must_be():
+    policy, tilt, frame = Policy((Perspective(), Affine(scale=(0.2, 1.0)))), Perspective(), (48, 64)
+    together = draws(policy, 500).geometry
+    sizes, one = np.int32([frame]), np.eye(3)[None]
+    for i in range(40):
+        assert np.array_equal(policy.draws(0, 0, np.array([i]), sizes, frame, one).geometry[0], together[i])
+    plain = draws(Policy((tilt,)), 500).geometry @ draws(Policy((policy.noises[1],)), 500).geometry
+    depth = plain[:, 2] @ np.array([(0, 0, 1), (64, 0, 1), (0, 48, 1), (64, 48, 1), (32, 24, 1.0)]).T
+    sound = depth[:, :4].min(1) > depth[:, 4] / 31
+    assert 0.9 < sound.mean() < 1
+    assert np.allclose(together[sound], plain[sound])
+    assert not np.isclose(together[~sound], plain[~sound]).all((1, 2)).any()
 
 
 def test_perspective_puts_the_images_corners_where_it_drew_them():

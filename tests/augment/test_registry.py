@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from striate.augment import NOISES, HorizontalFlip, PadCrop, PCAColor, Policy, policy_from_dict, policy_to_dict
@@ -29,6 +30,63 @@ def test_the_registry_has_every_noise_once(every_noise):
         ({"noises": [{"noise": "HorizontalFlop"}]}, "unknown noise 'HorizontalFlop'; did you mean 'HorizontalFlip'?"),
         ({"noises": [{"noise": "HorizontalFlip", "q": 1}]}, "unknown setting of HorizontalFlip 'q'; choose from p"),
         ({"noises": [{"noise": "PadCrop"}]}, "PadCrop: padding missing"),
+        (
+            {"noises": [{"noise": "HorizontalFlip", "p": "half"}]},
+            "HorizontalFlip: p is 'half'; give a probability from 0 to 1",
+        ),
+        (
+            {"noises": [{"noise": "Affine", "translate": 0.1}]},
+            "Affine: translate is 0.1; give shares (across, down), each from 0 to 1",
+        ),
+        (
+            {"noises": [{"noise": "Affine", "translate": ["a", 0]}]},
+            "Affine: translate is ('a', 0); give shares (across, down), each from 0 to 1",
+        ),
+        (
+            {"noises": [{"noise": "Affine", "degrees": "12"}]},
+            "Affine: degrees is '12'; give two numbers, the smaller first",
+        ),
+        (
+            {"noises": [{"noise": "Affine", "degrees": ["-1", "1"]}]},
+            "Affine: degrees is ('-1', '1'); give two numbers, the smaller first",
+        ),
+        *(
+            (
+                {"noises": [{"noise": "RandomScaleCrop", "short_side": value}]},
+                f"RandomScaleCrop: short_side is {told}; give two whole numbers of pixels, the smaller first",
+            )
+            for value, told in ((256, "256"), ([256], "(256,)"), (["a", 3], "('a', 3)"), ([256, 300.0], "(256, 300.0)"))
+        ),
+        *(
+            (
+                {"noises": [{"noise": "RandomSolarize", "threshold": value}]},
+                f"RandomSolarize: threshold is {value!r}; give a number from 0 to 256",
+            )
+            for value in (float("nan"), "x", -1, 257)
+        ),
+        (
+            {"noises": [{"noise": "RandAugment", "num_ops": 2.0}]},
+            "RandAugment: num_ops is 2.0; give a whole number from 1 to 4",
+        ),
+        (
+            {"noises": [{"noise": "RandAugment", "magnitude": 9.0}]},
+            "RandAugment: magnitude is 9.0; give a whole number from 0 to 30",
+        ),
+        (
+            {"noises": [{"noise": "PCAColor", "values": 0.1, "vectors": [[1]]}]},
+            "PCAColor: values is 0.1; give a list of finite numbers",
+        ),
+        (
+            {"noises": [{"noise": "PCAColor", "values": [1, 1, 1], "vectors": [1, 2, 3]}]},
+            "PCAColor: vectors is (1, 2, 3); give a list of lists of finite numbers",
+        ),
+        *(
+            ({"mean": value}, f"Policy: mean is {value!r}; give one finite number a channel, in 0..1, or leave it out")
+            for value in ("abc", 0.5, [float("nan")] * 3, ["a"])
+        ),
+        ({"antialias": "no"}, "Policy: antialias is 'no'; give true or false"),
+        ({"filter": ["nearest"]}, "Policy: unknown filter \"['nearest']\"; did you mean 'nearest'?"),
+        ({"fill": True}, "Policy: fill is True; give a grey level from 0 to 255, or 'mean'"),
     ],
 )
 def test_a_table_that_is_no_policy_is_one_clear_line(table, message):
@@ -71,3 +129,37 @@ def test_auto_says_what_it_chose_and_why(size, per_class, reason):
 def test_an_unknown_preset():
     with pytest.raises(StriateError, match="unknown policy 'stong'; did you mean 'strong'"):
         named("stong")
+
+
+def test_whatever_a_table_says_it_is_one_clear_line(every_noise):
+    """Each setting of each noise, as something that it is not."""
+    table = policy_to_dict(Policy((every_noise,)))["noises"][0]
+    for name in table.keys() - {"noise"}:
+        for value in (
+            "half",
+            "12",
+            [],
+            [1, 2, 3, 4],
+            {"a": 1},
+            [[1], "x"],
+            float("nan"),
+            [float("nan")] * 2,
+            1e20,
+            -7,
+        ):
+            said = {**table, name: value}
+            try:
+                policy = policy_from_dict({"noises": [said]})
+            except StriateError:
+                with pytest.raises(StriateError, match=rf"^.*{type(every_noise).__name__}.*$"):
+                    policy_from_dict({"noises": [said]})
+                continue
+            sizes, frames = np.full((4, 2), 60, np.int32), np.tile(np.eye(3), (4, 1, 1))
+            policy.draws(0, 0, np.arange(4), sizes, (36, 36), frames)  # so it says something that can be drawn
+
+
+def test_noises_are_a_list():
+    with pytest.raises(StriateError, match=r"Policy: noises is HorizontalFlip\(p=0.5\); give a list of noises"):
+        Policy(HorizontalFlip())  # type: ignore[arg-type]
+    with pytest.raises(StriateError, match=r"Policy: noises is \('flip',\); give a list of noises"):
+        Policy(("flip",))  # type: ignore[arg-type]

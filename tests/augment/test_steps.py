@@ -9,8 +9,10 @@ from PIL import Image, ImageEnhance, ImageOps
 from scipy import ndimage
 
 from striate.augment import Cutout, GaussianNoise, Policy, RandomErasing
+from striate.augment.noise import Unbiased
 from striate.augment.scene import Step
 from striate.augment.steps import STEPS, apply_steps
+from striate.errors import StriateError
 
 
 @pytest.fixture
@@ -122,3 +124,35 @@ def test_grain_is_normal_independent_and_a_function_of_its_words():
     again = torch.full((1, 3, 200, 250), 128.0)
     policy.apply_steps(again, policy.draws(0, 0, np.array([1]), sizes[:1], (200, 250), frames[:1]))
     assert torch.equal(again[0], images[1])
+
+
+def test_a_noise_says_whether_it_takes_steps(every_noise):
+    """What is normalised apart is decided by that, and not by what was drawn for a few samples."""
+    sizes, out = np.full((300, 2), 48, np.int32), (36, 36)
+    drawn = Policy((every_noise,)).draws(0, 0, np.arange(300), sizes, out, np.tile(np.eye(3), (300, 1, 1)))
+    assert Policy((every_noise,)).stepping == type(every_noise).steps == bool(drawn.steps)
+
+
+def test_a_step_that_was_not_announced():
+    class Sly(Unbiased):
+        stream = 200
+
+        def draw(self, scene, words):
+            scene.step("gamma", np.arange(len(scene)), np.ones((len(scene), 1)))
+
+    with pytest.raises(StriateError, match="Policy: Sly takes steps; say so in its class, `steps = True`"):
+        Policy((Sly(),)).draws(0, 0, np.arange(2), np.full((2, 2), 8, np.int32), (8, 8), np.tile(np.eye(3), (2, 1, 1)))
+
+
+def test_where_images_lie_on_a_device_too_company_changes_nothing():
+    policy = Policy((RandomErasing(p=0.5),))
+    images = torch.randint(0, 256, (16, 20, 20, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    scale, shift, fill = torch.tensor([0.017, 0.0171, 0.0172]), torch.tensor([-2.1, -2.0, -1.8]), torch.zeros(3)
+
+    def warped(rows):
+        sizes = np.full((len(rows), 2), 20, np.int32)
+        drawn = policy.draws(0, 0, rows, sizes, (20, 20), np.tile(np.eye(3), (len(rows), 1, 1)))
+        return policy.warp(images, torch.from_numpy(rows), drawn, scale, shift, fill, (20, 20))
+
+    together = warped(np.arange(16))
+    assert all(torch.equal(warped(np.array([i]))[0], together[i]) for i in range(16))

@@ -225,6 +225,16 @@ def test_predict_goes_on_after_bad_images_and_exits_1(
     assert table.stderr == bad["problem"] + "\n"
 
 
+def test_predict_tells_every_name_in_one_line(world: Path, tmp_path: Path, striate: Callable[..., Done]) -> None:
+    shutil.copy(world / "photos" / "light" / "00.png", tmp_path / "two\nlines.png")
+    (tmp_path / "bad\nimage.png").write_bytes(b"no image")
+    done = striate("predict", str(world / "run"), ".", "no\nfile")
+    assert done.returncode == 1
+    assert [line.split()[:2] for line in done.stdout.splitlines()[1:]] == [["two\\nlines.png", "light"]]
+    refused = "is not an image (JPEG, PNG, WebP, BMP, TIFF, GIF or PNM)"
+    assert sorted(done.stderr.splitlines()) == [f"bad\\nimage.png {refused}", "no file, folder or pattern no\\nfile"]
+
+
 def test_predict_needs_images_and_one_stdin(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", str(world / "run")]) == 2
     assert capsys.readouterr().err.startswith("striate predict: error: missing argument")

@@ -25,8 +25,12 @@ from striate.augment import (
     HorizontalFlip,
     PadCrop,
     Policy,
+    RandAugment,
     RandomErasing,
+    RandomGamma,
     RandomResizedCrop,
+    RandomSolarize,
+    TrivialAugment,
 )
 from striate.augment.reduction import reductions
 from striate.data import ArraySamples, FileSamples, Loader, Preprocess, warped
@@ -97,6 +101,39 @@ def slow_image(samples, i, policy, seed, epoch, preprocess=PREPROCESS):
 def no_thread_stays():
     yield
     assert not [t for t in threading.enumerate() if t.name.startswith("striate")]
+
+
+SOMETIMES = {  # noises that take a step for some samples only
+    "erase": Policy((RandomResizedCrop(), HorizontalFlip(), RandomErasing(p=0.5)), mean=(0.4, 0.5, 0.6)),
+    "windows": Policy((PadCrop(2), HorizontalFlip(), RandomErasing(p=0.3)), mean=(0.4, 0.5, 0.6)),
+    "solarize": Policy((RandomResizedCrop(), RandomSolarize(p=0.3)), border="reflect", filter="bicubic"),
+    "gamma": Policy((RandomResizedCrop(), RandomGamma(), RandomErasing(p=0.2))),
+    "randaugment": Policy((RandomResizedCrop(), ColorJitter(0.2), RandAugment()), mean=(0.4, 0.5, 0.6)),
+    "trivial": Policy((TrivialAugment(),), filter="bicubic"),
+}
+
+
+@pytest.mark.parametrize("policy", SOMETIMES.values(), ids=SOMETIMES)
+@pytest.mark.parametrize("kind", ["files", "array"])
+def test_an_image_is_the_same_whatever_company_it_is_made_in(kind, policy, photographs):
+    """To the last bit: neither the batch's size nor the threads' parts decide how a row is normalised."""
+    samples = photographs if kind == "files" else in_memory(channels=3)
+    made = {
+        (batch_size, workers): torch.cat(
+            [
+                images
+                for images, _, _ in batches(
+                    Loader(samples, PREPROCESS, batch_size=batch_size, seed=3, workers=workers, policy=policy)
+                )
+            ]
+        )
+        for batch_size in (1, 4, 21)
+        for workers in (0, 1, 3)
+    }
+    alone = made.pop((1, 0))
+    for how, images in made.items():
+        differ = (images != alone).flatten(1).any(1).nonzero().ravel().tolist()
+        assert not differ, f"batch_size and workers {how}: images {differ}"
 
 
 @pytest.mark.parametrize("policy", [CROP, RICH, STEPS], ids=["crop", "rich", "steps"])

@@ -1,5 +1,6 @@
 """Folders, zips and lists through `striate.data.open`: what is read, what is left out, what is said."""
 
+import os
 import shutil
 import zipfile
 
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from striate import data
+from striate.data.source import FolderSource
 from striate.errors import StriateError
 
 
@@ -355,3 +357,72 @@ def test_a_name_goes_before_a_folder_of_that_name(photos, tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     assert data.open("digits").classes == tuple("0123456789")
     assert data.open("./digits").classes == ("cats", "dogs", "owls")
+
+
+def test_a_scan_does_not_wait_for_a_pipe(photos):
+    os.mkfifo(photos / "cats" / "pipe.png")
+    os.mkfifo(photos / "cats" / "pipe")
+    found = data.open(photos)
+    assert sorted(map(str, found.problems)) == [
+        f"{photos}/cats/pipe.png: is a pipe, not an image",
+        f"{photos}/cats/pipe: is a pipe, not an image",
+    ]
+
+
+@pytest.mark.parametrize("how", ["absolute", "link", "folder link", "dots"])
+def test_one_file_under_two_names_in_a_list(photos, how):
+    """Two classes for one image, or one image to train and to test on."""
+    other = {
+        "absolute": str(photos / "cats/2.png"),
+        "link": "l.png",
+        "folder link": "l/2.png",
+        "dots": "x/../cats/2.png",
+    }
+    (photos / "l.png").symlink_to("cats/2.png")
+    (photos / "l").symlink_to("cats", target_is_directory=True)
+    (photos / "x").mkdir()
+    listed = "".join(f"{name}/{i}.{'jpg' if i % 2 else 'png'},{name}\n" for name in ("cats", "dogs") for i in range(10))
+    (photos / "list.csv").write_text(f"path,label\n{listed}{other[how]},dogs\n")
+    with pytest.raises(StriateError, match=r"list\.csv: .* is 'cats' on line 4 and 'dogs' on line 22; keep one"):
+        data.open(photos / "list.csv")
+    (photos / "list.csv").write_text(f"path,label\n{listed}{other[how]},cats\n")
+    assert [problem.reason for problem in data.open(photos / "list.csv").problems] == ["is listed again on line 22"]
+
+
+def test_a_list_is_cut_where_lines_end_and_nowhere_else(photos):
+    """Unicode knows more ends of lines than files do; in quotes even those are part of a name."""
+    names = ["a\u2028b.png", "c\x0bd.png", "e\x85f.png", "g\nh.png"]
+    for name in names:
+        shutil.copy(photos / "cats/2.png", photos / name)
+    listed = "".join(
+        f"{name}/{i}.{'jpg' if i % 2 else 'png'},{name}\r\n" for name in ("cats", "dogs") for i in range(10)
+    )
+    listed += "".join(f'"{name}",cats\r\n' for name in names)
+    (photos / "list.csv").write_bytes(f"path,label\r\n{listed}".encode("utf-8-sig"))
+    found = data.open(photos / "list.csv")
+    assert not found.problems
+    assert set(names) <= {name for name, _ in set.union(*contents(found).values())}
+    (photos / "list.csv").write_bytes((listed + "alone.png\r\n").encode())
+    with pytest.raises(StriateError, match=r"list\.csv, line 26: 1 columns where the first line has 2"):
+        data.open(photos / "list.csv")
+
+
+def test_a_nul_in_a_list_is_a_bad_file(photos):
+    listed = "".join(f"{name}/{i}.{'jpg' if i % 2 else 'png'},{name}\n" for name in ("cats", "dogs") for i in range(10))
+    (photos / "list.csv").write_text(f"path,label\n{listed}a\0b.png,cats\n")
+    (problem,) = data.open(photos / "list.csv").problems
+    assert str(problem) == f"{photos}/a\\x00b.png: has a name that no file can have (embedded null byte)"
+
+
+def test_no_name_breaks_the_line_it_is_told_in(photos):
+    for name in (b"new\nline.png", b"latin\xe9.png", b"bell\x07.png"):
+        with open(os.fsencode(photos / "cats") + b"/" + name, "wb") as file:  # noqa: PTH123  # no name that text could be
+            file.write(b"")
+    assert sorted(map(str, data.open(photos).problems)) == [
+        f"{photos}/cats/bell\\x07.png: is empty",
+        f"{photos}/cats/latin\\xe9.png: is empty",
+        f"{photos}/cats/new\\nline.png: is empty",
+    ]
+    with pytest.raises(data.BadImage) as caught:
+        FolderSource(photos).read("gone\nfar.png")
+    assert str(caught.value) == f"{photos}/gone\\nfar.png does not exist"

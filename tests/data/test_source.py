@@ -2,15 +2,17 @@
 
 import io
 import os
+import socket
 import struct
 import threading
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from striate.data.badimage import BadImage
-from striate.data.source import FolderSource, ZipSource
+from striate.data.source import FolderSource, ZipSource, read_file
 from striate.errors import StriateError
 
 FILES = {
@@ -166,3 +168,29 @@ def test_a_file_too_large_to_be_an_image_is_not_read_whole(folder):
         file.truncate((1 << 30) + 1)  # sparse: takes no room
     with pytest.raises(BadImage, match=r"huge\.tif is larger than 1 GiB"):
         FolderSource(folder).read("huge.tif")
+
+
+@pytest.mark.parametrize("ask", ["read", "head"])
+def test_what_is_no_file_is_named_and_never_waited_for(folder, ask, monkeypatch):
+    """A pipe that nobody writes to would be waited for without an end; a device gives bytes without an end."""
+    os.mkfifo(folder / "cats" / "pipe.png")
+    (folder / "cats" / "zeros.png").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as server:
+        monkeypatch.chdir(folder)  # a socket's path may be 107 bytes long
+        server.bind("cats/talk.png")
+        for name, what in (("pipe", "a pipe"), ("zeros", "a device"), ("talk", "a socket")):
+            with pytest.raises(BadImage) as caught:
+                getattr(FolderSource(folder), ask)(f"cats/{name}.png")
+            assert str(caught.value) == f"{folder}/cats/{name}.png is {what}, not an image"
+
+
+def test_a_file_that_states_no_size_is_read_up_to_the_limit(folder, monkeypatch):
+    assert read_file(Path("/proc/self/status")).startswith(b"Name:")  # its size is stated as 0
+    monkeypatch.setattr("striate.data.source.MAX_NBYTES", 100)
+    with pytest.raises(BadImage, match="/proc/self/status is larger than"):
+        read_file(Path("/proc/self/status"))
+
+
+def test_a_name_that_no_file_can_have(folder):
+    with pytest.raises(BadImage, match=r"set/a\\x00b\.png has a name that no file can have \(embedded null byte\)"):
+        FolderSource(folder).read("a\0b.png")

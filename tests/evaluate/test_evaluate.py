@@ -1,6 +1,8 @@
 """Evaluation and prediction: the same images, read the same way, give the same answers as training's own end."""
 
 import dataclasses
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +77,7 @@ def test_a_bad_image_among_good_ones_is_named_and_stops_nothing(run: striate.Run
     assert "is empty" in predictions[0].problem
     assert predictions[1].problem is None
     assert [name for name, _ in predictions[1].top] == ["red"]
-    assert predictions[2].problem == f"{absent}: No such file or directory"
+    assert predictions[2].problem == f"{absent} does not exist"
 
 
 def test_other_data_with_the_models_classes_in_another_order(run: striate.Run, photos: Path, tmp_path: Path) -> None:
@@ -121,3 +123,36 @@ def test_fit_takes_recipes_and_settings(tmp_path: Path) -> None:
     assert dataclasses.asdict(again.history[-1]) == dataclasses.asdict(run.history[-1])
     with pytest.raises(StriateError, match="a resumed run keeps its settings; give nothing but resume_from"):
         striate.fit(resume_from=run.path, epochs=3)
+
+
+def test_prediction_sees_the_files_that_training_sees(photos: Path, tmp_path: Path) -> None:
+    """Through links, by what a file holds and not by its name alone; neither hidden files nor folders."""
+    mixed, away = tmp_path / "mixed", tmp_path / "away"
+    shutil.copytree(photos / "red", mixed / "red")
+    shutil.copytree(photos / "blue", away / "blue")
+    (mixed / "blue").symlink_to(away / "blue", target_is_directory=True)
+    (mixed / "up").symlink_to(mixed, target_is_directory=True)
+    shutil.copytree(photos / "red", mixed / ".cache")
+    shutil.copytree(photos / "red", mixed / "__MACOSX")
+    shutil.copy(photos / "red" / "00.jpg", mixed / "red" / "without a name for it")
+    (mixed / "red" / ".hidden.jpg").write_bytes((photos / "red" / "00.jpg").read_bytes())
+    (mixed / "red" / "notes.txt").write_text("no image")
+    (mixed / "red" / "broken.jpg").symlink_to("nowhere")
+    os.mkfifo(mixed / "red" / "pipe.jpg")
+    found = set(find_images([str(mixed)]))
+    data = striate.data.open(mixed)
+    scanned = {part.name(i) for part in (data.train, data.val, data.test) if part for i in range(len(part))}
+    broken = {str(mixed / "red" / name) for name in ("broken.jpg", "pipe.jpg")}
+    assert found == scanned | broken
+    assert {problem.name for problem in data.problems} == broken | {str(mixed / "red" / "notes.txt")}
+
+
+def test_prediction_names_what_is_no_file(run: striate.Run, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    paths = [tmp_path / "pipe.jpg", "/dev/zero", tmp_path / "a\nb.jpg"]
+    told = [prediction.problem for prediction in Predictor(run.path / "best.safetensors").predict(paths)]
+    assert told == [
+        f"{tmp_path}/pipe.jpg is a pipe, not an image",
+        "/dev/zero is a device, not an image",
+        f"{tmp_path}/a\\nb.jpg does not exist",
+    ]

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from striate.augment import matrix
-from striate.augment.checks import check_at_least, check_probability, check_range
+from striate.augment.checks import check_at_least, check_probability, check_range, finite_numbers
 from striate.augment.draw import chance, log_uniform, uniform
 from striate.augment.noise import Unbiased, Words
 from striate.augment.scene import Scene
@@ -47,9 +48,10 @@ class Affine(Unbiased):
         check_range(self, "shear_y", -89.0, 89.0)
         check_range(self, "scale", 1e-3, 1e3)
         check_range(self, "stretch", 1e-3, 1e3)
-        if len(self.translate) != 2 or not all(0 <= share <= 1 for share in self.translate):
+        shares = finite_numbers(self.translate)
+        if shares is None or len(shares) != 2 or not all(0 <= share <= 1 for share in shares):
             raise StriateError(f"Affine: translate is {self.translate!r}; give shares (across, down), each from 0 to 1")
-        object.__setattr__(self, "translate", tuple(map(float, self.translate)))
+        object.__setattr__(self, "translate", shares)
 
     def draw(self, scene: Scene, words: Words) -> None:
         height, width = scene.out
@@ -71,6 +73,8 @@ class Affine(Unbiased):
 class Perspective(Unbiased):
     """With probability `p`, each corner moves inwards, by up to `distortion` of half the sides (torchvision's law).
 
+    Where the horizon would come into the output, the corners move half as far, or a quarter, … (`Scene.tilt`).
+
     Raises StriateError when a number is out of its range.
     """
 
@@ -88,10 +92,16 @@ class Perspective(Unbiased):
         corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
         inwards = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)], np.float64)
         reach = self.distortion * np.array([width, height]) / 2
-        moved = corners + inwards * reach * uniform(words[:, :8], 0.0, 1.0).reshape(-1, 4, 2)
-        matrices = matrix.homography(moved, np.broadcast_to(corners, moved.shape))
-        matrices[~chance(words[:, 8], self.p)] = np.eye(3)
-        scene.move(matrices)
+        steps = inwards * reach * uniform(words[:, :8], 0.0, 1.0).reshape(-1, 4, 2)
+        chosen = chance(words[:, 8], self.p)
+
+        def tilted(rows: NDArray[np.int64], share: float) -> NDArray[np.float64]:
+            moved = corners + share * steps[rows]
+            matrices = matrix.homography(moved, np.broadcast_to(corners, moved.shape))
+            matrices[~chosen[rows]] = np.eye(3)
+            return matrices
+
+        scene.tilt(tilted)
 
 
 @final

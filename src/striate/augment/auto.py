@@ -129,11 +129,12 @@ class RandAugment(Unbiased):
     magnitude: int = 9
     stream: ClassVar[int] = 35
     blocks: ClassVar[int] = 2
+    steps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.num_ops not in range(1, 5):
+        if not isinstance(self.num_ops, int) or self.num_ops not in range(1, 5):
             raise StriateError(f"RandAugment: num_ops is {self.num_ops!r}; give a whole number from 1 to 4")
-        if self.magnitude not in range(BINS):
+        if not isinstance(self.magnitude, int) or self.magnitude not in range(BINS):
             raise StriateError(f"RandAugment: magnitude is {self.magnitude!r}; give a whole number from 0 to {LEVELS}")
 
     def draw(self, scene: Scene, words: Words) -> None:
@@ -149,6 +150,7 @@ class TrivialAugment(Unbiased):
     """One operation of fourteen, at one of 31 strengths, each equally likely, with a random sign: nothing to tune."""
 
     stream: ClassVar[int] = 36
+    steps: ClassVar[bool] = True
 
     def draw(self, scene: Scene, words: Words) -> None:
         strength = below(words[:, 1], BINS) / LEVELS

@@ -9,7 +9,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from striate.augment import colour
-from striate.augment.checks import check_at_least, check_probability
+from striate.augment.checks import check_at_least, check_probability, finite_numbers
 from striate.augment.draw import chance, normal, uniform
 from striate.augment.noise import Unbiased, Words
 from striate.augment.scene import Scene
@@ -88,10 +88,19 @@ class PCAColor(Unbiased):
 
     def __post_init__(self) -> None:
         check_at_least(self, "sigma", 0.0)
-        object.__setattr__(self, "values", tuple(map(float, self.values)))
-        object.__setattr__(self, "vectors", tuple(tuple(map(float, row)) for row in self.vectors))
+        values = finite_numbers(self.values)
+        if values is None:
+            raise StriateError(f"PCAColor: values is {self.values!r}; give a list of finite numbers")
+        try:
+            vectors = tuple(finite_numbers(row) for row in self.vectors)
+        except TypeError:
+            vectors = (None,)
+        if None in vectors:
+            raise StriateError(f"PCAColor: vectors is {self.vectors!r}; give a list of lists of finite numbers")
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "vectors", vectors)
         shape = {len(self.values), len(self.vectors), *(len(row) for row in self.vectors)}
-        if shape not in ({1}, {3}) or not np.isfinite([*self.values, *sum(self.vectors, ())]).all():
+        if shape not in ({1}, {3}):
             raise StriateError(
                 f"PCAColor: {len(self.values)} eigenvalues with {len(self.vectors)} eigenvectors; "
                 f"give as many of each as an image has channels, all finite"

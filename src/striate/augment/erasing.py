@@ -27,6 +27,7 @@ class RandomErasing(Unbiased):
     ratio: tuple[float, float] = (0.3, 3.3)
     stream: ClassVar[int] = 27
     blocks: ClassVar[int] = 2
+    steps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_probability(self, "p")
@@ -54,6 +55,7 @@ class Cutout(Unbiased):
 
     size: int
     stream: ClassVar[int] = 28
+    steps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.size, int) or self.size < 1:

@@ -32,6 +32,7 @@ class Noise(ABC):
 
     stream: ClassVar[int]  # the Philox stream this kind of noise draws from; no two kinds share one
     blocks: ClassVar[int] = 1  # of four words a sample
+    steps: ClassVar[bool] = False  # whether it may give a sample a step: then all of its policy's are made for one
 
     @abstractmethod
     def draw(self, scene: Scene, words: Words) -> None:

@@ -5,7 +5,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from striate.augment.checks import check_probability, check_range
+from striate.augment.checks import check_at_least, check_probability, check_range
 from striate.augment.draw import chance, log_uniform, uniform
 from striate.augment.noise import Unbiased, Words
 from striate.augment.scene import Scene
@@ -21,6 +21,7 @@ class RandomGamma(Unbiased):
 
     gamma: tuple[float, float] = (0.7, 1.4)
     stream: ClassVar[int] = 29
+    steps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_range(self, "gamma", 1e-2, 1e2)
@@ -37,8 +38,10 @@ class RandomSolarize(Unbiased):
     threshold: float = 128.0
     p: float = 0.5
     stream: ClassVar[int] = 30
+    steps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        check_at_least(self, "threshold", 0.0, most=256.0)  # at 256 nothing is inverted
         check_probability(self, "p")
 
     def draw(self, scene: Scene, words: Words) -> None:
@@ -54,10 +57,11 @@ class RandomPosterize(Unbiased):
     bits: int = 4
     p: float = 0.5
     stream: ClassVar[int] = 31
+    steps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_probability(self, "p")
-        if self.bits not in range(1, 9):
+        if not isinstance(self.bits, int) or self.bits not in range(1, 9):
             raise StriateError(f"RandomPosterize: bits is {self.bits!r}; give a whole number from 1 to 8")
 
     def draw(self, scene: Scene, words: Words) -> None:
@@ -72,6 +76,7 @@ class RandomEqualize(Unbiased):
 
     p: float = 0.5
     stream: ClassVar[int] = 32
+    steps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_probability(self, "p")
@@ -92,6 +97,7 @@ class GaussianBlur(Unbiased):
     sigma: tuple[float, float] = (0.1, 2.0)
     p: float = 0.5
     stream: ClassVar[int] = 33
+    steps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_probability(self, "p")
@@ -112,6 +118,7 @@ class GaussianNoise(Unbiased):
 
     sigma: tuple[float, float] = (0.0, 10.0)
     stream: ClassVar[int] = 34
+    steps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_range(self, "sigma", 0.0, 255.0)

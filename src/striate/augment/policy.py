@@ -1,5 +1,6 @@
 """The noises of a training run together: one map, one colour and some steps an image; a weighted list of views."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, final, get_args
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate import _native
+from striate.augment.checks import finite_numbers, is_number
 from striate.augment.noise import BLOCK_STRIDE, Framing, Noise, WindowNoise, Words
 from striate.augment.scene import Draws, Scene
 from striate.augment.view import View
@@ -45,9 +47,16 @@ class Policy:
     mean: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.noises, Iterable) or not all(isinstance(noise, Noise) for noise in self.noises):
+            raise StriateError(f"Policy: noises is {self.noises!r}; give a list of noises")
         object.__setattr__(self, "noises", tuple(self.noises))
         if self.mean is not None:
-            object.__setattr__(self, "mean", tuple(map(float, self.mean)))
+            mean = finite_numbers(self.mean)
+            if not mean:
+                raise StriateError(
+                    f"Policy: mean is {self.mean!r}; give one finite number a channel, in 0..1, or leave it out"
+                )
+            object.__setattr__(self, "mean", mean)
         streams = [noise.stream for noise in self.noises]
         for place, noise in enumerate(self.noises):
             name = type(noise).__name__
@@ -56,8 +65,10 @@ class Policy:
             if isinstance(noise, Framing) and place > 0:
                 before = type(self.noises[place - 1]).__name__
                 raise StriateError(f"Policy: {name} chooses the rectangle to look at; put it before {before}")
-        if self.fill != "mean" and not (isinstance(self.fill, int) and 0 <= self.fill <= 255):
+        if self.fill != "mean" and not (is_number(self.fill) and isinstance(self.fill, int) and 0 <= self.fill <= 255):
             raise StriateError(f"Policy: fill is {self.fill!r}; give a grey level from 0 to 255, or 'mean'")
+        if not isinstance(self.antialias, bool):
+            raise StriateError(f"Policy: antialias is {self.antialias!r}; give true or false")
         for name, allowed in (("filter", get_args(Filter)), ("border", get_args(Border))):
             if getattr(self, name) not in allowed:
                 raise StriateError("Policy: " + unknown(name, str(getattr(self, name)), allowed))
@@ -66,6 +77,12 @@ class Policy:
     def only_windows(self) -> bool:
         """Whether windows of the resized image say all: nothing but crops by whole pixels and mirrors."""
         return all(isinstance(noise, WindowNoise) for noise in self.noises)
+
+    @property
+    def stepping(self) -> bool:
+        """Whether some samples may take steps. What is normalised after them and what is normalised in the resampling
+        differ in the last bit, so this and not what was drawn decides: a sample is the same in any company."""
+        return any(noise.steps for noise in self.noises)
 
     def windows(
         self, seed: int, epoch: int, samples: NDArray[np.int64], sizes: NDArray[np.int32], out: tuple[int, int]
@@ -103,7 +120,10 @@ class Policy:
         """
         scene = Scene(sizes, frames, out, 255 * self._mean(channels))
         for noise in self.noises:
+            taken = len(scene.steps)
             noise.draw(scene, _words(noise, seed, epoch, samples))
+            if len(scene.steps) > taken and not noise.steps:
+                raise StriateError(f"Policy: {type(noise).__name__} takes steps; say so in its class, `steps = True`")
         return scene.draws()
 
     def warp(
@@ -122,7 +142,7 @@ class Policy:
 
         from striate.augment.torch_warp import warp
 
-        steps = bool(draws.steps)  # they work on bytes
+        steps = self.stepping  # they work on bytes
         factor, offset = (torch.ones_like(scale), torch.zeros_like(shift)) if steps else (scale, shift)
         values = warp(
             images,

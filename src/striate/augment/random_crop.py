@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.augment import matrix
-from striate.augment.checks import check_range
+from striate.augment.checks import check_range, finite_numbers
 from striate.augment.draw import below, log_uniform, uniform
 from striate.augment.noise import Framing, Words
 from striate.augment.places import SIDES, corners_and_centre, in_proportion
@@ -96,13 +96,18 @@ class RandomScaleCrop(Framing):
     stream: ClassVar[int] = 20
 
     def __post_init__(self) -> None:
-        low, high = self.short_side
-        if not (isinstance(low, int) and isinstance(high, int) and 1 <= low <= high):
+        sides = finite_numbers(self.short_side)
+        if (
+            sides is None
+            or len(sides) != 2
+            or not all(isinstance(n, int) for n in self.short_side)
+            or not (1 <= sides[0] <= sides[1])
+        ):
             raise StriateError(
                 f"RandomScaleCrop: short_side is {self.short_side!r}; "
                 "give two whole numbers of pixels, the smaller first"
             )
-        object.__setattr__(self, "short_side", (low, high))
+        object.__setattr__(self, "short_side", tuple(self.short_side))
 
     def draw(self, scene: Scene, words: Words) -> None:
         low, high = self.short_side

@@ -92,7 +92,10 @@ def _noise(table: Mapping[str, Any]) -> Noise:
     missing = [key for key, f in fields.items() if f.default is dataclasses.MISSING and key not in settings]
     if missing:
         raise StriateError(f"{name}: {', '.join(missing)} missing")
-    noise: Noise = kind(**settings)
+    try:
+        noise: Noise = kind(**settings)
+    except (TypeError, ValueError, OverflowError) as error:  # a kind of value that the noise has no words for
+        raise StriateError(f"{name}: {str(error).splitlines()[0]}; the settings are {settings!r}") from error
     return noise
 
 

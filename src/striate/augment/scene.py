@@ -6,17 +6,23 @@ Noises add to a scene in the order in which a person would apply them to the ima
 output pixels back to the source, multiply from the right; colours from the left.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import NamedTuple, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from striate.augment import radial
 from striate.augment.reduction import reductions
 
-__all__ = ["Draws", "Matrices", "Scene", "Step"]
+__all__ = ["Draws", "Matrices", "Scene", "Step", "Tilted"]
 
 Matrices: TypeAlias = NDArray[np.float64]  # [B, 3, 3], or [3, 3] for all samples alike
+Tilted: TypeAlias = Callable[[NDArray[np.int64], float], Matrices]  # rows [n], share of the tilt in 0..1 → [n, 3, 3]
+
+LEAST_DEPTH = 1 / 32  # share of that at the output's centre: a corner may show what is 32 times as far, and no more
+HALVINGS = 64  # of a tilt: after these it is nothing, whatever the scale of what follows it
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class Scene:
         self.lens: NDArray[np.float64] | None = None
         self.colour: NDArray[np.float64] | None = None
         self.steps: list[Step] = []
+        self._tilt: _Tilt | None = None
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -94,10 +101,25 @@ class Scene:
     def move(self, matrices: Matrices) -> None:
         """One more operation on the image, given backwards: output to output."""
         self.geometry = self.geometry @ matrices
+        if self._tilt is not None:
+            self._tilt = self._tilt._replace(after=self._tilt.after @ matrices)
 
     def move_rows(self, rows: NDArray[np.int64], matrices: NDArray[np.float64]) -> None:
         """The same for some samples only: `matrices` [n, 3, 3]."""
         self.geometry[rows] = self.geometry[rows] @ matrices
+        if self._tilt is not None:
+            self._tilt.after[rows] = self._tilt.after[rows] @ matrices
+
+    def tilt(self, tilted: Tilted) -> None:
+        """The same for a perspective, which has a horizon: beyond it there is nothing to show.
+
+        What else is drawn, before and after, may bring the horizon into the output. In the end each sample of which
+        that is so is given the largest of 1/2, 1/4, … of its tilt that keeps it out: a function of the sample's own
+        draws, so that it is the same in any company.
+        """
+        rows = np.arange(len(self))
+        self._tilt = _Tilt(tilted, self.geometry, np.tile(np.eye(3), (len(self), 1, 1)))
+        self.geometry = self.geometry @ tilted(rows, 1.0)
 
     def recolour_rows(self, rows: NDArray[np.int64], matrices: NDArray[np.float64]) -> None:
         """One more affine map of the colour of some samples: `matrices` [n, C, C + 1]."""
@@ -126,5 +148,44 @@ class Scene:
             self.steps.append(Step(kind, rows, numbers))
 
     def draws(self) -> Draws:
+        self._keep_the_horizon_out()
         colour = None if self.colour is None else self.colour.astype(np.float32)
         return Draws(self.geometry, self.lens, colour, tuple(self.steps))
+
+    def _keep_the_horizon_out(self) -> None:
+        if self._tilt is None:
+            return
+        tilted, before, after = self._tilt
+        rows, share = np.arange(len(self)), 1.0
+        for _ in range(HALVINGS):
+            lens = None if self.lens is None else self.lens[rows]
+            rows = rows[~_before_the_horizon(self.geometry[rows], lens, self.out)]
+            if not len(rows):
+                return
+            share /= 2
+            self.geometry[rows] = before[rows] @ tilted(rows, share) @ after[rows]
+        self.geometry[rows] = before[rows] @ after[rows]
+
+
+class _Tilt(NamedTuple):
+    """geometry = before · tilted(rows, 1) · after"""
+
+    tilted: Tilted
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+
+
+def _before_the_horizon(
+    geometry: NDArray[np.float64], lens: NDArray[np.float64] | None, out: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """bool [n]: whether the depth, the last row times (x, y, 1), is LEAST_DEPTH of the centre's or more everywhere.
+
+    It is linear, so least in a corner, which a lens moves along its radius: by at most its largest factor.
+    """
+    x, y = out[1] / 2, out[0] / 2
+    centre = geometry[:, 2] @ np.array([x, y, 1.0])
+    spread = np.abs(geometry[:, 2, :2]) @ np.array([x, y])
+    if lens is not None:
+        radii = np.linspace(0, 1, 101)  # a lens's largest factor may lie between; it is smooth, and LEAST_DEPTH is room
+        spread = spread * np.maximum(1, np.abs(radial.factor(radii**2, lens[:, :1], lens[:, 1:])).max(1))
+    return np.asarray(centre - spread >= LEAST_DEPTH * np.abs(centre))

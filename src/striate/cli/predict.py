@@ -93,8 +93,15 @@ def _with_stdin(arguments: list[str]) -> Iterator[str]:
 
 
 def _row(prediction: "Prediction") -> list[str]:
+    from striate.data.shown import shown
+
     (best, probability), *rest = prediction.top
-    return [prediction.path, best, f"{probability:.1%}", ", ".join(f"{name} {share:.1%}" for name, share in rest)]
+    return [
+        shown(prediction.path),
+        best,
+        f"{probability:.1%}",
+        ", ".join(f"{name} {share:.1%}" for name, share in rest),
+    ]
 
 
 def _json(prediction: "Prediction") -> str:

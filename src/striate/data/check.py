@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from striate.data.badimage import BadImage
 from striate.data.samples import Samples
+from striate.data.shown import shown
 
 __all__ = ["Problem", "available_threads", "scan"]
 
@@ -19,13 +20,13 @@ _CHUNK = 64  # files per task: enough that the queue costs nothing, few enough t
 
 @dataclass(frozen=True)
 class Problem:
-    """A file that is not used, and why; printed as `name: reason`."""
+    """A file that is not used, and why; printed as `name: reason`, in one line whatever the name."""
 
     name: str
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.reason}"
+        return shown(f"{self.name}: {self.reason}")
 
 
 def scan(

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 
 from striate.errors import StriateError
 
-__all__ = ["PARTS", "Layout", "check_classes", "read_layout"]
+__all__ = ["PARTS", "Layout", "check_classes", "hidden", "read_layout"]
 
 # What a part may be called, and what it is.
 _ORDER = ("train", "val", "test")
@@ -41,7 +41,7 @@ def read_layout(
 
     Raises StriateError, naming `where`, for a layout that is not one of the above.
     """
-    tree = _Tree.of([f for f in files if not _hidden(f)], [f for f in folders if not _hidden(f)])
+    tree = _Tree.of([f for f in files if not hidden(f)], [f for f in folders if not hidden(f)])
     if not tree.files and not tree.below:
         raise StriateError(f"{where} is empty; it should hold one folder of images per class")
     tree = _unwrapped(tree, not_an_image)
@@ -189,7 +189,8 @@ def _classes(
     return classes, left_out
 
 
-def _hidden(path: str) -> bool:
+def hidden(path: str) -> bool:
+    """Whether a file or folder is passed over, or lies in one that is: hidden, or what systems leave among images."""
     return any(part.startswith(".") or part.lower() in _CLUTTER for part in PurePosixPath(path).parts)
 
 

@@ -9,9 +9,11 @@ Paths are relative to the CSV. The header may be left out where the first line i
 
 import os
 from pathlib import Path, PurePosixPath
+from typing import final
 
 from striate.data.formats import EXTENSIONS
 from striate.data.layout import PARTS, Layout
+from striate.data.shown import shown
 from striate.data.table import table_rows
 from striate.errors import StriateError
 
@@ -28,8 +30,9 @@ def read_list(path: Path) -> Layout:
     parts: dict[str, dict[str, list[str]]] = {}
     first: dict[str, tuple[str, str, int]] = {}  # file → class, part and line where it was listed first
     left_out: list[tuple[str, str]] = []
+    real = _RealPaths(path.parent).of
     for line, (entry, label, part) in _rows(path):
-        same = os.path.normpath(entry)
+        same = real(entry)
         if same not in first:
             first[same] = label, part, line
             parts.setdefault(part, {}).setdefault(label, []).append(entry)
@@ -38,7 +41,9 @@ def read_list(path: Path) -> Layout:
         else:
             label_before, part_before, line_before = first[same]
             before, now = _as_said(label_before, part_before), _as_said(label, part)
-            raise StriateError(f"{path}: {entry} is {before} on line {line_before} and {now} on line {line}; keep one")
+            raise StriateError(
+                f"{path}: {shown(entry)} is {before} on line {line_before} and {now} on line {line}; keep one"
+            )
     if not parts:
         raise StriateError(f"{path} lists no image; each line is path,label")
     if "" in parts and len(parts) > 1:
@@ -47,6 +52,28 @@ def read_list(path: Path) -> Layout:
     if "train" not in named:
         raise StriateError(f"{path} lists no image for train; nothing can be trained on")
     return Layout(parts={p: named[p] for p in ("train", "val", "test") if p in named}, left_out=tuple(left_out))
+
+
+@final
+class _RealPaths:
+    """Which file an entry names, through whatever links: a folder is looked up once, a file costs one look more."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.fspath(root)
+        self._folders: dict[str, str] = {}
+
+    def of(self, entry: str) -> str:
+        try:
+            folder, name = os.path.split(os.path.join(self._root, entry))  # noqa: PTH118  # pathlib takes ten times as long
+            if name in ("", ".", ".."):
+                return os.path.realpath(os.path.join(folder, name))  # noqa: PTH118
+            real = self._folders.get(folder)
+            if real is None:
+                real = self._folders[folder] = os.path.realpath(folder)
+            path = os.path.join(real, name)  # noqa: PTH118
+            return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114
+        except ValueError:  # a NUL byte: it is read as any other, and refused there
+            return entry
 
 
 def _as_said(label: str, part: str) -> str:

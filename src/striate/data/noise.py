@@ -43,6 +43,10 @@ class DrawsMaps(DrawsWindows, Protocol):
     @property
     def only_windows(self) -> bool: ...
     @property
+    def stepping(self) -> bool:
+        """Whether some samples may take steps: then all of them are resampled to bytes, and normalised afterwards."""
+
+    @property
     def filter(self) -> Literal["nearest", "bilinear", "bicubic"]: ...
     @property
     def antialias(self) -> bool: ...

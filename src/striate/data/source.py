@@ -5,7 +5,9 @@ A zip is read by position (`pread`), so threads share one open file without a lo
 place; its members are checked against their CRC-32 as they are unpacked (PKWARE APPNOTE 6.3, §4.3.7, §4.4).
 """
 
+import errno
 import os
+import stat
 import struct
 import threading
 import weakref
@@ -18,7 +20,7 @@ from typing import final
 from striate.data.badimage import BadImage
 from striate.errors import StriateError
 
-__all__ = ["FolderSource", "Source", "ZipSource"]
+__all__ = ["FolderSource", "Source", "ZipSource", "read_file"]
 
 MAX_NBYTES = 1 << 30  # of one encoded file: a 178-megapixel image, uncompressed, takes 0.5 GiB in RGB
 HEAD_NBYTES = 4096  # signatures lie in the first few bytes, but an SVG may open with a long declaration
@@ -69,22 +71,13 @@ class FolderSource(Source):
         return sorted(files), sorted(folders)
 
     def read(self, entry: str) -> bytes:
-        return self._first(entry, None)
+        return read_file(self.root / entry)
 
     def head(self, entry: str) -> bytes:
-        return self._first(entry, HEAD_NBYTES)
+        return read_file(self.root / entry, HEAD_NBYTES)
 
     def where(self, entry: str) -> str:
         return str(self.root / entry)
-
-    def _first(self, entry: str, count: int | None) -> bytes:
-        try:
-            with (self.root / entry).open("rb") as file:
-                if count is None and os.fstat(file.fileno()).st_size > MAX_NBYTES:
-                    raise BadImage(self.where(entry), _too_large())
-                return file.read(count)
-        except OSError as error:
-            raise BadImage(self.where(entry), _reason(error)) from error
 
 
 @final
@@ -158,6 +151,57 @@ def _unpack(member: zipfile.ZipInfo, packed: bytes) -> bytes:
     if member.compress_type == zipfile.ZIP_DEFLATED:  # never more than the size the zip states, whatever is inside
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, max(1, member.file_size))
     raise NotImplementedError(f"method {member.compress_type}")
+
+
+# Opening a pipe waits for somebody who writes to it, unless told not to wait; Windows has no such flag.
+_OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def read_file(path: Path, count: int | None = None) -> bytes:
+    """All of the file, or its first `count` bytes.
+
+    Raises BadImage, naming it, when it cannot be read, is larger than any image may be, or is no file: a pipe would be
+    waited for without an end, a device may give bytes without an end.
+    """
+    try:
+        descriptor = os.open(path, _OPEN)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise BadImage(str(path), f"is {_kind(status.st_mode)}, not an image")
+            if count is not None:
+                return _up_to(descriptor, count)
+            if status.st_size <= MAX_NBYTES:
+                data = _up_to(descriptor, status.st_size + 1)
+                if len(data) > status.st_size:  # it grows, or the system makes it up, as /proc's files
+                    data += _up_to(descriptor, MAX_NBYTES + 1 - len(data))
+                if len(data) <= MAX_NBYTES:
+                    return data
+            raise BadImage(str(path), _too_large())
+        finally:
+            os.close(descriptor)
+    except ValueError as error:
+        raise BadImage(str(path), f"has a name that no file can have ({error})") from error
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # what opening a socket answers
+            raise BadImage(str(path), "is a socket, not an image") from error
+        raise BadImage(str(path), _reason(error)) from error
+
+
+def _up_to(descriptor: int, count: int) -> bytes:
+    data = os.read(descriptor, count)
+    while 0 < len(data) < count and (more := os.read(descriptor, count - len(data))):
+        data += more
+    return data
+
+
+def _kind(mode: int) -> str:
+    """What is no file."""
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    if stat.S_ISFIFO(mode):
+        return "a pipe"
+    return "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
 def _unreadable(error: OSError) -> None:

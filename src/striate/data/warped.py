@@ -178,13 +178,13 @@ class FromSources(Job[Batch]):
         self._resample(images, geometry, drawn, self._images[rows])
 
     def _cut(self, array: NDArray[np.uint8], rows: slice, drawn: Map) -> bool:
-        """Whether the maps were windows of whole pixels, and were cut as such; only where steps follow.
+        """Whether the maps were windows of whole pixels, and were cut as such; only where steps may follow.
 
         The bytes that steps work on are then the resampling's to the bit, and cheaper. (What is normalised at once
         differs in the last bit: one routine rounds the product, the other does not.)
         """
         if (
-            not drawn.steps
+            not self._draw.policy.stepping
             or drawn.lens is not None
             or drawn.colour is not None
             or self._draw.policy.border != "constant"
@@ -213,7 +213,7 @@ class FromSources(Job[Batch]):
         """Into `out` float32 [n, C, h, w], which is part of the batch."""
         preprocess, policy = self._form.preprocess, self._draw.policy
         scale, shift = preprocess.scale, preprocess.shift
-        if drawn.steps:  # they work on bytes
+        if policy.stepping:  # steps work on bytes; whether any was drawn is a matter of which rows are made together
             scale, shift = np.ones_like(scale), np.zeros_like(shift)
         _native.warp(
             images,
@@ -229,7 +229,7 @@ class FromSources(Job[Batch]):
             antialias=policy.antialias,
             border=policy.border,
         )
-        if drawn.steps:
+        if policy.stepping:
             self._stepped(out, drawn)
 
     def _stepped(self, out: torch.Tensor, drawn: Map) -> None:

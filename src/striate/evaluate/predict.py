@@ -8,11 +8,14 @@ import glob
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from striate.data import BadImage
 from striate.data.decode import decode
-from striate.data.formats import EXTENSIONS
+from striate.data.formats import EXTENSIONS, format_of
+from striate.data.layout import hidden
+from striate.data.shown import shown
+from striate.data.source import FolderSource, read_file
 from striate.errors import StriateError
 from striate.evaluate.marginal import Marginal
 from striate.evaluate.members import member
@@ -77,9 +80,7 @@ class Predictor:
 
     def _read(self, path: str | Path) -> list[Bases] | str:
         try:
-            return self._marginal.bases(decode(Path(path).read_bytes(), self.preprocess.channels, str(path)))
-        except OSError as error:
-            return f"{path}: {error.strerror}"
+            return self._marginal.bases(decode(read_file(Path(path)), self.preprocess.channels, str(path)))
         except BadImage as error:
             return str(error)
 
@@ -87,23 +88,36 @@ class Predictor:
 def find_images(arguments: Iterable[str]) -> Iterator[str]:
     """The image files that arguments name: files as they are, folders with everything below them, patterns expanded.
 
-    Raises StriateError for an argument that names nothing.
+    A folder is seen as training sees it: through links, without what is hidden, without what holds no image. What
+    cannot be read to tell is named too, so that prediction says so. Raises StriateError for an argument that names
+    nothing.
     """
     for argument in arguments:
         path = Path(argument)
         if path.is_dir():
-            found = [
-                str(file)
-                for file in sorted(path.rglob("*"))
-                if file.suffix.lower() in EXTENSIONS and file.is_file() and not file.name.startswith(".")
-            ]
+            found = _images_in(FolderSource(path))
             if not found:
-                raise StriateError(f"no images in {argument}")
+                raise StriateError(f"no images in {shown(argument)}")
             yield from found
         elif path.exists():
             yield argument
         else:
             found = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207  # the pattern may be absolute
             if not found:
-                raise StriateError(f"no file, folder or pattern {argument}")
+                raise StriateError(f"no file, folder or pattern {shown(argument)}")
             yield from found
+
+
+def _images_in(source: FolderSource) -> list[str]:
+    files, _ = source.listing()
+    return [source.where(file) for file in files if not hidden(file) and _may_be_image(source, file)]
+
+
+def _may_be_image(source: FolderSource, file: str) -> bool:
+    """As the scan goes by: a known extension is trusted, else the first bytes tell."""
+    if PurePosixPath(file).suffix.lower() in EXTENSIONS:
+        return True
+    try:
+        return format_of(source.head(file)) is not None
+    except BadImage:
+        return True

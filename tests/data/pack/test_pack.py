@@ -449,6 +449,79 @@ def test_a_damaged_encoded_image_is_named_when_it_is_loaded(folder, tmp_path):
     assert where in str(caught.value)
 
 
+def test_a_damaged_jpeg_that_still_decodes_is_named(folder, tmp_path, monkeypatch):
+    """Most flipped bits of a JPEG only give other pixels: its sum tells, once, when a process first reads it."""
+    path = packed(folder, tmp_path / "a.arrow")
+    pack = Pack(path)
+    i = next(i for i in range(60) if pack.key(i).endswith("jpg") and pack.parts[i] == 0)
+    image, where = bytes(pack.image(i)), pack.where(i)
+    at = path.read_bytes().index(image) + len(image) - 8  # in the scan's entropy-coded data
+    row = int(np.flatnonzero(np.flatnonzero(pack.parts == 0) == i)[0])
+    samples, summed = open_data(path).train, []
+    with monkeypatch.context() as patched:
+        count = lambda data, crc32=zlib.crc32: summed.append(len(data)) or crc32(data)  # noqa: E731
+        patched.setattr(reader.zlib, "crc32", count)
+        for _ in range(3):
+            assert samples.read(row) == image
+    assert summed == [len(image)]  # once
+    del pack, samples
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(bytes([image[-8] ^ 1]))
+    data = open_data(path).train
+    with pytest.raises(StriateError) as caught:
+        data.pixels(row, 3)
+    assert str(caught.value) == f"{where} is damaged (its bytes); `striate data check {path}` says more"
+
+
+READ_ALL = """
+import sys
+from pathlib import Path
+from striate.data import open as open_data
+from striate.data.pack.check import check_pack
+from striate.errors import StriateError
+
+whole, path = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2])
+first, last, every = map(int, sys.argv[3:])
+for flip in range(8 * first, 8 * last, every):
+    at, bit = divmod(flip, 8)
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << bit)]) + whole[at + 1 :])
+    print(at, bit, flush=True)
+    try:
+        check_pack(path)
+    except StriateError as error:
+        assert len(str(error).splitlines()) == 1, error
+    try:
+        data = open_data(path)
+    except StriateError as error:
+        assert len(str(error).splitlines()) == 1, error
+        continue
+    for part in (data.train, data.val, data.test):
+        for i in range(len(part) if part else 0):
+            for ask in (part.key, part.name, lambda i: part.pixels(i, 3)):
+                try:
+                    ask(i)
+                except StriateError as error:
+                    assert len(str(error).splitlines()) == 1, error
+"""
+
+
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 29])
+def test_no_flipped_bit_ends_the_process(tmp_path, monkeypatch, every):
+    """Offsets and lengths that Arrow itself believes: reading a name by them would end the process, not raise."""
+    root = tmp_path / "photos"
+    for i in range(12):
+        where = root / ("ant", "bee")[i % 2]
+        where.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (1, 1), i).save(where / f"{i}.png")
+    monkeypatch.setattr(writer, "BATCH_NBYTES", 400)
+    path = packed(root, tmp_path / "a.arrow")
+    asked = [sys.executable, "-c", READ_ALL, str(path), str(tmp_path / "bad.arrow"), "0", str(path.stat().st_size)]
+    done = subprocess.run([*asked, str(every)], capture_output=True, text=True, timeout=600, check=False)
+    last = done.stdout.splitlines()[-1]
+    assert done.returncode == 0, f"byte and bit {last}: rc {done.returncode} {done.stderr[-800:]}"
+
+
 def test_damaged_pixels_are_named_when_they_are_first_read(folder, tmp_path, monkeypatch):
     path = packed(folder, tmp_path / "a.arrow", size=PackSize.parse("16x16"))
     pack = Pack(path)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa  # type: ignore[import-untyped]  # it ships no stubs
 
+from striate.data.badimage import BadImage
 from striate.data.check import Problem
 from striate.data.pack.layout import checksum
 from striate.data.pack.reader import Pack
@@ -33,11 +34,13 @@ def _check_batch(pack: Pack, b: int) -> list[Problem]:
     try:
         stated, batch = pack.stated_sum(b), pack.batch(b)
         batch.validate(full=True)
+        if stated == checksum(batch):
+            return []
+        bad = [row for row in range(len(batch)) if not pack.has_its_sum(first + row)]
     except (pa.ArrowException, OSError) as error:
         return [Problem(f"{pack.path}, {place}", f"cannot be read: {str(error).splitlines()[0]}")]
-    if stated == checksum(batch):
-        return []
-    bad = [row for row in range(len(batch)) if not pack.has_its_sum(first + row)]
+    except BadImage as error:
+        return [Problem(f"{pack.path}, {place}", f"cannot be read: {error}")]
     if not bad:
         return [Problem(f"{pack.path}, {place}", "is damaged in its labels, keys or sizes; its images are whole")]
     return [Problem(pack.where(first + row), f"is damaged: image {first + row}, in {place}") for row in bad]

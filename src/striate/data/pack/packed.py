@@ -63,7 +63,7 @@ class PackedFiles(_Packed, EncodedSamples):
 
     def read(self, i: int) -> bytes:
         pack, row = self._rows[i]
-        return bytes(pack.image(row))
+        return pack.file(row)
 
     def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
         return decode(self.read(i), channels, self.name(i))

@@ -51,11 +51,8 @@ class Pack:
                 f"{path} is damaged: {count} of its {header.batches} record batches are listed; pack again"
             )
         self._batches: dict[int, _Images] = {}
-        self._whole = bytearray(header.images)  # 1: its pixels were held against their checksum
-        try:
-            columns = [self._labels(b) for b in range(count)]
-        except (pa.ArrowException, OSError) as error:
-            raise StriateError(f"{path} is damaged ({_said(error)}); `striate data check {path}` says where") from error
+        self._whole = bytearray(header.images)  # 1: its bytes were held against their checksum
+        columns = [self._labels(b) for b in range(count)]
         self.labels = np.concatenate([label for label, _ in columns]).astype(np.int64)
         self.parts = np.concatenate([part for _, part in columns])
         if len(self.labels) != header.images or not _within(self.labels, len(header.classes)):
@@ -113,14 +110,29 @@ class Pack:
         data = self.image(i)
         if channels not in (1, 3) or min(height, width) < 1 or height * width * channels != len(data):
             raise BadImage(self.where(i), f"is damaged (its size); `striate data check {self.path}` says more")
-        if not self._whole[i]:
-            if not self.has_its_sum(i):
-                raise BadImage(self.where(i), f"is damaged (its pixels); `striate data check {self.path}` says more")
-            self._whole[i] = 1
+        self._hold(i, "its pixels")
         return data.reshape(height, width, channels)
 
+    def file(self, i: int) -> bytes:
+        """Image `i` of an encoded pack as the file it was; held against its checksum when it is first asked for.
+
+        The decoder alone would not tell: most flipped bits of a JPEG give another picture and no error. Raises
+        BadImage where it is damaged.
+        """
+        data = self.image(i)
+        self._hold(i, "its bytes")
+        return bytes(data)
+
+    def _hold(self, i: int, what: str) -> None:
+        """Image `i` against its checksum, unless that was done before in this process."""
+        if self._whole[i]:
+            return
+        if not self.has_its_sum(i):
+            raise BadImage(self.where(i), f"is damaged ({what}); `striate data check {self.path}` says more")
+        self._whole[i] = 1
+
     def key(self, i: int) -> str:
-        """What identified image `i` where it was packed from."""
+        """What identified image `i` where it was packed from. Raises BadImage, naming the pack, where it is damaged."""
         images, row = self._at(i)
         return str(images.keys[row].as_py())
 
@@ -128,7 +140,7 @@ class Pack:
         """Image `i` for a person; its number where the key itself cannot be read."""
         try:
             return f"{self.path}/{self.key(i)}"
-        except (UnicodeDecodeError, pa.ArrowException):
+        except BadImage:
             return f"{self.path}, image {i}"
 
     def _at(self, i: int) -> tuple[_Images, int]:
@@ -139,20 +151,45 @@ class Pack:
         return images, row
 
     def _images(self, b: int) -> _Images:
-        batch = self.batch(b)
-        image = batch.column("image")
+        image, height, width, channels, key, crc32 = self._columns(
+            b, "image", "height", "width", "channels", "key", "crc32"
+        )
         _, offsets, data = image.buffers()
         return _Images(
             data=np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8),
-            offsets=np.frombuffer(offsets, np.int64, len(image) + 1, 8 * image.offset),
-            sizes=np.stack([batch.column(name).to_numpy() for name in ("height", "width", "channels")], axis=1),
-            sums=batch.column("crc32").to_numpy(),
-            keys=batch.column("key"),
+            offsets=np.frombuffer(offsets, np.int64, len(image) + 1),
+            sizes=np.stack([column.to_numpy() for column in (height, width, channels)], axis=1),
+            sums=crc32.to_numpy(),
+            keys=key,
         )
 
     def _labels(self, b: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
-        batch = self.batch(b)
-        return batch.column("label").to_numpy(), batch.column("part").to_numpy()
+        label, part = self._columns(b, "label", "part")
+        return label.to_numpy(), part.to_numpy()
+
+    def _columns(self, b: int, *names: str) -> list[Any]:
+        """Columns of batch `b` that are safe to read: a damaged length or offset would be followed out of the mapping,
+        and the process would end. Raises BadImage, naming the pack.
+
+        Of the images only the ends are looked at here, so that none is touched; `image` looks at each one's place.
+        """
+        try:
+            batch = self.batch(b)
+            columns = [batch.column(name) for name in names]
+            for name, column in zip(names, columns, strict=True):
+                column.validate(full=name != "image")
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(b, _said(error)) from error
+        rows = min(self.header.rows, self.header.images - b * self.header.rows)
+        if len(batch) != rows:
+            raise self._damaged(b, f"{len(batch)} rows in place of {rows}")
+        for name, column in zip(names, columns, strict=True):
+            if column.null_count or column.offset:  # a pack has none of either
+                raise self._damaged(b, f"its column {name}")
+        return columns
+
+    def _damaged(self, b: int, said: str) -> BadImage:
+        return BadImage(str(self.path), f"is damaged (batch {b}: {said}); `striate data check {self.path}` says where")
 
 
 def stated_header(path: Path) -> Header | None:
@@ -187,6 +224,7 @@ def whole_batches(path: Path) -> tuple[Header | None, list[Any], int]:
         end = mapping.tell()
         while header is not None and len(batches) < header.batches:
             batch, metadata = reader.read_next_batch_with_custom_metadata()
+            batch.validate()  # buffers as long as their rows, before the sum goes over them
             if metadata is None or dict(metadata).get(SUM) != checksum(batch):
                 break
             batches.append(batch)
