@@ -19,15 +19,20 @@ class UnknownName(StriateError):
 
 
 def unknown(kind: str, given: str, known: Iterable[str]) -> str:
-    """The message for a name that is not in a list, with the nearest name when there is one.
+    """The message for a name that is not in a list, with the nearest name, whatever its case, when there is one.
 
     >>> unknown("net", "resnet81", ["resnet18", "vgg16"])
     "unknown net 'resnet81'; did you mean 'resnet18'?"
+    >>> unknown("net", "VGG-16", ["resnet18", "vgg16"])
+    "unknown net 'VGG-16'; did you mean 'vgg16'?"
     >>> unknown("net", "zzz", ["lenet5", "vgg16"])
     "unknown net 'zzz'; choose from lenet5, vgg16"
     """
     names = list(known)
-    near = difflib.get_close_matches(given, names, n=1)
+    folded = {name.casefold(): name for name in names}
+    same = [folded[given.casefold()]] if given.casefold() in folded else []
+    near = same or difflib.get_close_matches(given, names, n=1)  # as it stands, then whatever its case
+    near = near or [folded[name] for name in difflib.get_close_matches(given.casefold(), folded, n=1)]
     if near:
         return f"unknown {kind} {given!r}; did you mean {near[0]!r}?"
     listed = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")

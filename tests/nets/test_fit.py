@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -176,6 +177,31 @@ REFUSED_BY_NAME = [
         "no published weights are known for lenet5; give a file: pretrained='weights.safetensors', or a hub's: "
         "pretrained='hf:owner/name'",
     ),
+    ({"name": "RESNET18"}, "unknown net 'RESNET18'; did you mean 'resnet18'?"),
+    ({"name": "WRN16_4"}, "unknown net 'WRN16_4'; did you mean 'wrn16_4'?"),
+    ({"name": None}, "a net is given by its name, such as 'resnet18', got None"),
+    ({"name": ["lenet5"]}, "a net is given by its name, such as 'resnet18', got ['lenet5']"),
+    ({"name": "lenet5", "num_classes": 2.5}, "lenet5: num_classes is a whole number, got 2.5"),
+    ({"name": "lenet5", "num_classes": "10"}, "lenet5: num_classes is a whole number, got '10'"),
+    ({"name": "lenet5", "num_classes": True}, "lenet5: num_classes is a whole number, got True"),
+    ({"name": "lenet5", "in_chans": None}, "lenet5: in_chans is a whole number, got None"),
+    ({"name": "lenet5", "input_size": 224}, "lenet5: input_size is (height, width) in px, such as (32, 32), got 224"),
+    (
+        {"name": "lenet5", "input_size": (32.0, 32)},
+        "lenet5: input_size is (height, width) in px, such as (32, 32), got (32.0, 32)",
+    ),
+    (
+        {"name": "resnet18", "input_size": (3, 224, 224)},
+        "resnet18: input_size is (height, width) in px, such as (224, 224), got (3, 224, 224)",
+    ),
+    (
+        {"name": "lenet5", "input_size": "32"},
+        "lenet5: input_size is (height, width) in px, such as (32, 32), got '32'",
+    ),
+    (
+        {"name": "lenet5", "pretrained": 5},
+        "pretrained is True, a name, or the path of a file of weights, got 5",
+    ),
 ]
 
 
@@ -183,6 +209,15 @@ REFUSED_BY_NAME = [
 def test_names_and_settings_are_checked(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(StriateError, match=f"^{re.escape(message)}$"), torch.device("meta"):
         create_model(**arguments)
+
+
+def test_whole_numbers_of_any_make_are_taken() -> None:
+    """NumPy's counts and a list of two sides; the spec holds plain ones, which a model file can write down."""
+    with torch.device("meta"):
+        net = create_model("lenet5", num_classes=np.int64(7), in_chans=np.uint8(1), input_size=[np.int32(32), 36])
+    spec = net.spec
+    assert (spec.num_classes, spec.in_chans, spec.input_size) == (7, 1, (32, 36))
+    assert {type(n) for n in (spec.num_classes, spec.in_chans, *spec.input_size)} == {int}
 
 
 def test_layer_table_refuses_what_the_net_refuses() -> None:

@@ -83,6 +83,6 @@ def test_values_find_their_places_in_the_settings() -> None:
 
 
 def test_ends_of_a_whole_number_are_whole():
-    with pytest.raises(StriateError, match="range 1.5:3 of batch_size: its ends are whole numbers"):
+    with pytest.raises(StriateError, match=r"range 1\.5:3 of batch_size: its ends are whole numbers"):
         parse("batch_size", "1.5:3")
     assert str(parse("batch_size", "16:64")) == "16:64"

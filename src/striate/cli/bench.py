@@ -1,28 +1,34 @@
 """`striate bench`: convolutions measured beside other libraries, and the lectures' pictures as they are here."""
 
-import contextlib
 import itertools
-import json
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from striate.cli import bench_tables
+from striate.cli.bench_parts import (
+    begin,
+    check_choice,
+    check_files,
+    draw,
+    kept,
+    peer_named,
+    progress,
+    row_by_row,
+    tell,
+    whole_numbers,
+    wrong_calls,
+)
 from striate.cli.failure import UsageError
-from striate.cli.files import check_drawing, check_output
-from striate.cli.table import print_json
-from striate.errors import StriateError, unknown
+from striate.errors import unknown
 
 if TYPE_CHECKING:
     from striate.bench.conv import Row
     from striate.bench.im2col import Need
     from striate.bench.nets import NetRow
-    from striate.bench.peers import Peer
     from striate.bench.strassen import SizeRow
 
 __all__ = ["app"]
@@ -48,11 +54,8 @@ Peers: TypeAlias = Annotated[
 Net: TypeAlias = Annotated[str, typer.Option("--net", metavar="NET", help="Whose convolutions: any net of the zoo.")]
 Batch: TypeAlias = Annotated[int, typer.Option("--batch", "-b", min=1, help="Images at once.")]
 
-_Row = TypeVar("_Row")
-
 PASSES = {None: ("forward",), "data": ("data",), "weights": ("weights",), "all": ("forward", "data", "weights")}
 LAVIN_AND_GRAY = "vgg19"  # VGG-E
-BUSY = 0.1  # of all cores: a convolution on every core waits for the one that shares its own
 
 
 @app.command("conv")
@@ -86,12 +89,12 @@ def conv_command(
     """Layers of a net by every library: the table of Lavin and Gray, 2015."""
     if shape is not None and (net, layer) != (LAVIN_AND_GRAY, "*"):
         raise UsageError("--shape names convolutions of no net: leave out --net and --layer")
-    _choice("--precision", precision, ("fp32", "bf16"))
-    _choice("--layout", layout, ("best", "nchw", "channels_last", "blocked"))
+    check_choice("--precision", precision, ("fp32", "bf16"))
+    check_choice("--layout", layout, ("best", "nchw", "channels_last", "blocked"))
     if backward not in PASSES:
         raise UsageError(unknown("--backward", str(backward), [name for name in PASSES if name]))
-    batches = _numbers("--batch", batch)
-    _check_files(output, plot)
+    batches = whole_numbers("--batch", batch)
+    check_files(output, plot)
     from striate.bench.layer import Layer, layers_of
     from striate.bench.ours import LAYOUTS, named
     from striate.bench.record import conv_picture, conv_record
@@ -101,21 +104,21 @@ def conv_command(
         named(algorithm)
     if ieee:
         ask_for_ieee()
-    with _usage():
+    with wrong_calls():
         layers = layers_of(net, layer) if shape is None else [Layer.of_key(key.strip()) for key in shape.split(",")]
     layouts = LAYOUTS if layout == "best" else (layout,)
-    chosen, here, count = _begin(peers, threads)
+    chosen, here, count = begin(peers, threads)
     of = net if shape is None else None
     settings = {"net": of, "rounds": rounds, "precision": precision, "layout": layout, "ieee": ieee}
     measured = itertools.chain.from_iterable(
-        _rows(layers, batches, chosen, count, rounds, which, precision, algorithm, layouts)
+        row_by_row(layers, batches, chosen, count, rounds, which, precision, algorithm, layouts)
         for which in PASSES[backward]
     )
-    rows, record = _kept(measured, output, lambda rows: conv_record(here, rows, chosen, settings))
-    _tell(record, as_json, lambda: bench_tables.print_conv(here, rows, chosen))
+    rows, record = kept(measured, output, lambda rows: conv_record(here, rows, chosen, settings))
+    tell(record, as_json, lambda: bench_tables.print_conv(here, rows, chosen))
     title = "Convolutions" if of is None else f"Convolutions of {of}"
     picture = partial(conv_picture, f"{title}, {here.threads} threads", rows, here.peak_flops)
-    _draw(plot, picture, timed=any(row.ours.samples for row in rows))
+    draw(plot, picture, timed=any(row.ours.samples for row in rows))
 
 
 @app.command("fft")
@@ -134,23 +137,23 @@ def fft_command(
     plot: Plot = None,
 ) -> None:
     """Fourier against the direct sum, filter after filter from 3 to 31 px."""
-    _check_files(output, plot)
+    check_files(output, plot)
     from striate.bench import fft
     from striate.bench.ours import LAYOUTS, named
     from striate.bench.record import conv_record
 
-    sides = _numbers("--filters", filters) if filters else list(fft.FILTERS)
+    sides = whole_numbers("--filters", filters) if filters else list(fft.FILTERS)
     named("fft")
-    chosen, here, count = _begin(_peer(peer), threads)
+    chosen, here, count = begin(peer_named(peer), threads)
     layers = fft.layers(sides, maps, size)
 
     def recorded(rows: "list[Row]") -> dict[str, Any]:
         return conv_record(here, rows, chosen, {"rounds": rounds}) | {"crossover_px": fft.crossover(rows, peer)}
 
-    measured = _rows(layers, [batch], chosen, count, rounds, "forward", "fp32", "fft", LAYOUTS)
-    rows, record = _kept(measured, output, recorded)
-    _tell(record, as_json, lambda: bench_tables.print_fft(here, rows, peer, record["crossover_px"]))
-    _draw(plot, partial(fft.figure, rows, peer), timed=any(row.ours.samples for row in rows))
+    measured = row_by_row(layers, [batch], chosen, count, rounds, "forward", "fp32", "fft", LAYOUTS)
+    rows, record = kept(measured, output, recorded)
+    tell(record, as_json, lambda: bench_tables.print_fft(here, rows, peer, record["crossover_px"]))
+    draw(plot, partial(fft.figure, rows, peer), timed=any(row.ours.samples for row in rows))
 
 
 @app.command("im2col")
@@ -168,19 +171,19 @@ def im2col_command(
     from striate.bench.layer import layers_of
     from striate.bench.record import im2col_record
 
-    _check_files(output)
-    with _usage():
+    check_files(output)
+    with wrong_calls():
         layers = layers_of(net, layer)
-    _, here, count = _begin("", threads)
+    _, here, count = begin("", threads)
 
     def measured() -> "Iterator[Need]":
         for number, found in enumerate(im2col.measure(layers, batch, threads=count, rounds=rounds), start=1):
-            _progress(number, len(layers), f"{found[0].layer}" if found else "no algorithm")
+            progress(number, len(layers), f"{found[0].layer}" if found else "no algorithm")
             yield from found
 
     settings = {"net": net, "batch": batch, "rounds": rounds}
-    needs, record = _kept(measured(), output, lambda needs: im2col_record(here, needs, settings))
-    _tell(record, as_json, lambda: bench_tables.print_im2col(here, needs))
+    needs, record = kept(measured(), output, lambda needs: im2col_record(here, needs, settings))
+    tell(record, as_json, lambda: bench_tables.print_im2col(here, needs))
 
 
 @app.command("roofline")
@@ -196,29 +199,29 @@ def roofline_command(
     plot: Plot = None,
 ) -> None:
     """Every convolution of a net under the machine's roof: multiply-add peak and memory bandwidth, both measured."""
-    _check_files(output, plot)
+    check_files(output, plot)
     from striate.bench import roofline
     from striate.bench.facts import copy_bandwidth
     from striate.bench.layer import layers_of
     from striate.bench.ours import LAYOUTS
     from striate.bench.record import conv_record, roofline_points
 
-    with _usage():
+    with wrong_calls():
         layers = layers_of(net, layer)
-    chosen, here, count = _begin(_peer(peer), threads)
+    chosen, here, count = begin(peer_named(peer), threads)
     bandwidth = copy_bandwidth(count)
     settings = {"net": net, "rounds": rounds}
 
     def recorded(rows: "list[Row]") -> dict[str, Any]:
         return conv_record(here, rows, chosen, settings) | {"copy_bytes_per_second": bandwidth}
 
-    measured = _rows(layers, [batch], chosen, count, rounds, "forward", "fp32", "auto", LAYOUTS)
-    rows, record = _kept(measured, output, recorded)
+    measured = row_by_row(layers, [batch], chosen, count, rounds, "forward", "fp32", "auto", LAYOUTS)
+    rows, record = kept(measured, output, recorded)
     points = roofline_points(rows, peer)
-    _tell(record, as_json, lambda: bench_tables.print_roofline(here, points, bandwidth))
+    tell(record, as_json, lambda: bench_tables.print_roofline(here, points, bandwidth))
     title = f"{net}, N = {batch}, {here.threads} threads: every convolution under the roof"
     picture = partial(roofline.picture, title, points, peak=here.peak_flops, bandwidth=bandwidth, peer=peer)
-    _draw(plot, picture, timed=bool(points))
+    draw(plot, picture, timed=bool(points))
 
 
 @app.command("nets")
@@ -245,19 +248,19 @@ def nets_command(
         raise UsageError(unknown("net", net, titles))
     wanted = [way.strip() for way in ways.split(",")] if ways else list(nets.WAYS)
     for way in wanted:
-        _choice("--ways", way, nets.WAYS)
-    _check_files(output)
-    _, here, count = _begin("", threads)
+        check_choice("--ways", way, nets.WAYS)
+    check_files(output)
+    _, here, count = begin("", threads)
     chosen = [titles[net]] if net else list(nets.NETS)
 
     def measured() -> "Iterator[NetRow]":
         found = nets.measure(chosen, batch=batch, threads=count, rounds=rounds, ways=wanted)
         for number, row in enumerate(found, start=1):
-            _progress(number, len(chosen), row.published.title)
+            progress(number, len(chosen), row.published.title)
             yield row
 
-    rows, record = _kept(measured(), output, lambda rows: nets_record(here, rows, {"rounds": rounds}))
-    _tell(record, as_json, lambda: bench_tables.print_nets(here, rows))
+    rows, record = kept(measured(), output, lambda rows: nets_record(here, rows, {"rounds": rounds}))
+    tell(record, as_json, lambda: bench_tables.print_nets(here, rows))
 
 
 @app.command("strassen")
@@ -273,144 +276,22 @@ def strassen_command(
     plot: Plot = None,
 ) -> None:
     """Strassen's seven products over our matrix product: from what size on they pay, and what they cost in error."""
-    _check_files(output, plot)
-    sides = _numbers("--sizes", sizes)
+    check_files(output, plot)
+    sides = whole_numbers("--sizes", sizes)
     odd = [side for side in sides if side % 2**levels]
     if odd:
         raise UsageError(f"--sizes has {odd[0]}, which cannot be halved {levels} times; give multiples of {2**levels}")
     from striate.bench import strassen
     from striate.bench.record import strassen_record
 
-    _, here, count = _begin("", threads)
+    _, here, count = begin("", threads)
 
     def measured() -> "Iterator[SizeRow]":
         for number, row in enumerate(strassen.measure(sides, levels, threads=count, rounds=rounds), start=1):
-            _progress(number, len(sides), f"{row.size}×{row.size}")
+            progress(number, len(sides), f"{row.size}×{row.size}")
             yield row
 
     settings = {"rounds": rounds, "levels": levels}
-    rows, record = _kept(measured(), output, lambda rows: strassen_record(here, rows, settings))
-    _tell(record, as_json, lambda: bench_tables.print_strassen(here, rows))
-    _draw(plot, partial(strassen.figure, rows, here.peak_flops), timed=bool(rows))
-
-
-# ------------------------------------------------------------------------------------------------------- their parts
-
-
-def _begin(names: str | None, threads: int | None) -> tuple[list["Peer"], Any, int]:
-    """The peers, the machine, and the number of threads; before them everything that a wrong call can be told."""
-    from striate.bench.facts import machine
-    from striate.bench.peers import chosen
-
-    peers, missing = chosen(names)
-    for sentence in missing:
-        typer.echo(sentence, err=True)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = threads or cores
-    here = machine(count, peers)
-    if here.others is not None and here.others > BUSY:
-        share = f"{here.others:.0%} of this machine's cores are taken by other programs"
-        typer.echo(f"{share}: times will be worth little; look at the quartiles, or wait", err=True)
-    return peers, here, count
-
-
-def _rows(
-    layers: Any,
-    batches: list[int],
-    peers: list["Peer"],
-    threads: int,
-    rounds: int,
-    which: Any,
-    precision: Any,
-    algorithm: str,
-    layouts: Any,
-) -> Iterator["Row"]:
-    from striate.bench.conv import measure
-
-    measured = measure(
-        layers,
-        batches,
-        peers,
-        threads=threads,
-        rounds=rounds,
-        which=which,
-        precision=precision,
-        algorithm=algorithm,
-        layouts=layouts,
-    )
-    for number, row in enumerate(measured, 1):
-        _progress(number, len(layers) * len(batches), bench_tables.in_short(row))
-        yield row
-
-
-def _progress(number: int, count: int, text: str) -> None:
-    print(f"[{number}/{count}] {text}", file=sys.stderr, flush=True)
-
-
-def _kept(
-    measured: Iterable[_Row], output: Path | None, record: Callable[[list[_Row]], dict[str, Any]]
-) -> tuple[list[_Row], dict[str, Any]]:
-    """All rows, and their record. It is written row by row: a run that is cut off leaves what it has measured."""
-    rows: list[_Row] = []
-    for row in measured:
-        rows.append(row)
-        if output is not None:
-            _write(output, json.dumps(record(rows), indent=1, ensure_ascii=False) + "\n")
-    return rows, record(rows)
-
-
-def _tell(record: dict[str, Any], as_json: bool, show: Callable[[], None]) -> None:
-    if as_json:
-        print_json(record)
-    else:
-        show()
-
-
-def _draw(plot: Path | None, picture: Callable[[], str], *, timed: bool) -> None:
-    """The picture, if it is asked for and there is anything to see."""
-    if plot is None:
-        return
-    if timed:
-        _write(plot, picture())
-    else:
-        typer.echo(f"nothing was timed: {plot} is not drawn", err=True)
-
-
-def _write(path: Path, text: str) -> None:
-    from striate.atomic import write_bytes
-
-    write_bytes(path, text.encode("utf-8"))
-
-
-def _check_files(output: Path | None, plot: Path | None = None) -> None:
-    """What is to be written after the measuring can be."""
-    check_output(output)
-    check_drawing("--plot", plot)
-
-
-def _peer(name: str) -> str:
-    from striate.bench.peers import PEERS
-
-    _choice("--peer", name, PEERS)
-    return name
-
-
-@contextlib.contextmanager
-def _usage() -> Iterator[None]:
-    """What is wrong with a pattern or a key is wrong with the call."""
-    try:
-        yield
-    except StriateError as error:
-        raise UsageError(str(error)) from error
-
-
-def _choice(option: str, given: str, known: Any) -> None:
-    if given not in known:
-        raise UsageError(unknown(option, given, known))
-
-
-def _numbers(option: str, text: str) -> list[int]:
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    if not words or not all(word.isdecimal() and int(word) > 0 for word in words):
-        raise UsageError(f"{option} {text!r} is no list of whole numbers from 1 on; write it as 1,2,4")
-    return [int(word) for word in words]
+    rows, record = kept(measured(), output, lambda rows: strassen_record(here, rows, settings))
+    tell(record, as_json, lambda: bench_tables.print_strassen(here, rows))
+    draw(plot, partial(strassen.figure, rows, here.peak_flops), timed=bool(rows))

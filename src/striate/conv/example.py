@@ -104,7 +104,7 @@ class Untouched:
         torchs, pythons, numpys = self._random
         torch.set_rng_state(torchs)
         random.setstate(pythons)
-        np.random.set_state(numpys)  # noqa: NPY002
+        np.random.set_state(numpys)  # noqa: NPY002  as above
 
 
 def _hooks_of(parameter: nn.Parameter) -> bool:

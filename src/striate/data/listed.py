@@ -66,11 +66,11 @@ class _RealPaths:
         try:
             folder, name = os.path.split(os.path.join(self._root, entry))  # noqa: PTH118  # pathlib takes ten times as long
             if name in ("", ".", ".."):
-                return os.path.realpath(os.path.join(folder, name))  # noqa: PTH118
+                return os.path.realpath(os.path.join(folder, name))  # noqa: PTH118  # as above
             real = self._folders.get(folder)
             if real is None:
                 real = self._folders[folder] = os.path.realpath(folder)
-            path = os.path.join(real, name)  # noqa: PTH118
+            path = os.path.join(real, name)  # noqa: PTH118  # as above
             return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114
         except ValueError:  # a NUL byte: it is read as any other, and refused there
             return entry

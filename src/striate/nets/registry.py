@@ -7,7 +7,8 @@ setting gets it in place of its ReLUs.
 
 import fnmatch
 import inspect
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,10 @@ def build(
 ) -> Net:
     """The net `name`, freshly initialised; see `striate.create_model`."""
     entry = _entry(name)
+    num_classes = _whole(num_classes, f"{name}: num_classes is a whole number")
+    in_chans = _whole(in_chans, f"{name}: in_chans is a whole number")
+    if input_size is not None:
+        input_size = _sides(name, entry, input_size)
     known, own = _settings(entry), dict(settings)
     activation = None if "activation" in known else own.pop("activation", None)
     for given in own:
@@ -84,9 +89,8 @@ def build(
 
     if input_size is None:
         return make(entry.input_size)
-    height, width = input_size
-    _check(name, make, (height, width), in_chans)
-    return make((height, width))
+    _check(name, make, input_size, in_chans)
+    return make(input_size)
 
 
 def _check(name: str, make: Callable[[tuple[int, int]], Net], size: tuple[int, int], in_chans: int) -> None:
@@ -110,7 +114,29 @@ def _check(name: str, make: Callable[[tuple[int, int]], Net], size: tuple[int, i
         )
 
 
+def _whole(given: Any, expected: str) -> int:
+    """`given` as a plain int, which a model file can write down: NumPy's are whole numbers, too, and True is none."""
+    try:
+        if isinstance(given, bool):
+            raise TypeError
+        return operator.index(given)
+    except TypeError:
+        raise StriateError(f"{expected}, got {given!r}") from None
+
+
+def _sides(name: str, entry: Entry, given: Any) -> tuple[int, int]:
+    expected = f"{name}: input_size is (height, width) in px, such as {entry.input_size}"
+    if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != 2:
+        raise StriateError(f"{expected}, got {given!r}")
+    try:
+        return _whole(given[0], expected), _whole(given[1], expected)
+    except StriateError:
+        raise StriateError(f"{expected}, got {given!r}") from None
+
+
 def _entry(name: str) -> Entry:
+    if not isinstance(name, str):
+        raise StriateError(f"a net is given by its name, such as 'resnet18', got {name!r}")
     if name == "caffe":  # made from a file which says what it is: no published form, so no list shows it
         from striate.nets.caffe import CaffeNet  # here, since few need it and protobuf with it
 

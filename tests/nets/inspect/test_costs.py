@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -174,6 +175,37 @@ def test_axes_one_two_and_three_and_back() -> None:
     assert back.total.output_shape == (4, 11, 9)
     bilinear = cost(nn.Bilinear(3, 4, 5), ((2, 3), (2, 4)))
     assert bilinear.macs == 2 * 5 * 3 * 4 + 2 * 5 * 4
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (5, "5"),
+        (None, "None"),
+        ("3,32,32", "'3,32,32'"),
+        ((3.0, 32, 32), "(3.0, 32, 32)"),
+        ((3, "32", 32), "(3, '32', 32)"),
+        ((True, 32, 32), "(True, 32, 32)"),
+        ((), "()"),
+        (np.ones(3), "array([1., 1., 1.])"),
+        (((3, 32, 32), None), "((3, 32, 32), None)"),
+        (np.ones((2, 2)), "array([[1., 1.], [1., 1.]])"),
+        (["3"] * 100, f"{str(['3'] * 100)[:80]}…"),
+    ],
+)
+def test_what_is_no_input(given: object, said: str) -> None:
+    with pytest.raises(StriateError) as refused:
+        cost(nn.Conv2d(3, 4, 3), given)
+    assert str(refused.value) == (
+        f"an input is a shape such as (3, 224, 224), a tensor, or a tuple of them; got {said}"
+    )
+
+
+def test_shapes_of_any_make() -> None:
+    conv = nn.Conv2d(3, 4, 3)
+    macs = cost(conv, (3, 32, 32)).macs
+    for given in ([3, 32, 32], torch.Size([3, 32, 32]), tuple(np.array([3, 32, 32])), [torch.empty(1, 3, 32, 32)]):
+        assert cost(conv, given).macs == macs
 
 
 def test_unknown_operators_are_named() -> None:

@@ -1,14 +1,18 @@
 """Receptive fields through whole modules: published ones, and against gradients of modules with every kind of move."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from striate.arithmetic import Field
 from striate.nets import Net, create_model
 from striate.nets.inspect import ModuleCost, cost
+from striate.nets.inspect.count import COUNTED, FREE
+from striate.nets.inspect.follow import FOLLOWED
 from striate.nets.weightless import weightless
 
 
@@ -175,3 +179,126 @@ def test_upsampling_and_transposed_convolution_step_by_fractions() -> None:
     assert cost(back, (1, 8, 8)).total.field[0].size == 2
     shuffled = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.PixelShuffle(2), nn.Conv2d(1, 1, 3, padding=1))
     assert cost(shuffled, (1, 8, 8)).total.field[0].size == 4
+
+
+class Called(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+def ups(x: Tensor) -> Tensor:
+    return torch.arange(11, -1, -1, device=x.device)
+
+
+def assigned(x: Tensor, at: Any, what: Tensor | float) -> Tensor:
+    y = x.clone()
+    y[at] = what
+    return y
+
+
+def copied_index(x: Tensor) -> Tensor:
+    return x.index_copy(2, ups(x), x * 2)
+
+
+def scattered(x: Tensor) -> Tensor:
+    at = ups(x)[:, None].expand(1, 2, 12, 10)
+    return torch.zeros_like(x).scatter(2, at, x)
+
+
+def partial(x: Tensor) -> Tensor:
+    """FasterNet's partial convolution (Chen 2023), as its authors write it for inference: some channels in place."""
+    y = x.clone()
+    y[:, :1] = F.avg_pool2d(x[:, :1], 3, 1, 1)
+    return y
+
+
+def chunked(x: Tensor) -> Tensor:
+    y = x * 1
+    a, b = y[:, :1], y[:, 1:]
+    a.relu_()
+    return a + b
+
+
+def shifted(x: Tensor) -> Tensor:
+    return x + assigned(x, (slice(None), slice(None), slice(5, None)), x[:, :, :-5])
+
+
+def base_behind_a_view(x: Tensor) -> Tensor:
+    y = x * 1
+    flat = y.flatten(2)
+    y.add_(F.avg_pool2d(x, 3, 1, 1))
+    return flat.unflatten(2, (12, 10))
+
+
+MIXED: dict[str, tuple[Callable[[Tensor], Tensor], list[int]]] = {  # of an image of 12×10, what a unit sees
+    "cumsum": (lambda x: x.cumsum(3), [1, 10]),
+    "cumprod": (lambda x: x.cumprod(-2), [12, 1]),
+    "cummax": (lambda x: x.cummax(2)[0], [12, 1]),
+    "cummin": (lambda x: x.cummin(2)[0], [12, 1]),
+    "logcumsumexp": (lambda x: x.logcumsumexp(3), [1, 10]),
+    "cumsum in place": (lambda x: (x * 1).cumsum_(3), [1, 10]),
+    "sort": (lambda x: x.sort(3)[0], [1, 10]),
+    "sort, the last by default": (lambda x: x.sort()[0], [1, 10]),
+    "stable sort": (lambda x: x.sort(dim=2, stable=True)[0], [12, 1]),
+    "topk": (lambda x: x.topk(10, 3)[0], [1, 10]),
+    "index": (lambda x: x[:, :, ups(x)], [12, 1]),
+    "index beside the input": (lambda x: x[:, :, ups(x)] + x, [12, 1]),
+    "two indices": (lambda x: x[:, :, ups(x)[2:], ups(x)[2:]], [12, 10]),
+    "channels": (lambda x: x[:, torch.tensor([1, 0], device=x.device)], [1, 1]),
+    "index_select": (lambda x: x.index_select(2, ups(x)), [12, 1]),
+    "index_copy": (copied_index, [12, 1]),
+    "index_add": (lambda x: x.index_add(2, ups(x), x), [12, 1]),
+    "index_put": (lambda x: assigned(x, (slice(None), slice(None), ups(x)), x), [12, 10]),
+    "index_put of a constant": (lambda x: assigned(x, (slice(None), slice(None), ups(x)[:3]), 0.0), [1, 1]),
+    "scatter": (scattered, [12, 1]),
+    "slice_scatter": (lambda x: x.slice_scatter(x[:, :, :4], 2, 3, 7), [12, 1]),
+    "select_scatter": (lambda x: x.select_scatter(x[:, :, 0], 2, 3), [12, 10]),
+    "a slice written": (shifted, [12, 10]),
+    "a slice of a constant written": (lambda x: assigned(x, (slice(None), slice(None), slice(3)), 0.0), [1, 1]),
+    "channels written": (partial, [3, 3]),
+    "a view of what was written": (base_behind_a_view, [14, 12]),
+    "a chunk in place": (chunked, [1, 1]),
+    "unfold": (lambda x: x.unfold(2, 3, 1).sum(-1), [3, 1]),
+    "unfold by steps": (lambda x: x.unfold(3, 4, 2).amax(-1), [1, 4]),
+    "repeat": (lambda x: x.repeat(1, 1, 2, 1), [12, 1]),
+    "repeated channels": (lambda x: x.repeat(1, 3, 1, 1), [1, 1]),
+    "norm over channels": (lambda x: F.cosine_similarity(x, x + 1)[:, None], [1, 1]),
+    "argmax beside": (lambda x: x + x.amax(1, keepdim=True) * x.argmax(1, keepdim=True), [1, 1]),
+    "dropped channels": (lambda x: F.dropout2d(x, 0.5, training=True), [1, 1]),
+    "elements of their own": (lambda x: torch.where(x.sinh() > 0.5, x.atan(), x.erfc()).clamp(0, 1), [1, 1]),
+    "nobody knows": (lambda x: x.renorm(2, 1, 1.0), [12, 10]),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_what_mixes_places_and_keeps_the_shape(name: str) -> None:
+    """Each unit's pixels with a gradient lie in its field, whose size is known; the operators have names."""
+    function, sizes = MIXED[name]
+    found = cost(Called(function), (2, 12, 10))
+    assert [field.size for field in found.total.field] == sizes
+    assert [op.name for op in found.unknown] == (["renorm"] if name == "nobody knows" else [])
+    torch.manual_seed(0)
+    x = (torch.rand(1, 2, 12, 10, dtype=torch.float64) + 0.5).requires_grad_()
+    y = function(x)
+    for axis, field in enumerate(found.total.field):
+        for unit in range(y.shape[2 + axis] if y.ndim == 4 else 0):
+            (grad,) = torch.autograd.grad(y.select(2 + axis, unit).sum(), x, retain_graph=True)
+            at = grad.abs().sum([d for d in range(4) if d != 2 + axis]).nonzero().flatten()
+            low = field.start + unit * field.jump
+            assert not len(at) or (low <= int(at[0]) and int(at[-1]) <= low + field.size - 1)
+
+
+def test_operators_of_known_cost_have_known_places() -> None:
+    """Then what is named as unknown is everything that is taken to see everything for want of knowledge."""
+    assert not (set(COUNTED) | FREE) - FOLLOWED
+
+
+def test_words_see_their_own_place() -> None:
+    found = cost(nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 3)), torch.zeros(1, 7, dtype=torch.long))
+    assert [field.size for field in found.total.field] == [1]

@@ -104,6 +104,99 @@ def test_spoilt_files_of_torch(tmp_path: Path, place: float, value: int, end: fl
         assert "\n" not in str(error)  # noqa: PT017  # whether it is refused is not the question
 
 
+def test_a_flipped_bit_among_the_numbers_is_noticed(tmp_path: Path) -> None:
+    """torch itself does not look at the sums it writes: the flip would be another weight, without a word."""
+    path = saved(tmp_path, {"weight": torch.arange(1.0, 4096.0)})
+    data = bytearray(path.read_bytes())
+    data[data.index(torch.tensor([1000.0, 1001.0]).numpy().tobytes())] ^= 1
+    path.write_bytes(data)
+    assert not torch.equal(torch.load(path, weights_only=True)["weight"], torch.arange(1.0, 4096.0))
+    with pytest.raises(StriateError) as refused:
+        read_state(path)
+    assert str(refused.value) == f"{path} is damaged: weights/data/0 is not what was saved in it; use another copy"
+
+
+def test_files_saved_without_sums_are_taken(tmp_path: Path) -> None:
+    wrote = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        path = saved(tmp_path, {"weight": torch.arange(6.0)})
+    finally:
+        torch.serialization.set_crc32_options(wrote)
+    assert torch.equal(read_state(path)["weight"], torch.arange(6.0))
+
+
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [
+        (torch.eye(3).to_sparse(), "weight is kept sparse or nested; save it whole, as tensor.to_dense()"),
+        (
+            torch.empty(3, 3, device="meta"),
+            "weight has a shape and no numbers (it is on the meta device); save a real net",
+        ),
+    ],
+)
+def test_tensors_without_plain_numbers_are_refused(tmp_path: Path, held: torch.Tensor, message: str) -> None:
+    path = saved(tmp_path, {"weight": held})
+    with pytest.raises(StriateError) as refused:
+        read_state(path)
+    assert str(refused.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.complex64, torch.bool])
+def test_numbers_of_another_kind_are_no_weights(tmp_path: Path, dtype: torch.dtype) -> None:
+    state = dict(create_model("resnet20", num_classes=10).state_dict())
+    state["conv1.weight"] = state["conv1.weight"].to(dtype)
+    with pytest.raises(StriateError) as refused:
+        create_model("resnet20", num_classes=10, pretrained=saved(tmp_path, state))
+    kind = str(dtype).removeprefix("torch.")
+    assert f": conv1.weight holds {kind} in the file and float32 in the net" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_floats_are_weights(tmp_path: Path, dtype: torch.dtype) -> None:
+    state = create_model("resnet20", num_classes=10).state_dict()
+    held = {name: tensor.to(dtype) for name, tensor in state.items()}  # the counts of batches, too, as averaging leaves
+    net = create_model("resnet20", num_classes=10, pretrained=saved(tmp_path, held))
+    assert torch.equal(net.conv1.weight, state["conv1.weight"].to(dtype).float())
+    assert net.bn1.num_batches_tracked.dtype == torch.int64
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    state = dict(create_model("resnet20", num_classes=10).state_dict())
+    state["layer1.0.conv1.weight"] = state["layer1.0.conv1.weight"].clone()
+    state["layer1.0.conv1.weight"][3, 0, 1, 1] = value
+    path = saved(tmp_path, state)
+    with pytest.raises(StriateError) as refused:
+        create_model("resnet20", num_classes=10, pretrained=path)
+    assert str(refused.value) == (
+        f"{path} holds values that are not finite (NaN or infinity) in layer1.0.conv1.weight; use other weights"
+    )
+    state["layer1.0.conv1.weight"][3, 0, 1, 1] = 0.0
+    state["linear.weight"] = state["linear.weight"] * value
+    net = create_model("resnet20", num_classes=3, pretrained=saved(tmp_path, state))  # it begins anew
+    assert net.linear.weight.isfinite().all()
+
+
+@pytest.mark.parametrize("opening", ['{"a":', "["])
+def test_a_hostile_header_is_one_line(tmp_path: Path, opening: str) -> None:
+    text = (opening if opening[0] == "{" else '{"a":' + opening) * 20_000
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text.encode())
+    with pytest.raises(StriateError, match=r"is damaged: its header cannot be read; use another copy$"):
+        read_state(path)
+
+
+def test_a_hostile_card_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({"weight": torch.zeros(1)}, path, {"striate": '{"a":' * 20_000})
+    with pytest.raises(StriateError, match=r"is damaged: its striate card cannot be read") as refused:
+        load_model(path)
+    assert "\n" not in str(refused.value)
+
+
 def test_another_number_of_classes_is_made_up_for_and_said(tmp_path: Path) -> None:
     old = create_model("resnet20", num_classes=10)
     path = saved(tmp_path, old.state_dict())

@@ -61,7 +61,9 @@ class CostRow:
 
 @dataclass(frozen=True, kw_only=True)
 class UnknownOperator:
-    """An operator of which it is not known what it costs: its name, how often it ran, the modules it ran in."""
+    """An operator of which it is not known what it costs, or sees, so that it is taken to see everything: its name, how
+    often it ran, the modules it ran in.
+    """
 
     name: str
     calls: int

@@ -12,7 +12,7 @@ from typing import cast
 from striate import arithmetic
 from striate.nets.inspect.graph import Operation, Value
 
-__all__ = ["MOVES_NOTHING", "macs_of"]
+__all__ = ["COUNTED", "ELEMENTWISE", "FREE", "MOVES_NOTHING", "macs_of"]
 
 
 def macs_of(op: Operation) -> int | None:
@@ -85,8 +85,8 @@ MOVES_NOTHING = frozenset(  # views, and room that is not written yet
 )
 
 _COPIES = """
-    clone copy _to_copy cat stack repeat repeat_interleave roll flip rot90 gather scatter scatter_add index
-    index_put _unsafe_index _unsafe_index_put _index_put_impl index_select index_add index_copy index_fill
+    clone copy _to_copy cat stack repeat repeat_interleave roll flip rot90 gather scatter scatter_add scatter_reduce
+    index index_put _unsafe_index _unsafe_index_put _index_put_impl index_select index_add index_copy index_fill
     masked_fill masked_select masked_scatter where tril triu embedding constant_pad_nd pixel_shuffle
     pixel_unshuffle im2col col2im channel_shuffle native_channel_shuffle select_scatter slice_scatter take
     contiguous nonzero sort topk argsort argmax argmin one_hot
@@ -94,8 +94,8 @@ _COPIES = """
 
 _DRAWN = """
     zeros ones full arange linspace scalar_tensor zeros_like ones_like full_like new_zeros new_ones new_full
-    zero fill rand randn randint rand_like randn_like randperm bernoulli uniform normal native_dropout eye
-    lift_fresh _local_scalar_dense
+    zero fill rand randn randint rand_like randn_like randint_like randperm bernoulli uniform normal exponential
+    random native_dropout eye lift_fresh _local_scalar_dense
 """  # made of nothing, drawn
 
 _ELEMENTWISE = """
@@ -105,10 +105,14 @@ _ELEMENTWISE = """
     clamp_max maximum minimum fmod remainder floor ceil round trunc frac reciprocal square lerp addcmul addcdiv
     eq ne lt le gt ge logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_not
     bitwise_xor isnan isinf isfinite nan_to_num floor_divide glu polar complex _conj conj angle
+    asin acos atan sinh cosh asinh acosh atanh log10 erfc lgamma digamma sinc i0 xlogy hypot copysign heaviside
+    logaddexp logaddexp2 fmin fmax positive sgn signbit isposinf isneginf deg2rad rad2deg special_erfcx
+    special_entr special_ndtri special_log_ndtr bitwise_left_shift bitwise_right_shift
 """  # element by element
 
 _REDUCTIONS = """
-    sum mean amax amin max min prod var var_mean std std_mean any all cumsum cumprod logsumexp
+    sum mean amax amin max min prod var var_mean std std_mean any all cumsum cumprod cummax cummin logcumsumexp
+    logsumexp
     linalg_vector_norm norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training
     cudnn_batch_norm native_layer_norm native_group_norm _fused_rms_norm _softmax _log_softmax _safe_softmax
     _weight_norm_interface max_pool2d_with_indices max_pool3d_with_indices avg_pool1d avg_pool2d avg_pool3d
@@ -124,4 +128,5 @@ _LOSSES = """
     binary_cross_entropy_with_logits
 """  # losses
 
+ELEMENTWISE = frozenset(_ELEMENTWISE.split())
 FREE = MOVES_NOTHING | frozenset("".join((_COPIES, _DRAWN, _ELEMENTWISE, _REDUCTIONS, _LOSSES)).split())

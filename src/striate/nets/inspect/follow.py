@@ -1,7 +1,8 @@
 """Receptive fields through a whole graph: one small rule for each kind of operator that moves elements about.
 
-What has no rule and keeps its input's shape works element by element; what has none and changes it is taken to let
-every element see everything. Normalisation and softmax count as element by element: their statistics are not seeing.
+What has a name in `OWN_PLACE` works element by element; what has neither a rule nor a name there is taken to let every
+element see everything. Normalisation and softmax count as element by element: their statistics are not seeing. Writing
+into a part of a tensor changes what the whole of it sees, and every other view of it.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,12 +11,13 @@ from fractions import Fraction
 from typing import Any
 
 from striate.arithmetic import Field, TransposedWindow, Window
+from striate.nets.inspect.count import ELEMENTWISE
 from striate.nets.inspect.graph import Graph, Operation, Value, values_in
-from striate.nets.inspect.seen import Factor, Seen, join, product, side_by_side
+from striate.nets.inspect.mixed import Look, along, everywhere, indexed, repeated, written_into
+from striate.nets.inspect.seen import Factor, Seen, join, overwritten, product, side_by_side
 
-__all__ = ["follow"]
+__all__ = ["FOLLOWED", "follow"]
 
-Look = Callable[[Any], Seen | None]
 Rule = Callable[[Operation, Look], "Seen | list[Seen | None] | None"]
 
 
@@ -32,17 +34,18 @@ def follow(graph: Graph, axes: Sequence[int]) -> dict[Value, tuple[Field, ...]]:
 
     for operation in graph.operations:
         name = operation.name.rstrip("_") if operation.name not in RULES else operation.name
-        found = RULES.get(name, _elementwise)(operation, look)
+        found = RULES.get(name, _elementwise if name in OWN_PLACE else everywhere)(operation, look)
         several = found if isinstance(found, list) else [found] * len(operation.outputs)
         for output, one in zip(operation.outputs, several, strict=False):
             lying_there = in_memory.setdefault(output.storage, [])
             lying_there.append(output)
             if one is None:
                 continue
-            seen[output] = one
-            if operation.name.endswith("_"):  # written into a view of what had no numbers before: `out[:, ::2] = y`
-                for other in lying_there:
-                    seen.setdefault(other, one.everything(other.shape))
+            before, seen[output] = seen.get(output), one
+            if operation.name.endswith("_") and one != before:  # written, maybe into a part: `out[:, ::2] = y`
+                for other in dict.fromkeys(lying_there):
+                    if other is not output:
+                        seen[other] = overwritten(seen.get(other), before, one, other.shape)
     return {value: one.fields for value, one in seen.items()}
 
 
@@ -53,7 +56,7 @@ def _elementwise(op: Operation, look: Look) -> Seen | None:
     shape = op.outputs[0].shape
     if all(_broadcasts(value.shape, shape) for value, _ in known):
         return join([one for _, one in known], shape)
-    return join([one.everything(()) for _, one in known], ()).everything(shape)
+    return everywhere(op, look)[0]
 
 
 def _convolution(op: Operation, look: Look) -> Seen | None:
@@ -228,7 +231,8 @@ def _reduce(op: Operation, look: Look) -> Seen | None:
     seen = look(op.args[0])
     if seen is None:
         return None
-    dims = op.args[1] if len(op.args) > 1 and isinstance(op.args[1], int | tuple) else op.kwargs.get("dim")
+    place = 2 if "norm" in op.name else 1  # after the order of the norm
+    dims = op.args[place] if len(op.args) > place and isinstance(op.args[place], int | tuple) else op.kwargs.get("dim")
     every = list(range(len(seen.dims)))
     gone = every if dims is None or dims == () else [d % len(every) for d in _list(dims)]
     return seen.summed(gone, keep=len(op.outputs[0].shape) == len(every))
@@ -266,17 +270,40 @@ def _shuffle(op: Operation, look: Look) -> Seen | None:
     return seen.resized(len(shape) - 3, (Factor(shape[-3]),))
 
 
-def _anywhere(op: Operation, look: Look) -> Seen | None:
-    """Elements that come from anywhere along some dimensions: turned, rolled, sorted, looked up."""
+def _unfold(op: Operation, look: Look) -> Seen | None:
+    """`x.unfold(dim, size, step)`: the places of a window where the dimension was, its taps at the end."""
     seen = look(op.args[0])
-    if seen is None or len(op.outputs[0].shape) != len(seen.dims):
-        return _elementwise(op, look) if seen is None else seen.everything(op.outputs[0].shape)
-    where = op.args[2] if op.name == "roll" and len(op.args) > 2 else op.args[1] if op.name != "roll" else ()
-    dims = [d % len(seen.dims) for d in _list(where)] or range(len(seen.dims))
-    mixed = seen.summed(dims, keep=True)
-    for d in dims:
-        mixed = mixed.resized(d, (Factor(op.outputs[0].shape[d]),))
-    return mixed
+    if seen is None:
+        return None
+    d, size, step = op.args[1] % len(seen.dims), op.args[2], op.args[3]
+    if len(seen.dims[d]) != 1:
+        return seen.everything(op.outputs[0].shape)
+    place = seen.dims[d][0]
+    moved = seen.resized(d, (replace(place, n=op.outputs[0].shape[d], jump=place.jump * step),))
+    return replace(moved, dims=(*moved.dims, (replace(place, n=size),)))
+
+
+def _attention(op: Operation, look: Look) -> list[Seen | None]:
+    """Every query sees the values of all keys; a fused operator does what two products and a softmax would."""
+    queries, keys, values = op.args[:3]
+    turned = look(keys)
+    turned = turned and turned.reordered([*range(len(keys.shape) - 2), -1, -2])
+    scores = product(look(queries), turned, (*queries.shape[:-1], keys.shape[-2]))
+    return [product(scores, look(values), op.outputs[0].shape)]
+
+
+def _embedding(op: Operation, look: Look) -> Seen | None:
+    """A row for every number: one dimension more."""
+    weight, seen = look(op.args[0]), look(op.args[1])
+    if weight is not None:
+        return everywhere(op, look)[0]
+    return seen and replace(seen, dims=(*seen.dims, (Factor(op.outputs[0].shape[-1]),)))
+
+
+def _blank(op: Operation, look: Look) -> Seen | None:
+    """Made like a tensor, not of its numbers. One of its shape lies where it lies, so that `cat` may pad with it."""
+    seen = look(op.args[0])
+    return seen if op.args[0].shape == op.outputs[0].shape else None
 
 
 def _through(seen: Seen, d: int, window: Window | TransposedWindow, n: int) -> Seen:
@@ -317,9 +344,43 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("view", "_unsafe_view", "_reshape_alias", "unsqueeze", "squeeze"), _view),
     **dict.fromkeys(("transpose", "t", "permute"), _transpose),
     **dict.fromkeys(("mean", "sum", "amax", "amin", "max", "min", "var", "var_mean", "std"), _reduce),
-    **dict.fromkeys(("linalg_vector_norm", "any", "all", "logsumexp"), _reduce),
+    **dict.fromkeys(("linalg_vector_norm", "norm", "any", "all", "logsumexp", "std_mean"), _reduce),
+    **dict.fromkeys(("prod", "argmax", "argmin"), _reduce),
     **dict.fromkeys(("mm", "addmm", "bmm", "baddbmm", "mv", "addmv"), _product),
-    **dict.fromkeys(("flip", "roll", "gather", "index_select"), _anywhere),
+    **dict.fromkeys(("flip", "roll", "gather", "index_select", "sort", "argsort", "topk"), along),
+    **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp"), along),
+    **dict.fromkeys(("index", "_unsafe_index"), indexed),
+    **dict.fromkeys(
+        ("index_put", "_unsafe_index_put", "_index_put_impl", "masked_scatter", "index_fill"), written_into
+    ),
+    **dict.fromkeys(("index_copy", "index_add", "scatter", "scatter_add", "scatter_reduce"), written_into),
+    **dict.fromkeys(("slice_scatter", "select_scatter"), written_into),
+    "repeat": repeated,
+    "unfold": _unfold,
+    "embedding": _embedding,
+    **{f"{made}_like": _blank for made in ("empty", "zeros", "ones", "full", "rand", "randn", "randint")},
+    **{f"new_{made}": _blank for made in ("empty", "zeros", "ones", "full", "empty_strided")},
+    **{f"_scaled_dot_product_{kind}_attention": _attention for kind in ("flash", "efficient", "cudnn")},
+    "_scaled_dot_product_flash_attention_for_cpu": _attention,
     "im2col": _patches,
     **dict.fromkeys(("pixel_shuffle", "pixel_unshuffle"), _shuffle),
 }
+
+OWN_PLACE = ELEMENTWISE | frozenset(  # an element sees what the elements at its place see
+    """
+    clone copy _to_copy contiguous expand alias detach real imag lift_fresh _local_scalar_dense where masked_fill tril
+    triu channel_shuffle native_channel_shuffle native_dropout bernoulli uniform normal exponential random zero fill
+    zeros ones full arange linspace scalar_tensor eye rand randn randint randperm empty empty_strided
+    native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training cudnn_batch_norm native_layer_norm
+    native_group_norm _fused_rms_norm _softmax _log_softmax _safe_softmax _weight_norm_interface
+    mse_loss smooth_l1_loss huber_loss binary_cross_entropy binary_cross_entropy_with_logits
+    """.split()  # noqa: SIM905  a table of words reads better than words in quotes
+)
+ANYWHERE = frozenset(  # known to cost nothing, and too rare for a rule of their own
+    """
+    diagonal as_strided narrow movedim resize set_data view_as_real view_as_complex repeat_interleave rot90 take
+    masked_select nonzero one_hot col2im addbmm dot vdot _trilinear max_unpool2d max_unpool3d fractional_max_pool2d
+    nll_loss_forward nll_loss2d_forward
+    """.split()  # noqa: SIM905  as above
+)
+FOLLOWED = OWN_PLACE | ANYWHERE | frozenset(RULES)  # of the others nothing is known, and the caller says so

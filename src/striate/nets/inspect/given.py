@@ -1,5 +1,7 @@
 """What a net is asked with: a shape or a tensor, told apart and made ready for a walk."""
 
+from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -12,6 +14,7 @@ __all__ = ["Input", "inputs_for", "spatial_axes"]
 
 Input = Any  # Tensor | Sequence[int] | Sequence[Input]: a tensor, a shape, or several of them
 
+LONGEST = 80  # characters of what was given instead, in a message
 _DIMS: tuple[tuple[tuple[str, ...], int], ...] = tuple(
     ((f"Conv{n}d", f"ConvTranspose{n}d", f"MaxPool{n}d", f"AvgPool{n}d", f"BatchNorm{n}d"), n) for n in (2, 3, 1)
 )
@@ -28,17 +31,20 @@ def inputs_for(module: nn.Module, given: Input) -> tuple[Tensor, ...]:
     """
     if isinstance(given, Tensor):
         return (given,)
-    if given and all(isinstance(side, int) for side in given):
-        shape = tuple(int(side) for side in given)
+    several = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else []
+    if several and all(isinstance(side, Integral) and not isinstance(side, bool) for side in several):
+        shape = tuple(int(side) for side in several)
         if min(shape) < 1:
             raise StriateError(f"an input has at least one element along each axis, got {'×'.join(map(str, shape))}")
         if len(shape) == _axes_of(module) + 1:
             shape = (1, *shape)
         dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
         return (torch.empty(shape, dtype=dtype, device="meta"),)
-    if given and not isinstance(given, str):
-        return tuple(tensor for one in given for tensor in inputs_for(module, one))
-    raise StriateError(f"an input is a shape such as (3, 224, 224), a tensor, or a tuple of them; got {given!r}")
+    if several and all(isinstance(one, Tensor | Sequence) and not isinstance(one, str) for one in several):
+        return tuple(tensor for one in several for tensor in inputs_for(module, one))
+    said = " ".join(repr(given).split())  # an array's has several lines
+    said = f"{said[:LONGEST]}…" if len(said) > LONGEST else said
+    raise StriateError(f"an input is a shape such as (3, 224, 224), a tensor, or a tuple of them; got {said}")
 
 
 def spatial_axes(module: nn.Module, x: Tensor) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from striate.arithmetic import Field, hull
 
-__all__ = ["Factor", "Seen", "join", "product", "side_by_side"]
+__all__ = ["Factor", "Seen", "join", "length", "overwritten", "product", "side_by_side"]
 
 Number = int | Fraction
 
@@ -137,7 +137,7 @@ def join(seen: Sequence[Seen], shape: Sequence[int]) -> Seen:
 
     Where one moves along an axis and another sees the same everywhere (a gate made of a global mean), all see all.
     """
-    if len(seen) == 1 and tuple(map(_length, seen[0].dims)) == tuple(shape):
+    if len(seen) == 1 and tuple(map(length, seen[0].dims)) == tuple(shape):
         return seen[0]
     padded = [replace(one, dims=((Factor(1),),) * (len(shape) - len(one.dims)) + one.dims) for one in seen]
     for axis in range(len(seen[0].spans)):
@@ -145,8 +145,8 @@ def join(seen: Sequence[Seen], shape: Sequence[int]) -> Seen:
         if len(places) > 1:
             padded = [one.still(axis) for one in padded]
     dims = tuple(
-        max((one.dims[d] for one in padded), key=lambda dim: (_length(dim) == n, any(f.axis is not None for f in dim)))
-        if any(_length(one.dims[d]) == n for one in padded)
+        max((one.dims[d] for one in padded), key=lambda dim: (length(dim) == n, any(f.axis is not None for f in dim)))
+        if any(length(one.dims[d]) == n for one in padded)
         else (Factor(n),)
         for d, n in enumerate(shape)
     )
@@ -198,6 +198,28 @@ def side_by_side(seen: Sequence[Seen], dim: int, shape: Sequence[int]) -> Seen:
     return join(shifted, [*shape[:dim], 1, *shape[dim + 1 :]]).resized(dim, (Factor(shape[dim], axis, jump),))
 
 
+def overwritten(other: Seen | None, before: Seen | None, after: Seen, shape: Sequence[int]) -> Seen:
+    """What `other`, a tensor of `shape`, sees after something was written into memory that it may share.
+
+    The written tensor saw `before` and sees `after`. Where all three move alike along every axis (some channels of a
+    map were written), a place sees what is written at that place; else any place may see all that was written.
+    """
+    if other is None:
+        return after.everything(shape)
+    alike = before is not None and before.spans == other.spans and _moves(before) == _moves(after) == _moves(other)
+    return join([other, Seen(other.dims, after.spans) if alike else after.everything(shape)], shape)
+
+
+def _moves(one: Seen) -> list[tuple[int, int, Factor]]:
+    """Every factor along an axis, and where it is, counted from the last dimension."""
+    return [
+        (d - len(one.dims), i, factor)
+        for d, dim in enumerate(one.dims)
+        for i, factor in enumerate(dim)
+        if factor.axis is not None
+    ]
+
+
 def _standing(one: Seen, factor: Factor) -> Seen:
     """`one` with every dimension that moves as `factor` does made to stand still; they run over the same pixels."""
     if not any(f == factor for dim in one.dims for f in dim):
@@ -218,9 +240,9 @@ def _single(dim: Dim) -> Factor | None:
     if len(dim) == 1:
         return dim[0]
     if all(factor.axis is None for factor in dim):
-        return Factor(_length(dim))
+        return Factor(length(dim))
     if dim[0].axis is not None and all(factor.axis is None for factor in dim[1:]):
-        inner = _length(dim[1:])
+        inner = length(dim[1:])
         return Factor(dim[0].n * inner, dim[0].axis, Fraction(dim[0].jump) / inner)
     return None
 
@@ -237,5 +259,6 @@ def _merged(factors: Sequence[Factor]) -> Dim:
     return tuple(merged)
 
 
-def _length(dim: Dim) -> int:
+def length(dim: Dim) -> int:
+    """How many elements a dimension has."""
     return math.prod(factor.n for factor in dim)

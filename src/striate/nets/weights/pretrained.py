@@ -1,5 +1,6 @@
 """What `pretrained` means: the published weights, one of several by name, a hub's, or a file; and loading it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from striate.nets.weights.hub import PREFIX, find_on_hub
 from striate.nets.weights.model_file import read_card
 from striate.nets.weights.published import PUBLISHED, Published, find, offline_asked
 from striate.nets.weights.state import read_state
-from striate.nets.weights.tensors import mismatches, read_metadata
+from striate.nets.weights.tensors import mismatches, not_finite, of_another_kind, read_metadata
 from striate.nets.weights.transfer import adapted
 
 __all__ = ["Source", "load_into", "locate"]
@@ -46,6 +47,8 @@ def locate(net: str, pretrained: bool | str | Path, *, offline: bool = False) ->
         for published in known:
             if published.name == pretrained.removesuffix(".pth") and not Path(pretrained).exists():
                 return Source(path=find(published, offline=offline), published=published)
+    if not isinstance(pretrained, str | os.PathLike):
+        raise StriateError(f"pretrained is True, a name, or the path of a file of weights, got {pretrained!r}")
     return Source(path=Path(pretrained))
 
 
@@ -53,14 +56,20 @@ def load_into(net: Net, source: Source) -> tuple[str, ...]:
     """Copy the file's tensors into `net`, all or none, and return what was changed to make them fit.
 
     Also tells the net how its images are to be prepared, where that is published or in a model file's card. Raises
-    StriateError listing whatever does not fit beyond the number of classes and grey images for coloured.
+    StriateError listing whatever does not fit beyond the number of classes and grey images for coloured, and for
+    weights with a NaN or an infinity among them, which no layer after would get rid of.
     """
     tensors, notes = adapted(net, read_state(source.path))
-    wrong = mismatches(net, tensors)
+    wrong = mismatches(net, tensors) or of_another_kind(net, tensors)
     if wrong:
         spec = net.spec
         made = f"{spec.name} with {spec.num_classes} classes and {spec.in_chans} channels"
         raise StriateError(f"{source.path} does not fit {made}: {wrong}")
+    spoilt = not_finite(tensors)
+    if spoilt:
+        raise StriateError(
+            f"{source.path} holds values that are not finite (NaN or infinity) in {spoilt}; use other weights"
+        )
     net.load_state_dict(tensors, strict=False)  # only num_batches_tracked may be missing: checked above
     known = source.published.preprocess if source.published is not None else _card_preprocess(source.path)
     if known and known.get("channels") == net.spec.in_chans:

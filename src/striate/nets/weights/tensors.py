@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from striate.errors import StriateError
 
-__all__ = ["TensorFile", "mismatches", "read", "read_metadata"]
+__all__ = ["TensorFile", "mismatches", "not_finite", "of_another_kind", "read", "read_metadata"]
 
 LARGEST_HEADER = 100_000_000  # bytes; the format's own limit
 OPTIONAL = "num_batches_tracked"  # batch norms did not count before torch 0.4.1, and torch itself fills it in
@@ -64,7 +65,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         header = json.loads(text)
         metadata = header.pop("__metadata__", {})
         whole = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:  # nested too deep
         raise StriateError(f"{path} is damaged: its header cannot be read; use another copy") from error
     if nbytes < whole:
         raise StriateError(f"{path} is cut short: {nbytes} bytes of {whole}; use another copy")
@@ -81,8 +82,49 @@ def mismatches(net: nn.Module, tensors: dict[str, Tensor]) -> str:
         for name, held in state.items()
         if name in tensors and tensors[name].shape != held.shape
     ]
-    more = f", and {len(wrong) - LISTED} more" if len(wrong) > LISTED else ""
-    return ", ".join(wrong[:LISTED]) + more
+    return _listed(wrong)
+
+
+def of_another_kind(net: nn.Module, tensors: dict[str, Tensor]) -> str:
+    """Where `tensors` hold another kind of number than `net`, in one line; empty when nowhere.
+
+    Any float may stand for another. The counts of batches may be of any kind: averaging makes floats of them.
+    """
+    return _listed(
+        [
+            f"{name} holds {_dtype(tensors[name])} in the file and {_dtype(held)} in the net"
+            for name, held in net.state_dict().items()
+            if name in tensors and not name.endswith(OPTIONAL) and _kind(tensors[name]) != _kind(held)
+        ]
+    )
+
+
+def not_finite(tensors: dict[str, Tensor]) -> str:
+    """The names of tensors in which there is a NaN or an infinity, in one line; empty when there is none."""
+    return _listed([name for name, held in tensors.items() if held.is_floating_point() and not _finite(held)])
+
+
+def _finite(tensor: Tensor) -> bool:
+    whole = tensor if tensor.itemsize > 1 else tensor.float()  # torch cannot ask an eight-bit float
+    return bool(whole.isfinite().all())
+
+
+def _kind(tensor: Tensor) -> str:
+    """Numbers that may stand for one another: floats, complex ones, truths, integers (and what is quantised)."""
+    if tensor.is_floating_point():
+        return "float"
+    if tensor.is_complex():
+        return "complex"
+    return "bool" if tensor.dtype == torch.bool else "quantised" if tensor.is_quantized else "integer"
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _listed(found: list[str]) -> str:
+    more = f", and {len(found) - LISTED} more" if len(found) > LISTED else ""
+    return ", ".join(found[:LISTED]) + more
 
 
 def _shape(tensor: Tensor) -> str:
