@@ -71,7 +71,7 @@ class _RealPaths:
             if real is None:
                 real = self._folders[folder] = os.path.realpath(folder)
             path = os.path.join(real, name)  # noqa: PTH118  # as above
-            return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114
+            return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114  # as above
         except ValueError:  # a NUL byte: it is read as any other, and refused there
             return entry
 
