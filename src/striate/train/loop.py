@@ -180,7 +180,7 @@ class Trainer:
             parts.scaler.scale(loss if share == 1 else loss * share).backward()  # type: ignore[no-untyped-call]  # torch's
             value = loss.item()
             if (illness := self._health.sick(value)) is not None:
-                self._diverge(illness, value)
+                self._diverge(illness, value, f"at step {position.step + 1}")
             position.first_loss = self._health.reference
             position.batch += 1
             position.images += size
@@ -217,7 +217,7 @@ class Trainer:
         if stop:
             return
         if (illness := self._sick_epoch(metrics)) is not None:
-            self._diverge(illness, math.nan)
+            self._diverge(illness, math.nan, f"in epoch {position.epoch + 1}")
         position.epoch += 1
         position.add_stages(self._train.stages.drain())
         waiting = position.wait_seconds / max(1e-9, position.epoch_seconds)
@@ -312,7 +312,7 @@ class Trainer:
         self._checkpoints.save(checkpoint, also_keep=self.position.best_step)
         self._saved = time.monotonic()
 
-    def _diverge(self, illness: str, loss: float) -> None:
+    def _diverge(self, illness: str, loss: float, where: str) -> None:
         position, settings = self.position, self._settings
         kept = loss if math.isfinite(loss) else str(loss)
         self._log.write("sick", step=position.step + 1, epoch=position.epoch + 1, loss=kept, sentence=illness)
@@ -325,7 +325,7 @@ class Trainer:
         )
         steps = self._checkpoints.steps()
         good = f"the last good checkpoint is step {steps[-1]}" if steps else "there is no checkpoint yet"
-        raise Diverged(f"diverged at step {position.step + 1}: {illness}; likely cause: {cause}; {good}")
+        raise Diverged(f"diverged {where}: {illness}; likely cause: {cause}; {good}")
 
 
 def commonest_answer(metrics: Metrics | None) -> float | None:
