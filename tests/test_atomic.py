@@ -42,7 +42,7 @@ def test_an_error_in_between_leaves_the_old_one_and_nothing_else(tmp_path: Path)
     ("number", "message"),
     [
         (errno.ENOSPC, "the disk is full; free some space and run the command again"),
-        (errno.EACCES, "not allowed to write there; choose another folder with --output"),
+        (errno.EACCES, "not allowed to write there; choose another folder"),
         (errno.EROFS, "not allowed to write there"),
         (errno.EIO, "Input/output error"),
     ],
@@ -60,5 +60,13 @@ def test_what_went_wrong_is_one_line(
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StriateError, match=r"cannot write .*absent/file\.bin: No such file or directory"):
+    with pytest.raises(StriateError, match=r"cannot write .*absent/file\.bin: there is no such folder; make it first"):
         atomic.write_bytes(tmp_path / "absent" / "file.bin", b"")
+
+
+def test_what_could_not_be_written_is_told_beforehand(tmp_path: Path) -> None:
+    atomic.check_writable(tmp_path / "file.bin")
+    with pytest.raises(StriateError, match=r"cannot write .*absent/file\.bin: there is no such folder; make it first"):
+        atomic.check_writable(tmp_path / "absent" / "file.bin")
+    with pytest.raises(StriateError, match="it is a folder; give the name of a file"):
+        atomic.check_writable(tmp_path)
