@@ -11,10 +11,11 @@ from striate.train.settings import Settings, plain_values
 
 __all__ = ["check_same_data", "check_same_settings", "fingerprint", "kept_settings"]
 
-# What may have been edited in the config of a run that goes on: where things lie, and what does not decide a model.
+# What may have been edited in the config of a run that goes on: where things lie, what does not decide a model, and how
+# long it is to go on.
 FREE = {
     "data", "data_dir", "device", "workers", "compile", "watch", "output", "name", "keep",
-    "checkpoint_minutes", "checkpoint_steps",
+    "checkpoint_minutes", "checkpoint_steps", "epochs", "max_steps", "early_stop",
 }  # fmt: skip
 
 
