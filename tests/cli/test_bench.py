@@ -5,6 +5,7 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -72,14 +73,19 @@ def test_json_alone_is_on_standard_output(striate: Run, tmp_path: Path) -> None:
     assert record["machine"]["threads"] == 1
 
 
-def test_a_run_that_is_cut_off_leaves_what_it_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    whole = conv.measure
+def cut_off_after_a_row(monkeypatch: pytest.MonkeyPatch, table: ModuleType) -> None:
+    """Whatever this module measures, Ctrl-C comes after the first row."""
+    whole = table.measure
 
-    def cut_off(*args: Any, **settings: Any) -> Iterator[conv.Row]:
+    def cut_off(*args: Any, **settings: Any) -> Iterator[Any]:
         yield from itertools.islice(whole(*args, **settings), 1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(conv, "measure", cut_off)
+    monkeypatch.setattr(table, "measure", cut_off)
+
+
+def test_a_run_that_is_cut_off_leaves_what_it_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cut_off_after_a_row(monkeypatch, conv)
     args = ["--net", "lenet5", "--layer", "*", "-b", "1,2", "--rounds", "3", "--threads", "1", "--peers", "torch"]
     assert main(["bench", "conv", *args, "--output", str(tmp_path / "a.json")]) != 0
     (row,) = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["rows"]
@@ -87,13 +93,7 @@ def test_a_run_that_is_cut_off_leaves_what_it_measured(monkeypatch: pytest.Monke
 
 
 def test_every_table_is_written_row_by_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    whole = strassen.measure
-
-    def cut_off(*args: Any, **settings: Any) -> Iterator[strassen.SizeRow]:
-        yield from itertools.islice(whole(*args, **settings), 1)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(strassen, "measure", cut_off)
+    cut_off_after_a_row(monkeypatch, strassen)
     args = ["--sizes", "32,64", "--rounds", "3", "--threads", "1", "--output", str(tmp_path / "a.json")]
     assert main(["bench", "strassen", *args]) != 0
     assert len(json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["rows"]) == 1

@@ -1,7 +1,6 @@
 """`striate bench`: convolutions measured beside other libraries, and the lectures' pictures as they are here."""
 
 import itertools
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -16,9 +15,9 @@ from striate.cli.bench_parts import (
     draw,
     kept,
     peer_named,
-    progress,
     row_by_row,
     tell,
+    told,
     whole_numbers,
     wrong_calls,
 )
@@ -28,8 +27,6 @@ from striate.errors import unknown
 if TYPE_CHECKING:
     from striate.bench.conv import Row
     from striate.bench.im2col import Need
-    from striate.bench.nets import NetRow
-    from striate.bench.strassen import SizeRow
 
 __all__ = ["app"]
 
@@ -176,13 +173,13 @@ def im2col_command(
         layers = layers_of(net, layer)
     _, here, count = begin("", threads)
 
-    def measured() -> "Iterator[Need]":
-        for number, found in enumerate(im2col.measure(layers, batch, threads=count, rounds=rounds), start=1):
-            progress(number, len(layers), f"{found[0].layer}" if found else "no algorithm")
-            yield from found
+    def in_short(found: "list[Need]") -> str:
+        return f"{found[0].layer}" if found else "no algorithm"
 
+    by_layer = told(im2col.measure(layers, batch, threads=count, rounds=rounds), len(layers), in_short)
+    measured = itertools.chain.from_iterable(by_layer)
     settings = {"net": net, "batch": batch, "rounds": rounds}
-    needs, record = kept(measured(), output, lambda needs: im2col_record(here, needs, settings))
+    needs, record = kept(measured, output, lambda needs: im2col_record(here, needs, settings))
     tell(record, as_json, lambda: bench_tables.print_im2col(here, needs))
 
 
@@ -253,13 +250,9 @@ def nets_command(
     _, here, count = begin("", threads)
     chosen = [titles[net]] if net else list(nets.NETS)
 
-    def measured() -> "Iterator[NetRow]":
-        found = nets.measure(chosen, batch=batch, threads=count, rounds=rounds, ways=wanted)
-        for number, row in enumerate(found, start=1):
-            progress(number, len(chosen), row.published.title)
-            yield row
-
-    rows, record = kept(measured(), output, lambda rows: nets_record(here, rows, {"rounds": rounds}))
+    found = nets.measure(chosen, batch=batch, threads=count, rounds=rounds, ways=wanted)
+    measured = told(found, len(chosen), lambda row: row.published.title)
+    rows, record = kept(measured, output, lambda rows: nets_record(here, rows, {"rounds": rounds}))
     tell(record, as_json, lambda: bench_tables.print_nets(here, rows))
 
 
@@ -286,12 +279,9 @@ def strassen_command(
 
     _, here, count = begin("", threads)
 
-    def measured() -> "Iterator[SizeRow]":
-        for number, row in enumerate(strassen.measure(sides, levels, threads=count, rounds=rounds), start=1):
-            progress(number, len(sides), f"{row.size}×{row.size}")
-            yield row
-
+    found = strassen.measure(sides, levels, threads=count, rounds=rounds)
+    measured = told(found, len(sides), lambda row: f"{row.size}×{row.size}")
     settings = {"rounds": rounds, "levels": levels}
-    rows, record = kept(measured(), output, lambda rows: strassen_record(here, rows, settings))
+    rows, record = kept(measured, output, lambda rows: strassen_record(here, rows, settings))
     tell(record, as_json, lambda: bench_tables.print_strassen(here, rows))
     draw(plot, partial(strassen.figure, rows, here.peak_flops), timed=bool(rows))

@@ -27,9 +27,9 @@ __all__ = [
     "draw",
     "kept",
     "peer_named",
-    "progress",
     "row_by_row",
     "tell",
+    "told",
     "whole_numbers",
     "wrong_calls",
 ]
@@ -80,13 +80,14 @@ def row_by_row(
         algorithm=algorithm,
         layouts=layouts,
     )
-    for number, row in enumerate(measured, 1):
-        progress(number, len(layers) * len(batches), bench_tables.in_short(row))
+    return told(measured, len(layers) * len(batches), bench_tables.in_short)
+
+
+def told(measured: Iterable[Measured], count: int, in_short: Callable[[Measured], str]) -> Iterator[Measured]:
+    """The same, with a line for each as it comes."""
+    for number, row in enumerate(measured, start=1):
+        print(f"[{number}/{count}] {in_short(row)}", file=sys.stderr, flush=True)
         yield row
-
-
-def progress(number: int, count: int, text: str) -> None:
-    print(f"[{number}/{count}] {text}", file=sys.stderr, flush=True)
 
 
 def kept(

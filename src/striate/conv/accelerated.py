@@ -24,12 +24,13 @@ class Known:
     """The one call that a layer has passes for."""
 
     passes: Passes
-    images: tuple[int, ...]
     settings: tuple[Any, ...]  # the layer's, as it was measured
 
     def fits(self, layer: nn.Conv2d, x: Tensor, weight: Tensor) -> bool:
         """Whether this is that call. While exporting images are of any size: the algorithm is fixed, not the plan."""
-        of_size = torch.compiler.is_exporting() or (x.shape == self.images and layout_of(x) == self.passes.x_layout)
+        of_size = torch.compiler.is_exporting() or (
+            x.shape == self.passes.shape.images and layout_of(x) == self.passes.x_layout
+        )
         return (
             of_size
             and x.ndim == 4
@@ -120,7 +121,7 @@ def install(module: nn.Module, passes: Passes) -> None:
     assert isinstance(module, nn.Conv2d)
     if type(module) is nn.Conv2d:
         module.__class__ = AcceleratedConv2d  # which adds no parameter, and a forward of its own
-    module.__dict__["_known"] = Known(passes, passes.shape.images, _settings_of(module, module.weight))
+    module.__dict__["_known"] = Known(passes, _settings_of(module, module.weight))
     module.__dict__["_packed"] = None
 
 

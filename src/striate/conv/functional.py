@@ -9,7 +9,7 @@ from torch import Tensor
 from striate.conv import operators
 from striate.conv.passes import Passes
 from striate.conv.plans import Layout, algorithms, layout_of
-from striate.conv.shape import ConvShape, Padding, Sizes, WrongShape, pair, sides, whole
+from striate.conv.shape import ConvShape, Padding, Sizes, WrongShape, each, pair, sides, whole
 from striate.conv.team import team_size
 from striate.conv.watched import is_transformed, is_watched
 from striate.errors import unknown
@@ -120,12 +120,12 @@ def conv1d(
     tensor([[[3., 6., 9.]]])
     """
     _check_dimensions("conv1d", x, weight, 1)
-    (stride,), (dilation,) = _each(stride, 1, 1, "conv1d: stride"), _each(dilation, 1, 1, "conv1d: dilation")
+    (stride,), (dilation,) = each(stride, 1, 1, "conv1d: stride"), each(dilation, 1, 1, "conv1d: dilation")
     if isinstance(padding, str):
         pads = sides(padding, (1, weight.shape[2]), (1, stride), (1, dilation))
     else:
         given = whole(padding)
-        pads = (0, 0, *_each(given[0] if len(given) == 1 else padding, 2, 0, "conv1d: padding"))
+        pads = (0, 0, *each(given[0] if len(given) == 1 else padding, 2, 0, "conv1d: padding"))
     flat = weight[:, :, None]
     return conv2d(x[..., None, :], flat, bias, (1, stride), pads, (1, dilation), groups, algorithm).squeeze(-2)
 
@@ -151,13 +151,13 @@ def conv3d(
     _check_dimensions("conv3d", x, weight, 3)
     if x.ndim == 4:
         return conv3d(x[None], weight, bias, stride, padding, dilation, groups, algorithm)[0]
-    s, *strides = _each(stride, 3, 1, "conv3d: stride")
-    d, *dilations = _each(dilation, 3, 1, "conv3d: dilation")
+    s, *strides = each(stride, 3, 1, "conv3d: stride")
+    d, *dilations = each(dilation, 3, 1, "conv3d: dilation")
     if isinstance(padding, str):
         front, back, _, _ = sides(padding, (weight.shape[2], 1), (s, 1), (d, 1))
         pads = sides(padding, weight.shape[3:], strides, dilations)
     else:
-        front, down, across = _each(padding, 3, 0, "conv3d: padding")
+        front, down, across = each(padding, 3, 0, "conv3d: padding")
         back, pads = front, (down, down, across, across)
     deep = torch.nn.functional.pad(x, (0, 0, 0, 0, front, back))
     batch, channels, depth, height, width = deep.shape
@@ -189,14 +189,3 @@ def _check_dimensions(name: str, x: Tensor, weight: Tensor, axes: int) -> None:
             f"{name}: x must be [N, C, {images}] or [C, {images}] and the weights [K, C / groups, {filters}], not "
             f"{list(x.shape)} and {list(weight.shape)}"
         )
-
-
-def _each(given: Sizes, count: int, at_least: int, what: str) -> tuple[int, ...]:
-    """`count` numbers, of one for all or of so many."""
-    numbers = whole(given)
-    if len(numbers) == 1:
-        numbers = numbers * count
-    if len(numbers) != count or min(numbers) < at_least:
-        wanted = "one whole number" if count == 1 else f"one or {('two', 'three')[count - 2]} whole numbers"
-        raise WrongShape(f"{what} must be {wanted} from {at_least} on, not {given!r}")
-    return numbers

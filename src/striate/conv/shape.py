@@ -19,7 +19,7 @@ from typing import TypeAlias
 from striate.arithmetic.window import Window
 from striate.errors import StriateError
 
-__all__ = ["ConvShape", "Padding", "Sizes", "WrongShape", "pair", "sides", "whole"]
+__all__ = ["ConvShape", "Padding", "Sizes", "WrongShape", "each", "pair", "sides", "whole"]
 
 Sizes: TypeAlias = int | Sequence[int]  # one number, or (down, across)
 Padding: TypeAlias = int | Sequence[int] | str  # …, (top, bottom, left, right), "same" or "valid"
@@ -35,12 +35,19 @@ def pair(given: Sizes, what: str, *, at_least: int = 1) -> tuple[int, int]:
     >>> pair(2, "stride"), pair((2, 1), "stride")
     ((2, 2), (2, 1))
     """
+    down, across = each(given, 2, at_least, f"conv2d: {what}")
+    return (down, across)
+
+
+def each(given: Sizes, count: int, at_least: int, what: str) -> tuple[int, ...]:
+    """`count` whole numbers, of one for all or of so many."""
     numbers = whole(given)
     if len(numbers) == 1:
-        numbers = numbers * 2
-    if len(numbers) != 2 or min(numbers) < at_least:
-        raise WrongShape(f"conv2d: {what} must be one or two whole numbers from {at_least} on, not {given!r}")
-    return (numbers[0], numbers[1])
+        numbers = numbers * count
+    if len(numbers) != count or min(numbers) < at_least:
+        wanted = ("one whole number", "one or two whole numbers", "one or three whole numbers")[count - 1]
+        raise WrongShape(f"{what} must be {wanted} from {at_least} on, not {given!r}")
+    return numbers
 
 
 def whole(given: Sizes) -> tuple[int, ...]:
@@ -145,7 +152,7 @@ class ConvShape:
         """[N, K, P, Q]."""
         return (self.batch, self.out_channels, self.rows.out(self.height), self.columns.out(self.width))
 
-    @property
+    @cached_property
     def images(self) -> tuple[int, int, int, int]:
         """[N, C, H, W]."""
         return (self.batch, self.in_channels, self.height, self.width)

@@ -38,9 +38,14 @@ class Health:
         return None
 
 
+def broken_parameter(net: nn.Module) -> str | None:
+    """The name of the first parameter with a NaN or an infinity in it."""
+    return next((name for name, value in net.named_parameters() if not bool(torch.isfinite(value).all())), None)
+
+
 def likely_cause(net: nn.Module, *, lr: float, step: int, precision: str, clip_grad: float | None) -> str:
     """The likeliest reason for a sick loss, with what to try."""
-    broken = next((name for name, value in net.named_parameters() if not bool(torch.isfinite(value).all())), None)
+    broken = broken_parameter(net)
     if precision == "fp16" and broken is None:
         return "fp16 overflowed in the forward pass; try --precision bf16 or fp32"
     advice = f"try --lr {float(f'{lr / 10:.2g}'):g}, a warm-up (--warmup-epochs 1)"

@@ -21,7 +21,7 @@ from striate.data import Batch, Loader
 from striate.data.stages import wait_shares
 from striate.tasks import Metrics, Task, decode_all
 from striate.train.checkpoint import CheckpointFolder
-from striate.train.health import Diverged, Health, likely_cause
+from striate.train.health import Diverged, Health, broken_parameter, likely_cause
 from striate.train.log import RunLog
 from striate.train.optim import RATE_SHARE
 from striate.train.precision import autocast
@@ -262,7 +262,7 @@ class Trainer:
         """What the epoch's last update may have broken, which no batch after it has shown: then nothing is kept."""
         if metrics is not None and not math.isfinite(metrics.loss):
             return f"the validation loss is {metrics.loss}"
-        broken = next((name for name, p in self._parts.net.named_parameters() if not bool(p.isfinite().all())), None)
+        broken = broken_parameter(self._parts.net)
         return None if broken is None else f"{broken} is no longer finite"
 
     def _validate(self, stop: StopRequest) -> Metrics:
