@@ -112,7 +112,9 @@ inline std::vector<ConvShape> chosen_shapes() {
         shape(1, 20, 40, 1, square(14, 5, 1, 2)),   // long and short tiles of five taps
         shape(2, 20, 40, 1, square(13, 7, 1, 3)),   // the largest filters that Winograd takes,
         oblong(2, 20, 40, 1, square(12, 1, 1, 0), square(17, 7, 1, 3)),  // along rows
-        oblong(2, 20, 40, 1, square(17, 7, 1, 3), square(12, 1, 1, 0)),  // and down columns
+        oblong(2, 20, 40, 1, square(17, 7, 1, 3), square(12, 1, 1, 0)),  // and down columns,
+        oblong(1, 20, 40, 1, square(5, 1, 1, 0), square(10, 7, 1, 3)),   // with long and short tiles
+        oblong(1, 20, 40, 1, square(10, 5, 1, 2), square(5, 1, 1, 0)),   // of both sizes
         shape(1, 3, 5, 1, square(170, 3, 1, 1)),     // many chunks of tiles, and sums over all of them
         shape(1, 200, 260, 1, square(7, 3, 1, 1)),   // weights larger than images: threads share a chunk
         shape(1, 700, 40, 1, square(5, 1, 1, 0)),    // a sum in several blocks

@@ -31,6 +31,7 @@ template <int M, int R>
 constexpr bool short_is_as_exact =
     winograd_growth_squared<short_outputs(M), R, FirstPoints<M, short_outputs(M), R>>() <=
     winograd_growth_squared<M, R>();
-static_assert(short_is_as_exact<4, 3> && short_is_as_exact<5, 3> && short_is_as_exact<6, 3> && short_is_as_exact<4, 5>);
+static_assert(short_is_as_exact<4, 3> && short_is_as_exact<5, 3> && short_is_as_exact<6, 3> &&
+              short_is_as_exact<4, 5> && short_is_as_exact<6, 5> && short_is_as_exact<4, 7> && short_is_as_exact<6, 7>);
 
 }  // namespace striate

@@ -11,9 +11,19 @@ namespace striate {
 // Outputs of a tile along an axis, in F(m, ·): none where the filter has one tap.
 constexpr int outputs_of(int m, std::int64_t kernel) { return kernel == 1 ? 1 : m; }
 
-constexpr int largest_size = 8;  // components of a tile along an axis: with more, float32 is too inaccurate
+// Components of a tile along an axis, at most: with more, float32 is too inaccurate. Where only one axis has more than
+// one tap, only its errors grow, and it may have more.
+constexpr int largest_size = 8, largest_size_alone = 12;
 
-// For m = 2, 4, 5, 6, and filters of 3 taps (5 and 7, where m + taps − 1 ≤ largest_size) along both axes or one.
+// Whether there is F(m, taps), along both axes, or where it is `alone` along one.
+constexpr bool winograd_takes(int m, std::int64_t taps, bool alone) {
+    const std::int64_t size = m + taps - 1;
+    if (taps == 3) return true;
+    if (taps != 5 && taps != 7) return false;
+    return size <= largest_size || (alone && size <= largest_size_alone && size % 2 == 0);  // 9 and 11 have no points
+}
+
+// For m = 2, 4, 5, 6, and filters that winograd_takes along both axes or one.
 std::unique_ptr<ImagePlan> winograd_images(const ConvShape& shape, const ConvOptions& options, int m);
 
 }  // namespace striate

@@ -22,8 +22,9 @@ constexpr WinogradTransforms down = winograd_transforms<Transform<M, R>, One, Sh
 
 constexpr WinogradTransforms transforms[] = {
     square<2, 3>, square<4, 3>, square<5, 3>, square<6, 3>, square<2, 5>, square<4, 5>, square<2, 7>,
-    along<2, 3>,  along<4, 3>,  along<5, 3>,  along<6, 3>,  along<2, 5>,  along<4, 5>,  along<2, 7>,
-    down<2, 3>,   down<4, 3>,   down<5, 3>,   down<6, 3>,   down<2, 5>,   down<4, 5>,   down<2, 7>,
+    along<2, 3>,  along<4, 3>,  along<5, 3>,  along<6, 3>,  along<2, 5>,  along<4, 5>,  along<6, 5>,
+    along<2, 7>,  along<4, 7>,  along<6, 7>,  down<2, 3>,   down<4, 3>,   down<5, 3>,   down<6, 3>,
+    down<2, 5>,   down<4, 5>,   down<6, 5>,   down<2, 7>,   down<4, 7>,   down<6, 7>,
 };
 
 // One map of the input into all sums.

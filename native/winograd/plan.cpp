@@ -12,20 +12,14 @@ namespace striate {
 
 namespace {
 
-// Filters of one tap are not transformed.
-template <int M>
-constexpr bool takes(std::int64_t kernel) {
-    return kernel == 1 || kernel == 3 || ((kernel == 5 || kernel == 7) && M + kernel - 1 <= largest_size);
-}
-
 // "3×3, 1×3 and 3×1", and what else there is.
 template <int M>
 std::string taken() {
     std::string names = "3×3, 1×3, 3×1";
     for (const int kernel : {5, 7}) {
-        if (!takes<M>(kernel)) continue;
         const std::string taps = std::to_string(kernel);
-        names += ", " + taps + "×" + taps + ", 1×" + taps + ", " + taps + "×1";
+        if (winograd_takes(M, kernel, false)) names += ", " + taps + "×" + taps;
+        if (winograd_takes(M, kernel, true)) names += ", 1×" + taps + ", " + taps + "×1";
     }
     return names.replace(names.rfind(","), 1, " and");
 }
@@ -36,8 +30,8 @@ std::string refuses(Pass pass, const ConvShape& shape, const ConvOptions&) {
     if (pass == Pass::backward_weights && (rows != 3 || columns != 3)) {
         return "has the gradient of 3×3 weights only, not of " + std::to_string(rows) + "×" + std::to_string(columns);
     }
-    if (!takes<M>(rows) || !takes<M>(columns) || std::max(rows, columns) == 1 ||
-        (rows != columns && std::min(rows, columns) != 1)) {
+    const bool alone = std::min(rows, columns) == 1;  // a filter of one tap is not transformed
+    if ((rows != columns && !alone) || !winograd_takes(M, std::max(rows, columns), alone)) {
         return "takes " + taken<M>() + " filters, not " + std::to_string(rows) + "×" + std::to_string(columns);
     }
     for (const Axis& axis : {shape.rows, shape.columns}) {
@@ -61,10 +55,10 @@ std::unique_ptr<FilterPlan> filters(const ConvShape& shape, const ConvOptions& o
 template <int M>
 double growth_squared(std::int64_t kernel) {
     if (kernel == 1) return 1;
-    if constexpr (takes<M>(5)) {
+    if constexpr (winograd_takes(M, 5, true)) {
         if (kernel == 5) return winograd_growth_squared<M, 5>();
     }
-    if constexpr (takes<M>(7)) {
+    if constexpr (winograd_takes(M, 7, true)) {
         if (kernel == 7) return winograd_growth_squared<M, 7>();
     }
     return winograd_growth_squared<M, 3>();

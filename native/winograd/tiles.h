@@ -43,10 +43,10 @@ struct Tiles {
     static void down(const Rows<Source>& rows, std::int64_t count, float* to) {
         for (std::int64_t x = 0; x < count; ++x) {
             Floats column[Down::size], out[Down::size];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int i = 0; i < Down::size; ++i) column[i] = load(rows.first[i] + x * rows.step[i]);
             Down::input(column, out);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int i = 0; i < Down::size; ++i) store(to + i * line + x * lanes, out[i]);
         }
     }
@@ -56,10 +56,10 @@ struct Tiles {
     static void down(const Source* first, std::int64_t row, std::int64_t step, std::int64_t count, float* to) {
         for (std::int64_t x = 0; x < count; ++x, first += step, to += lanes) {
             Floats column[Down::size], out[Down::size];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int i = 0; i < Down::size; ++i) column[i] = load(first + i * row);
             Down::input(column, out);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int i = 0; i < Down::size; ++i) store(to + i * line, out[i]);
         }
     }
@@ -129,10 +129,10 @@ struct Tiles {
             Component* to = in.components;
             for (std::int64_t t = 0; t < tiles; ++t, row += Along::outputs * lanes, to += in_step) {
                 Floats along[Along::size], out[Along::size];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
                 for (int j = 0; j < Along::size; ++j) along[j] = load(row + j * lanes);
                 Along::input(along, out);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
                 for (int j = 0; j < Along::size; ++j) put_component(to + place(i, j) * component, out[j]);
             }
         }
@@ -142,16 +142,16 @@ struct Tiles {
     template <typename Visit>
     static inline __attribute__((always_inline)) void tile(const float* from, std::int64_t component, Visit&& visit) {
         Floats half[Down::outputs][Along::size];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int j = 0; j < Along::size; ++j) {
             Floats column[Down::size], out[Down::outputs];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int i = 0; i < Down::size; ++i) column[i] = load(from + place(i, j) * component);
             Down::output(column, out);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int i = 0; i < Down::outputs; ++i) half[i][j] = out[i];
         }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int i = 0; i < Down::outputs; ++i) {
             Floats along[Along::outputs];
             Along::output(half[i], along);
@@ -167,7 +167,7 @@ struct Tiles {
         const Strides strides = out.strides;
         tile(from, out.component, [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
             Element* const row = to + i * strides.row;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int j = 0; j < Along::outputs; ++j) {
                 put(row + j * strides.pixel, at_least(least, pixels_of_row[j] + bias), past_caches);
             }
@@ -181,12 +181,12 @@ struct Tiles {
             const Strides strides = out.strides;
             Floats first[Down::outputs][Along::outputs];
             tile(from, out.component, [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
                 for (int j = 0; j < Along::outputs; ++j) first[i][j] = at_least(least, pixels_of_row[j] + bias);
             });
             tile(from + out.next, out.component, [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
                 Element* const row = to + i * strides.row;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
                 for (int j = 0; j < Along::outputs; ++j) {
                     stream(row + j * strides.pixel, first[i][j]);
                     stream(row + j * strides.pixel + lanes, at_least(least, pixels_of_row[j] + second_bias));
@@ -200,7 +200,7 @@ struct Tiles {
                          std::int64_t columns, const FinishOf<Element>& finish, Element* to) {
         tile(from, out.component, [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
             if (i >= rows) return;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int j = 0; j < Along::outputs; ++j) {
                 if (j >= columns) return;
                 const std::int64_t at = i * out.strides.row + j * out.strides.pixel;
@@ -244,7 +244,7 @@ struct Tiles {
             float* const to = out.scratch + t * Along::outputs * lanes;
             tile(out.components + t * out_step, out.component,
                  [&](int i, const Floats(&pixels_of_row)[Along::outputs]) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
                      for (int j = 0; j < Along::outputs; ++j) store(to + i * out_line + j * lanes, pixels_of_row[j]);
                  });
         }
@@ -311,13 +311,13 @@ struct Tiles {
         for (std::int64_t c = 0; c < own.channels; ++c) {
             const float* from = own.taps + c * taps * lanes;
             Floats half[Down::size][Along::taps];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int j = 0; j < Along::taps; ++j) {
                 Floats column[Down::taps], out[Down::size];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
                 for (int i = 0; i < Down::taps; ++i) column[i] = load(from + (i * Along::taps + j) * lanes);
                 Down::filter(column, out);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
                 for (int i = 0; i < Down::size; ++i) half[i][j] = out[i];
             }
             along_filter(half, own, own.components + c * own.channel);

@@ -44,6 +44,9 @@ def test_the_cost_model_knows_winograd_and_the_direct_sum():
     large = ConvShape.of((1, 512, 60, 60), (512, 512, 3, 3), padding=1)
     for m, fewer in ((2, 2.25), (4, 4.0), (5, 4.592), (6, 5.0625)):
         assert large.macs / choose.work(large, f"winograd{m}") == pytest.approx(fewer, rel=0.1)
+    along = ConvShape.of((1, 512, 24, 24), (512, 512, 1, 7), padding=(0, 3))
+    for m, fewer in ((2, 1.75), (4, 2.8), (6, 3.5)):
+        assert along.macs / choose.work(along, f"winograd{m}") == pytest.approx(fewer, rel=0.12)
 
 
 def test_strassen_has_to_be_asked_for():

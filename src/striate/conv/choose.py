@@ -45,7 +45,7 @@ SPLIT = "_bf16x3"  # each product as three of bfloat16 numbers: three times the 
 SPEED_OF_SPLIT = 4.0  # which do so many in the time of one of float32
 ENOUGH_IMAGES, ENOUGH_MACS = 4, 1 << 31  # of a batch that is measured; more only take longer, in the same proportion
 AGAIN = 2.5  # times the fastest's time: a second look leaves out what is slower, as a race does after two rounds
-SHORT_OUTPUTS = {(4, 3): 2, (5, 3): 4, (6, 3): 4, (4, 5): 2}  # of F(m, taps)'s short tiles
+SHORT_OUTPUTS = {2: 2, 4: 2, 5: 4, 6: 4}  # of F(m, ·)'s short tiles
 HOPELESS = 4.0  # times the work of the least: beyond what any difference in efficiency makes up for
 
 
@@ -89,7 +89,7 @@ def _components(outputs: int, m: int, taps: int, *, short: bool) -> int:
     """Of all tiles along an axis of F(m, taps), of which the last ones may be short (docs/algorithms/winograd.md)."""
     if taps == 1:
         return outputs
-    shorter = SHORT_OUTPUTS.get((m, taps), m) if short else m
+    shorter = SHORT_OUTPUTS[m] if short else m
     fewest = math.ceil(outputs / m) * (m + taps - 1)
     for count in range(1, m) if shorter < m else ():
         longs = math.ceil(max(0, outputs - count * shorter) / m)
