@@ -47,7 +47,7 @@ Scene scene_of(const Warp& call, const Image* images, std::int64_t b) {
         s.fill[c] = call.fill[c], s.scale[c] = call.scale[c], s.shift[c] = call.shift[c];
     }
     s.out_height = call.height, s.out_width = call.width;
-    s.planar = call.layout == Layout::planar;
+    s.planar = call.layout == PixelLayout::planar;
     s.value = call.value;
     const std::int64_t value_nbytes = call.value == Value::float32 ? 4 : call.value == Value::bfloat16 ? 2 : 1;
     s.out = static_cast<std::uint8_t*>(call.out) + b * call.image_values() * value_nbytes;

@@ -31,7 +31,7 @@ struct Warp {
     std::int64_t channels;  // 1 or 3
     std::int64_t height;
     std::int64_t width;
-    Layout layout;
+    PixelLayout layout;
     Value value;
     Sampler sampler;
     bool antialias;

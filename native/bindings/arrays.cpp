@@ -108,7 +108,7 @@ std::int64_t whole_number(nb::handle given, std::int64_t low, std::int64_t high,
     return value;
 }
 
-bool lies_channels_last(const AnyArray& out, const std::string& where) {
+PixelLayout pixel_layout_of(const AnyArray& out, const std::string& where) {
     const auto follows = [&](const std::int64_t (&steps)[4]) {
         for (std::size_t axis = 0; axis < 4; ++axis) {
             if (out.shape(axis) > 1 && out.stride(axis) != steps[axis]) return false;
@@ -119,8 +119,8 @@ bool lies_channels_last(const AnyArray& out, const std::string& where) {
                width = static_cast<std::int64_t>(out.shape(3));
     const std::int64_t planar[4] = {channels * height * width, height * width, width, 1};
     const std::int64_t interleaved[4] = {channels * height * width, 1, width * channels, channels};
-    if (out.size() == 0 || follows(planar)) return false;
-    if (follows(interleaved)) return true;
+    if (out.size() == 0 || follows(planar)) return PixelLayout::planar;
+    if (follows(interleaved)) return PixelLayout::interleaved;
     value_error(where, "out must be contiguous or channels-last, strides " + listed(planar, 4) + " or " +
                            listed(interleaved, 4) + " in values, not " + listed(out.stride_ptr(), 4));
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "convert/batch.h"
 #include "dispatch/isa.h"
 
 namespace striate::bindings {
@@ -31,8 +32,8 @@ template <typename T>
 nb::ndarray<const T> contiguous(nb::handle given, std::size_t ndim, const std::string& where, const std::string& what,
                                 const std::string& expected);
 
-// Whether an output [B, C, h, w] lies channels-last in memory; or contiguous. Raises ValueError for other strides.
-bool lies_channels_last(const AnyArray& out, const std::string& where);
+// How an output [B, C, h, w] lies in memory: contiguous or channels-last. Raises ValueError for other strides.
+PixelLayout pixel_layout_of(const AnyArray& out, const std::string& where);
 
 // A whole number within [low, high], as TypeError and ValueError.
 std::int64_t whole_number(nb::handle given, std::int64_t low, std::int64_t high, const std::string& where,

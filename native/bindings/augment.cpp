@@ -142,7 +142,7 @@ void warp_batch(nb::handle images, nb::handle geometry, nb::handle lens, nb::han
                        .channels = static_cast<std::int64_t>(channels),
                        .height = height,
                        .width = width,
-                       .layout = lies_channels_last(AnyArray(to), where) ? Layout::interleaved : Layout::planar,
+                       .layout = pixel_layout_of(AnyArray(to), where),
                        .value = value_of(to),
                        .sampler = sampler_of(filter, where),
                        .antialias = smooth,

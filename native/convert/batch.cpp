@@ -20,7 +20,7 @@ Affine affine_of(const Batch& batch) {
     affine.scale = batch.scale;
     affine.shift = batch.shift;
     affine.fill = batch.fill;
-    affine.planar = batch.layout == Layout::planar;
+    affine.planar = batch.layout == PixelLayout::planar;
     affine.plane = batch.height * batch.width;
     if (batch.channels != 1 && batch.channels != 3) return affine;  // other counts take the plain loops
     for (std::int64_t k = 0; k < 3; ++k) {

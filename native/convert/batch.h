@@ -23,7 +23,7 @@ struct Window {
     std::int32_t flip;  // not 0: the window is mirrored left to right
 };
 
-enum class Layout {
+enum class PixelLayout {
     planar,       // NCHW: [batch, channels, height, width]
     interleaved,  // channels last: [batch, height, width, channels]
 };
@@ -34,7 +34,7 @@ struct Batch {
     std::int64_t channels;
     std::int64_t height;
     std::int64_t width;
-    Layout layout;
+    PixelLayout layout;
     const std::uint8_t* fill;  // [channels]
     const float* scale;        // [channels]
     const float* shift;        // [channels]

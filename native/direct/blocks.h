@@ -44,12 +44,12 @@ struct OutputPairs {
 };
 
 // Where the runs of a filter's taps begin, seen from its first tap, and how long they are.
-struct Runs {
+struct TapRuns {
     std::vector<std::int64_t> begins;
     std::int64_t length = 0;
 
     // `maps` of the block's maps, in rows of `row` floats. Whole blocks of undilated taps make one run a row.
-    Runs(const ConvShape& s, std::int64_t block, std::int64_t maps, std::int64_t row) {
+    TapRuns(const ConvShape& s, std::int64_t block, std::int64_t maps, std::int64_t row) {
         const bool joined = maps == block && s.columns.dilation == 1;
         length = joined ? maps * s.columns.kernel : maps;
         for (std::int64_t i = 0; i < s.rows.kernel; ++i) {

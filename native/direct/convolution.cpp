@@ -181,7 +181,7 @@ void DirectConvolution::compute(const ConvCall& call, const Chunk& chunk, std::i
 
     // sums of blocks [first, first + blocks), and what is done to them when these were the last
     const bool direct = to_.strides.map == 1, past = past_caches(to_, shape_.batch, shape_.group_out(), call.result);
-    const auto sweep = [&](std::int64_t first, std::int64_t blocks, const Runs& runs, bool last) {
+    const auto sweep = [&](std::int64_t first, std::int64_t blocks, const TapRuns& runs, bool last) {
         for (std::int64_t r = begin; r < end; ++r) {
             const std::int64_t image = r / chunk.rows, row = r % chunk.rows;
             float* const row_sums = sums + (r - begin) * columns * lanes;

@@ -58,7 +58,7 @@ private:
     OutputPairs to_blocks_;
     std::vector<std::int64_t> from_begins_;  // of the blocks
     std::int64_t pixels_;                    // of a row of the buffer
-    Runs runs_, rest_runs_;
+    TapRuns runs_, rest_runs_;
     bool own_;
     std::int64_t images_ = 1, row_chunks_ = 1, chunk_rows_;  // of a chunk: images, chunks an image, rows at most
     std::int64_t parts_ = 1, part_rows_;  // that a chunk's rows are shared out in; rows of one at most

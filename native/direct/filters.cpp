@@ -166,7 +166,7 @@ private:
     void sum(const Chunk& part, std::int64_t item, bool add, const Buffers& buffers) const {
         const std::int64_t lanes = kernels_.lanes, pair = item / x_blocks_.count(), block = item % x_blocks_.count();
         const int registers = dy_blocks_.registers(pair);
-        const Runs& runs = block < x_blocks_.full ? runs_ : rest_runs_;
+        const TapRuns& runs = block < x_blocks_.full ? runs_ : rest_runs_;
         float* dw = buffers.dw + pair * shape_.group_in() * shape_.taps() * 2 * lanes +
                     block * x_blocks_.block * shape_.taps() * registers * lanes;
         for (const std::int64_t begin : runs.begins) {
@@ -220,7 +220,7 @@ private:
     OutputPairs dy_blocks_;
     std::vector<std::int64_t> x_begins_, dy_begins_;  // of the blocks
     std::int64_t pixels_;                             // of a row of x in the buffer
-    Runs runs_, rest_runs_;
+    TapRuns runs_, rest_runs_;
     bool own_;
     std::int64_t images_, row_chunks_, chunk_rows_, shares_;
 };

@@ -18,7 +18,7 @@ void convert(const Batch& batch, const Image* images, const Window* windows) {
                         inside ? image.pixels[(row * image.width + column) * channels + c] : batch.fill[c];
                     const float scaled = static_cast<float>(pixel) * batch.scale[c];
                     const std::int64_t at =
-                        batch.layout == Layout::planar ? (c * height + y) * width + x : (y * width + x) * channels + c;
+                        batch.layout == PixelLayout::planar ? (c * height + y) * width + x : (y * width + x) * channels + c;
                     out[at] = scaled + batch.shift[c];
                 }
             }

@@ -143,7 +143,7 @@ void warp(const Warp& call, const Image* images) {
                     }
                     value = std::clamp(value, 0.0, 255.0) * call.scale[c] + call.shift[c];
                     const std::int64_t in_image =
-                        call.layout == Layout::planar ? (c * height + i) * width + j : (i * width + j) * channels + c;
+                        call.layout == PixelLayout::planar ? (c * height + i) * width + j : (i * width + j) * channels + c;
                     put(call, b * call.image_values() + in_image, value);
                 }
             }

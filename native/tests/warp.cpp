@@ -90,7 +90,7 @@ struct Case {
     explicit Case(Random& random) {
         call.size = random.in(1, 3), call.channels = random.coin() ? 3 : 1;
         call.height = side(random), call.width = side(random);
-        call.layout = random.coin() ? Layout::planar : Layout::interleaved;
+        call.layout = random.coin() ? PixelLayout::planar : PixelLayout::interleaved;
         call.value = static_cast<Value>(random.in(0, 2));
         call.sampler = static_cast<Sampler>(random.in(0, 2)), call.border = static_cast<Border>(random.in(0, 2));
         call.antialias = random.coin();
