@@ -38,6 +38,7 @@ public:
                                     .to = layout_named(to),
                                     .unit = unit_of(isa),
                                     .threads = threads_of(threads, "BfloatConvPlan")};
+        made_from_ = made_from(algorithm + " in bfloat16", pass, shape, from, to, options.threads, name(options.unit));
         result_bytes_ = 2 * result_values(pass_named(pass), shape_, options.to);
         const std::string why = bfloat_refusal(found, pass_named(pass), shape_, options.from, options.to);
         if (!why.empty()) value_error("BfloatConvPlan", algorithm + ": " + why);
@@ -51,7 +52,7 @@ public:
     std::unique_ptr<PackedWeights> pack(Address weights) const {
         const nb::gil_scoped_release released;
         const std::int64_t count = floats_of(plan_->packed_bytes());
-        auto packed = std::make_unique<PackedWeights>(PackedWeights{aligned_floats(count), count});
+        auto packed = std::make_unique<PackedWeights>(PackedWeights{aligned_floats(count), count, made_from_});
         const Floats64 wide = aligned_floats(weight_count());
         pack_into(weights, wide.get(), packed->floats.get());
         return packed;
@@ -59,8 +60,7 @@ public:
 
     void run(Address images, const PackedWeights& packed, Address bias, Address residual, bool relu,
              Address result) const {
-        if (packed.count != floats_of(plan_->packed_bytes()))
-            value_error("BfloatConvPlan", "these weights were packed by another plan");
+        expect_own("BfloatConvPlan", packed, made_from_);
         expect_apart("BfloatConvPlan", residual, result, result_bytes_);
         const nb::gil_scoped_release released;
         run_on(images, packed.floats.get(), bias, residual, relu, result,
@@ -98,6 +98,7 @@ private:
     }
 
     ConvShape shape_;
+    std::string made_from_;
     std::int64_t result_bytes_;
     std::unique_ptr<BfloatPlan> plan_;
 };

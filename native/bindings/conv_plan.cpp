@@ -51,6 +51,18 @@ void expect_apart(const std::string& where, Address residual, Address result, st
     value_error(where, "the residual lies where the result goes, and would be read after that is written");
 }
 
+std::string made_from(const std::string& algorithm, const std::string& pass, const std::vector<std::int64_t>& shape,
+                      const std::string& from, const std::string& to, int threads, const char* unit) {
+    return algorithm + ", " + pass + ", of " + listed(shape.data(), shape.size()) + ", " + from + " to " + to +
+           ", threads " + std::to_string(threads) + ", " + unit;
+}
+
+void expect_own(const std::string& where, const PackedWeights& packed, const std::string& plan) {
+    if (packed.plan == plan) return;
+    value_error(where, "these weights were packed by another plan (" + packed.plan + ") than runs them (" + plan +
+                           "); pack them by this one");
+}
+
 Arena& thread_arena() {
     thread_local Arena arena;
     return arena;
@@ -72,6 +84,7 @@ public:
                                   .to = layout_named(to),
                                   .isa = isa_of(isa, "ConvPlan"),
                                   .threads = threads_of(threads, "ConvPlan")};
+        made_from_ = made_from(algorithm, pass, shape, from, to, options.threads, name(options.isa));
         result_bytes_ = 4 * result_values(pass_, shape_, options.to);
         const std::string why = refusal(*found, pass_, shape_, options);
         if (!why.empty()) value_error("ConvPlan", algorithm + ": " + why);
@@ -92,7 +105,7 @@ public:
         of_images();
         const nb::gil_scoped_release released;
         const std::int64_t count = images_->packed_floats();
-        auto packed = std::make_unique<PackedWeights>(PackedWeights{aligned_floats(count), count});
+        auto packed = std::make_unique<PackedWeights>(PackedWeights{aligned_floats(count), count, made_from_});
         images_->pack(filters_of(shape_, input(weights)), packed->floats.get());
         return packed;
     }
@@ -100,8 +113,7 @@ public:
     void run(Address images, const PackedWeights& packed, Address bias, Address residual, bool relu,
              Address result) const {
         of_images();
-        if (packed.count != images_->packed_floats())
-            value_error("ConvPlan", "these weights were packed by another plan");
+        expect_own("ConvPlan", packed, made_from_);
         expect_apart("ConvPlan", residual, result, result_bytes_);
         const nb::gil_scoped_release released;
         images_->run(input(images), packed.floats.get(), {input(bias), input(residual), relu}, output(result),
@@ -134,6 +146,7 @@ private:
 
     Pass pass_;
     ConvShape shape_;
+    std::string made_from_;
     std::int64_t result_bytes_;
     std::unique_ptr<ImagePlan> images_;
     std::unique_ptr<FilterPlan> filters_;

@@ -33,6 +33,15 @@ Arena& thread_arena();
 struct PackedWeights {
     Floats64 floats;
     std::int64_t count;
+    std::string plan;  // as `made_from` writes it
 };
+
+// What a plan was made from, for a user to read. Plans made from the same read each other's weights, and no others':
+// how weights lie depends on all of it, and weights that lie otherwise are often as many.
+std::string made_from(const std::string& algorithm, const std::string& pass, const std::vector<std::int64_t>& shape,
+                      const std::string& from, const std::string& to, int threads, const char* unit);
+
+// Raises ValueError for weights of another plan than the one that was made from `plan`.
+void expect_own(const std::string& where, const PackedWeights& packed, const std::string& plan);
 
 }  // namespace striate::bindings

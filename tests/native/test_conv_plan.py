@@ -51,6 +51,54 @@ def test_a_residual_beside_the_result_is_not(kind):
     assert np.array_equal(result, wanted)
 
 
+def ran(plan, packed):
+    """On images of ones, 16-bit numbers or 32-bit."""
+    dtype = np.float32 if isinstance(plan, _native.ConvPlan) else np.uint16
+    images = np.full(2 * 32 * 17 * 17, 1 if dtype == np.float32 else 0x3F80, dtype)
+    result = np.zeros_like(images)
+    plan.run(images.ctypes.data, packed, 0, 0, relu=False, result=result.ctypes.data)
+    return result
+
+
+OWN = {"algorithm": "direct", "pass_": "forward", "shape": SHAPE, "from_layout": "nchw", "to_layout": "nchw"}
+
+
+@pytest.mark.parametrize("kind", PLANS)
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"algorithm": "im2col_packed"},
+        {"pass_": "backward_data"},
+        {"shape": (2, *SHAPE[1:])},
+        {"from_layout": "channels_last"},
+        {"to_layout": "channels_last"},
+        {"threads": 2},
+        {"isa": "portable"},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_weights_of_another_plan_are_refused_though_they_are_as_many(kind, other):
+    isa = "avx2" if "avx2" in _native.available_isas() else "portable"
+    if other.get("isa") == isa:
+        pytest.skip("this machine has one instruction set")
+    settings = {**OWN, "threads": 1, "isa": isa}
+    one, another = kind(**settings), kind(**settings | other)
+    weights = np.zeros(32 * 32 * 9, np.float32)
+    packed = another.pack(weights.ctypes.data)
+    told = rf"\(direct( in bfloat16)?, forward, of \(1, .*\), nchw to nchw, threads 1, {isa}\); pack them by this one$"
+    with pytest.raises(ValueError, match=f"^{kind.__name__}: these weights were packed by another plan .* {told}"):
+        ran(one, packed)
+
+
+@pytest.mark.parametrize("kind", PLANS)
+def test_weights_of_a_plan_made_from_the_same_are_read(kind):
+    weights = np.ones(32 * 32 * 9, np.float32)
+    one, same = kind(**OWN, threads=1), kind(**OWN, threads=1)
+    packed = same.pack(weights.ctypes.data)
+    del same
+    assert np.array_equal(ran(one, packed), ran(one, one.pack(weights.ctypes.data)))
+
+
 @pytest.mark.parametrize("pass_", ["forward", "backward_data", "backward_weights"])
 def test_the_bound_of_what_fft_has_no_tile_for_is_infinite(pass_):
     def bound(side):
