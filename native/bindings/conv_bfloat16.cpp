@@ -39,7 +39,7 @@ public:
                                     .unit = unit_of(isa),
                                     .threads = threads_of(threads, "BfloatConvPlan")};
         made_from_ = made_from(algorithm + " in bfloat16", pass, shape, from, to, options.threads, name(options.unit));
-        result_bytes_ = 2 * result_values(pass_named(pass), shape_, options.to);
+        bytes_ = RunBytes::of(pass_named(pass), shape_, options.from, options.to, sizeof(Bfloat16));
         const std::string why = bfloat_refusal(found, pass_named(pass), shape_, options.from, options.to);
         if (!why.empty()) value_error("BfloatConvPlan", algorithm + ": " + why);
         const nb::gil_scoped_release released;
@@ -61,7 +61,7 @@ public:
     void run(Address images, const PackedWeights& packed, Address bias, Address residual, bool relu,
              Address result) const {
         expect_own("BfloatConvPlan", packed, made_from_);
-        expect_apart("BfloatConvPlan", residual, result, result_bytes_);
+        bytes_.expect_apart("BfloatConvPlan", images, bias, residual, result);
         const nb::gil_scoped_release released;
         run_on(images, packed.floats.get(), bias, residual, relu, result,
                thread_arena().floats(floats_of(plan_->workspace_bytes())));
@@ -70,7 +70,7 @@ public:
     // Packs into the workspace and runs: for weights that change every step.
     void pack_and_run(Address images, Address weights, Address bias, Address residual, bool relu,
                       Address result) const {
-        expect_apart("BfloatConvPlan", residual, result, result_bytes_);
+        bytes_.expect_apart("BfloatConvPlan", images, bias, residual, result);
         const nb::gil_scoped_release released;
         const std::int64_t packed_floats = floats_of(plan_->packed_bytes());
         float* const packed = thread_arena().floats(
@@ -99,7 +99,7 @@ private:
 
     ConvShape shape_;
     std::string made_from_;
-    std::int64_t result_bytes_;
+    RunBytes bytes_;
     std::unique_ptr<BfloatPlan> plan_;
 };
 

@@ -40,15 +40,27 @@ ConvShape shape_from(const std::vector<std::int64_t>& n) {
     return {.batch = n[0], .in = n[1], .out = n[2], .groups = n[3], .rows = axis(4), .columns = axis(10)};
 }
 
-std::int64_t result_values(Pass pass, const ConvShape& s, Layout to) {
-    if (pass == Pass::backward_data) return s.batch * stored_maps(to, s.in) * s.in_pixels();
-    return s.batch * stored_maps(to, s.out) * s.out_pixels();
+RunBytes RunBytes::of(Pass pass, const ConvShape& s, Layout from, Layout to, std::int64_t number) {
+    const auto x = [&](Layout layout) { return number * s.batch * stored_maps(layout, s.in) * s.in_pixels(); };
+    const auto y = [&](Layout layout) { return number * s.batch * stored_maps(layout, s.out) * s.out_pixels(); };
+    const auto floats = [](std::int64_t count) { return static_cast<std::int64_t>(sizeof(float)) * count; };
+    if (pass == Pass::backward_data) return {.images = y(from), .bias = floats(s.in), .result = x(to)};
+    return {.images = x(from), .bias = floats(s.out), .result = y(to)};
 }
 
-void expect_apart(const std::string& where, Address residual, Address result, std::int64_t bytes) {
-    const auto size = static_cast<Address>(bytes);
-    if (residual == 0 || residual + size <= result || result + size <= residual) return;
-    value_error(where, "the residual lies where the result goes, and would be read after that is written");
+void RunBytes::expect_apart(const std::string& where, Address images_at, Address bias_at, Address residual_at,
+                            Address result_at) const {
+    const auto check = [&](const char* what, Address at, std::int64_t bytes) {
+        const bool is_there = at != 0 && bytes > 0;
+        if (!is_there || at + static_cast<Address>(bytes) <= result_at ||
+            result_at + static_cast<Address>(result) <= at) {
+            return;
+        }
+        value_error(where, std::string(what) + " where the result goes, and would be read after that is written");
+    };
+    check("the images lie", images_at, images);
+    check("the bias lies", bias_at, bias);
+    check("the residual lies", residual_at, result);
 }
 
 std::string made_from(const std::string& algorithm, const std::string& pass, const std::vector<std::int64_t>& shape,
@@ -85,7 +97,7 @@ public:
                                   .isa = isa_of(isa, "ConvPlan"),
                                   .threads = threads_of(threads, "ConvPlan")};
         made_from_ = made_from(algorithm, pass, shape, from, to, options.threads, name(options.isa));
-        result_bytes_ = 4 * result_values(pass_, shape_, options.to);
+        bytes_ = RunBytes::of(pass_, shape_, options.from, options.to, sizeof(float));
         const std::string why = refusal(*found, pass_, shape_, options);
         if (!why.empty()) value_error("ConvPlan", algorithm + ": " + why);
         const nb::gil_scoped_release released;
@@ -114,7 +126,7 @@ public:
              Address result) const {
         of_images();
         expect_own("ConvPlan", packed, made_from_);
-        expect_apart("ConvPlan", residual, result, result_bytes_);
+        bytes_.expect_apart("ConvPlan", images, bias, residual, result);
         const nb::gil_scoped_release released;
         images_->run(input(images), packed.floats.get(), {input(bias), input(residual), relu}, output(result),
                      thread_arena().floats(images_->workspace_floats()));
@@ -124,7 +136,7 @@ public:
     void pack_and_run(Address images, Address weights, Address bias, Address residual, bool relu,
                       Address result) const {
         of_images();
-        expect_apart("ConvPlan", residual, result, result_bytes_);
+        bytes_.expect_apart("ConvPlan", images, bias, residual, result);
         const nb::gil_scoped_release released;
         const std::int64_t packed_floats = rounded_up(images_->packed_floats(), line_floats);
         float* const packed = thread_arena().floats(packed_floats + images_->workspace_floats());
@@ -147,7 +159,7 @@ private:
     Pass pass_;
     ConvShape shape_;
     std::string made_from_;
-    std::int64_t result_bytes_;
+    RunBytes bytes_;
     std::unique_ptr<ImagePlan> images_;
     std::unique_ptr<FilterPlan> filters_;
 };

@@ -19,12 +19,17 @@ Layout layout_named(const std::string& name);
 // ConvShape lists itself.
 ConvShape shape_from(const std::vector<std::int64_t>& numbers);
 
-// Of a result, the lanes that stand for no map included.
-std::int64_t result_values(Pass pass, const ConvShape& shape, Layout to);
+// How much a run reads and writes, in bytes, the lanes that stand for no map included.
+struct RunBytes {
+    std::int64_t images, bias, result;
 
-// Some algorithms keep sums in the result before they read the residual. Raises ValueError where a residual, if there
-// is one, and a result of so many bytes share memory.
-void expect_apart(const std::string& where, Address residual, Address result, std::int64_t bytes);
+    // Of images and results whose numbers are `number` bytes each; those of the bias are floats.
+    static RunBytes of(Pass pass, const ConvShape& shape, Layout from, Layout to, std::int64_t number);
+
+    // Algorithms write some of the result before they have read all of the rest, and some keep sums there. Raises
+    // ValueError where images, bias or residual, if there are such, share memory with the result.
+    void expect_apart(const std::string& where, Address images, Address bias, Address residual, Address result) const;
+};
 
 // Workspaces are per thread and kept: a run allocates nothing once its thread has run the largest.
 Arena& thread_arena();

@@ -41,6 +41,32 @@ def test_a_residual_in_the_results_place_is_refused(kind, offset):
 
 
 @pytest.mark.parametrize("kind", PLANS)
+@pytest.mark.parametrize(("what", "message"), [("images", "the images lie"), ("bias", "the bias lies")])
+@pytest.mark.parametrize("end", [False, True])
+def test_images_or_a_bias_in_the_results_place_are_refused(kind, what, message, end):
+    """`direct` copies some rows, writes their results, and copies the next."""
+    plan = kind("direct", "forward", SHAPE, "nchw", "nchw", 1)
+    number = 4 if kind is _native.ConvPlan else 2
+    nbytes = {"images": number * 32 * 17 * 17, "bias": 4 * 32, "result": number * 32 * 17 * 17}
+    memory = np.zeros(4 * nbytes["result"], np.uint8)
+    at = {"images": memory.ctypes.data, "bias": memory.ctypes.data + nbytes["images"]}
+    result = at["bias"] + nbytes["bias"]
+    weights = np.zeros(32 * 32 * 9, np.float32)
+    packed = plan.pack(weights.ctypes.data)
+
+    def run(residual=0):
+        plan.run(at["images"], packed, at["bias"], residual, relu=False, result=result)
+        plan.pack_and_run(at["images"], weights.ctypes.data, at["bias"], residual, relu=False, result=result)
+
+    run(residual=result + nbytes["result"])  # side by side
+    at[what] = result + nbytes["result"] - 4 if end else result - nbytes[what] + 4
+    with pytest.raises(ValueError, match=f"^{kind.__name__}: {message} where the result goes"):
+        plan.run(at["images"], packed, at["bias"], 0, relu=False, result=result)
+    with pytest.raises(ValueError, match=f"^{kind.__name__}: {message} where the result goes"):
+        plan.pack_and_run(at["images"], weights.ctypes.data, at["bias"], 0, relu=False, result=result)
+
+
+@pytest.mark.parametrize("kind", PLANS)
 def test_a_residual_beside_the_result_is_not(kind):
     plan = kind("im2col_packed", "forward", SHAPE, "nchw", "nchw", 1)
     count = 32 * 17 * 17 * (2 if kind is _native.ConvPlan else 1)  # 16-bit numbers

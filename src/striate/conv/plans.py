@@ -202,9 +202,10 @@ class Plan:
         """relu(conv(images) + bias + residual), or of the gradient `images` in "backward_data".
 
         `packed` is what `pack` gave, of this plan or of one made from the same, or weights as they are, which are then
-        packed for this run. `residual` and `out` lie as the result does, and apart from each other. The bias of a
-        bfloat16 plan may be float32 too. Raises WrongShape for tensors that are not of the plan's element, of these
-        sizes and in these layouts, and ValueError where `residual` and `out` overlap, and for another plan's weights.
+        packed for this run. `residual` and `out` lie as the result does, `out` apart from all that is read. The bias
+        of a bfloat16 plan may be float32 too. Raises WrongShape for tensors that are not of the plan's element, of
+        these sizes and in these layouts, and ValueError where `out` overlaps what is read, and for another plan's
+        weights.
         """
         images = self._dense(images, self._images, "the images", self.from_layout)
         if out is None:
