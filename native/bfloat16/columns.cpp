@@ -9,6 +9,7 @@
 #include "bfloat16/plan.h"
 #include "conv/bias.h"
 #include "conv/division.h"
+#include "conv/sections.h"
 #include "dispatch/caches.h"
 #include "im2col/grid.h"
 #include "im2col/sides.h"
@@ -28,7 +29,7 @@ struct GridProduct {
     std::int64_t terms, blocks;   // of a sum; in blocks of 32
     std::int64_t pixels;          // of the batch
     std::int64_t chunks, shares;  // of pixels; of pairs of blocks of maps, where there are few chunks
-    std::int64_t packed;          // where its weights begin, in numbers
+    std::int64_t packed, item;    // where its weights begin, in numbers; its first of all items
 };
 
 template <typename Element>
@@ -88,12 +89,10 @@ public:
             if (!copied_) numbers = images;
         }
         const Work work{numbers, static_cast<const Bfloat16*>(packed), epilogue, result};
-        std::int64_t items = 0;
-        for (const GridProduct& g : grids_) items += shape_.groups * g.chunks * g.shares;
         const std::int64_t first = copied_ ? 0 : 1;
         parallel_phases(
             2 - first, threads_,
-            [&](std::int64_t phase) { return phase + first == 0 ? shape_.batch * sides_.height : items; },
+            [&](std::int64_t phase) { return phase + first == 0 ? shape_.batch * sides_.height : items_; },
             [&](std::int64_t phase, std::int64_t item, int member) {
                 if (phase + first == 0) {
                     const std::int64_t image = item / sides_.height, row = item % sides_.height;
@@ -102,9 +101,8 @@ public:
                                               sides_.in * shape_.groups, sides_.width,
                                               copy + image * from_.image + row * from_.row, image_low());
                 }
-                std::size_t at = 0;
-                for (; item >= items_of(grids_[at]); ++at) item -= items_of(grids_[at]);
-                compute(work, grids_[at], item, bytes + image_bytes() + member * member_bytes());
+                const GridProduct& g = section_at(grids_, item, &GridProduct::item);
+                compute(work, g, item - g.item, bytes + image_bytes() + member * member_bytes());
             });
     }
 
@@ -119,8 +117,14 @@ private:
     };
 
     void plan(Grid grid) {
-        GridProduct g{
-            .grid = std::move(grid), .terms = 0, .blocks = 0, .pixels = 0, .chunks = 0, .shares = 1, .packed = packed_};
+        GridProduct g{.grid = std::move(grid),
+                      .terms = 0,
+                      .blocks = 0,
+                      .pixels = 0,
+                      .chunks = 0,
+                      .shares = 1,
+                      .packed = packed_,
+                      .item = items_};
         g.terms = sides_.in * static_cast<std::int64_t>(g.grid.taps.size());
         g.blocks = quotient_up(g.terms, terms_per_block);
         g.pixels = shape_.batch * g.grid.pixels();
@@ -134,13 +138,13 @@ private:
             if (g.chunks < threads_) g.shares = std::min<std::int64_t>(pairs_, 2 * threads_);
         }
         packed_ += shape_.groups * pairs_ * g.blocks * parts * pair_weights;
+        items_ += shape_.groups * g.chunks * g.shares;
         const std::int64_t most = quotient_up(g.pixels, std::max<std::int64_t>(1, g.chunks));
         panel_numbers_ = std::max(panel_numbers_, most * g.blocks * terms_per_block);
         most_pixels_ = std::max(most_pixels_, most);
         grids_.push_back(std::move(g));
     }
 
-    std::int64_t items_of(const GridProduct& g) const { return shape_.groups * g.chunks * g.shares; }
     // from high parts to low ones: of the copy, of a panel
     std::int64_t image_low() const { return rounded_up(shape_.batch * from_.image, 32); }
     std::int64_t panel_low() const { return rounded_up(panel_numbers_, 32); }
@@ -270,7 +274,7 @@ private:
     bool copied_;         // to channels-last
     ImageStrides from_;   // of what products read
     std::vector<GridProduct> grids_;
-    std::int64_t packed_ = 0, panel_numbers_ = 0, most_pixels_ = 0;
+    std::int64_t packed_ = 0, items_ = 0, panel_numbers_ = 0, most_pixels_ = 0;
 };
 
 template <typename Element>

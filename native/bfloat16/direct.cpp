@@ -11,6 +11,7 @@
 #include "bfloat16/plan.h"
 #include "conv/bias.h"
 #include "conv/division.h"
+#include "conv/sections.h"
 #include "dispatch/caches.h"
 #include "im2col/grid.h"
 #include "im2col/sides.h"
@@ -47,6 +48,7 @@ struct GridSums {
     std::int64_t pixels = 0, stretches = 0;      // of a stretch; in a row
     std::int64_t chunk_rows = 0, chunks = 0;     // of an image
     std::int64_t shares = 1;  // of the pairs of blocks of maps; if more than one, copies are shared too
+    std::int64_t copy_item = 0, sum_item = 0;    // its first of all items of either phase
 
     // Rows of the copy that `count` rows of the grid see.
     std::int64_t height(std::int64_t count) const { return (count - 1) * row_step + rows.size(); }
@@ -120,27 +122,20 @@ public:
              void* workspace) const override {
         const Work work{images, static_cast<const Bfloat16*>(packed), epilogue, result,
                         static_cast<Bfloat16*>(workspace)};
-        enum { copies_phase, sums_phase, phases };
-        const auto items_of = [&](const GridSums& g, std::int64_t phase) {
-            return copies_of(g) * (phase == sums_phase ? g.shares : g.shares > 1 ? blocks_ : 0);
-        };
-        const std::int64_t first = shared_ > 0 ? copies_phase : sums_phase;
-        const auto items = [&](std::int64_t phase) {
-            std::int64_t all = 0;
-            for (const GridSums& g : grids_) all += items_of(g, phase + first);
-            return all;
-        };
-        parallel_phases(phases - first, threads_, items, [&](std::int64_t phase, std::int64_t item, int member) {
-            std::size_t at = 0;
-            for (; item >= items_of(grids_[at], phase + first); ++at) item -= items_of(grids_[at], phase + first);
-            const GridSums& g = grids_[at];
-            if (phase + first == copies_phase) {
-                const Chunk chunk = chunk_of(g, item / blocks_);
-                return fill(work, g, chunk, item % blocks_, copy_of(work, g, item / blocks_));
-            }
-            auto* const own = static_cast<std::byte*>(workspace) + 2 * shared_ + member * member_bytes();
-            compute(work, g, item, own);
-        });
+        const std::int64_t first = copy_items_ > 0 ? 0 : 1;  // phases: copies that are shared, sums
+        parallel_phases(
+            2 - first, threads_,
+            [&](std::int64_t phase) { return phase + first == 0 ? copy_items_ : sum_items_; },
+            [&](std::int64_t phase, std::int64_t item, int member) {
+                if (phase + first == 0) {
+                    const GridSums& g = section_at(grids_, item, &GridSums::copy_item);
+                    const std::int64_t own = item - g.copy_item, index = own / blocks_;
+                    return fill(work, g, chunk_of(g, index), own % blocks_, copy_of(work, g, index));
+                }
+                const GridSums& g = section_at(grids_, item, &GridSums::sum_item);
+                compute(work, g, item - g.sum_item,
+                        static_cast<std::byte*>(workspace) + 2 * shared_ + member * member_bytes());
+            });
     }
 
 private:
@@ -182,6 +177,9 @@ private:
             own_copy_ = std::max(own_copy_, copy_numbers(g));
         }
         packed_ += shape_.groups * pairs_ * panel(g);
+        g.copy_item = copy_items_, g.sum_item = sum_items_;
+        copy_items_ += g.shares > 1 ? copies_of(g) * blocks_ : 0;
+        sum_items_ += copies_of(g) * g.shares;
         grids_.push_back(std::move(g));
     }
 
@@ -333,6 +331,7 @@ private:
     std::int64_t blocks_, pairs_;  // of terms; of the result's maps
     std::vector<GridSums> grids_;
     std::int64_t packed_ = 0, own_copy_ = 0, shared_ = 0;  // numbers
+    std::int64_t copy_items_ = 0, sum_items_ = 0;
 };
 
 template <typename Element>

@@ -6,8 +6,11 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
+#include <vector>
 
 #include "conv/plan.h"
+#include "conv/sections.h"
 #include "dispatch/caches.h"
 #include "threads/phases.h"
 
@@ -72,9 +75,9 @@ class PartsPlan final : public ImagePlan {
 public:
     static std::unique_ptr<ImagePlan> forward(const ConvShape& s, const ConvOptions& o) {
         auto plan = std::make_unique<PartsPlan>(o.threads);
-        plan->parts_.push_back({Convolution(s, strides_of(o.from, s.in, s.rows.size, s.columns.size),
-                                            whole_images(o, s.out, s.rows.out(), s.columns.out()), o.isa, o.threads),
-                                0, 0, 1, 1, false});
+        plan->add({Convolution(s, strides_of(o.from, s.in, s.rows.size, s.columns.size),
+                               whole_images(o, s.out, s.rows.out(), s.columns.out()), o.isa, o.threads),
+                   0, 0, 1, 1, false});
         return plan;
     }
 
@@ -93,9 +96,9 @@ public:
                                       .groups = s.groups,
                                       .rows = rows.axis,
                                       .columns = columns.axis};
-                plan->parts_.push_back({Convolution(phase, strides_of(o.from, s.out, s.rows.out(), s.columns.out()),
-                                                    place, o.isa, o.threads),
-                                        rows.first_tap, columns.first_tap, rows.tap_step, columns.tap_step, true});
+                plan->add({Convolution(phase, strides_of(o.from, s.out, s.rows.out(), s.columns.out()), place, o.isa,
+                                       o.threads),
+                           rows.first_tap, columns.first_tap, rows.tap_step, columns.tap_step, true});
             }
         }
         return plan;
@@ -103,17 +106,8 @@ public:
 
     explicit PartsPlan(int threads) : threads_(threads) {}
 
-    std::int64_t packed_floats() const override {
-        std::int64_t floats = 0;
-        for (const Part& part : parts_) floats += part.convolution.packed_floats();
-        return floats;
-    }
-
-    std::int64_t workspace_floats() const override {
-        std::int64_t floats = 0;
-        for (const Part& part : parts_) floats = std::max(floats, part.convolution.workspace_floats());
-        return floats;
-    }
+    std::int64_t packed_floats() const override { return packed_; }
+    std::int64_t workspace_floats() const override { return workspace_; }
 
     void pack(const Filters& f, float* packed) const override {
         for (const Part& part : parts_) {
@@ -123,35 +117,22 @@ public:
                                    .in = part.transposed ? f.out : f.in,
                                    .row = part.row_step * f.row,
                                    .column = part.column_step * f.column},
-                                  packed);
-            packed += part.convolution.packed_floats();
+                                  packed + part.packed);
         }
     }
 
     void run(const float* images, const float* packed, const Epilogue& epilogue, float* result,
              float* workspace) const override {
-        std::int64_t phases = 0;
-        for (const Part& part : parts_) phases += part.convolution.phases();
-        // visit(the convolution that a phase belongs to, the phase among its own, its weights)
-        const auto at = [&](std::int64_t phase, auto visit) {
-            const float* weights = packed;
-            for (const Part& part : parts_) {
-                if (phase < part.convolution.phases()) return visit(part.convolution, phase, weights);
-                phase -= part.convolution.phases();
-                weights += part.convolution.packed_floats();
-            }
-        };
         parallel_phases(
-            phases, threads_,
+            phases_, threads_,
             [&](std::int64_t phase) {
-                std::int64_t items = 0;
-                at(phase, [&](const Convolution& c, std::int64_t own, const float*) { items = c.items(own); });
-                return items;
+                const Part& part = section_at(parts_, phase, &Part::phase);
+                return part.convolution.items(phase - part.phase);
             },
             [&](std::int64_t phase, std::int64_t item, int member) {
-                at(phase, [&](const Convolution& c, std::int64_t own, const float* weights) {
-                    c.run({images, weights, epilogue, result, workspace}, own, item, member);
-                });
+                const Part& part = section_at(parts_, phase, &Part::phase);
+                part.convolution.run({images, packed + part.packed, epilogue, result, workspace}, phase - part.phase,
+                                     item, member);
             });
     }
 
@@ -161,8 +142,18 @@ private:
         std::int64_t first_row, first_column;  // the tap of the whole that is its first
         std::int64_t row_step, column_step;    // and the steps from there
         bool transposed;                       // maps in are maps out
+        std::int64_t phase = 0, packed = 0;    // its first of all phases; where its weights begin
     };
+
+    void add(Part part) {
+        part.phase = phases_, part.packed = packed_;
+        phases_ += part.convolution.phases(), packed_ += part.convolution.packed_floats();
+        workspace_ = std::max(workspace_, part.convolution.workspace_floats());
+        parts_.push_back(std::move(part));
+    }
+
     std::vector<Part> parts_;
+    std::int64_t phases_ = 0, packed_ = 0, workspace_ = 0;  // of all; the largest
     int threads_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "conv/bias.h"
 #include "conv/division.h"
+#include "conv/sections.h"
 #include "dispatch/caches.h"
 #include "dispatch/kernels.h"
 #include "gemm/kernels.h"
@@ -36,6 +37,7 @@ struct GridProduct {
     std::int64_t chunks;     // of pixels
     std::int64_t shares;     // of the maps, each an item of its own, where there are too few chunks
     std::int64_t packed;     // offset of its weights
+    std::int64_t item;       // its first of all items
 };
 
 class Product final : public ImagePlan {
@@ -80,15 +82,9 @@ public:
 
     void run(const float* images, const float* packed, const Epilogue& epilogue, float* result,
              float* workspace) const override {
-        std::int64_t items = 0;
-        for (const GridProduct& g : grids_) items += shape_.groups * g.chunks * g.shares;
-        parallel_items(items, threads_, [&](std::int64_t item, int member) {
-            std::size_t at = 0;
-            while (item >= shape_.groups * grids_[at].chunks * grids_[at].shares) {
-                item -= shape_.groups * grids_[at].chunks * grids_[at].shares;
-                ++at;
-            }
-            const GridProduct& g = grids_[at];
+        parallel_items(items_, threads_, [&](std::int64_t item, int member) {
+            const GridProduct& g = section_at(grids_, item, &GridProduct::item);
+            item -= g.item;
             const std::int64_t share = item % g.shares, chunk = item / g.shares % g.chunks,
                                group = item / g.shares / g.chunks;
             const Work work{g,
@@ -122,7 +118,8 @@ private:
                       .map_parts = 0,
                       .chunks = 0,
                       .shares = 1,
-                      .packed = packed_};
+                      .packed = packed_,
+                      .item = items_};
         const std::int64_t rows = gemm_.tile_rows, columns = gemm_.tile_columns;
         g.depth = static_cast<std::int64_t>(g.grid.taps.size()) * sides_.in;
         g.pixels = shape_.batch * g.grid.pixels();
@@ -150,6 +147,7 @@ private:
         chunk_parts_ = std::max(chunk_parts_, most_parts);
         panel_floats_ = std::max(panel_floats_, rounded_up(most_parts * part_pixels * g.depth, 16));
         packed_ += shape_.groups * g.map_parts * g.depth * (g.maps_down ? rows : columns);
+        items_ += shape_.groups * g.chunks * g.shares;
         grids_.push_back(std::move(g));
     }
 
@@ -321,7 +319,7 @@ private:
     const GemmKernels& gemm_;
     const Im2colKernels& kernels_;
     std::vector<GridProduct> grids_;
-    std::int64_t packed_ = 0, chunk_parts_ = 0, panel_floats_ = 0;
+    std::int64_t packed_ = 0, items_ = 0, chunk_parts_ = 0, panel_floats_ = 0;
 };
 
 }  // namespace

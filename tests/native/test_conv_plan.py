@@ -125,6 +125,19 @@ def test_weights_of_a_plan_made_from_the_same_are_read(kind):
     assert np.array_equal(ran(one, packed), ran(one, one.pack(weights.ctypes.data)))
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("algorithm", ["direct", "im2col_packed", "direct_bf16x3", "im2col_bf16x3"])
+def test_backward_to_data_by_a_stride_of_many_pixels(algorithm, threads):
+    """A convolution of its own for each of 35 × 35 remainders; every pixel of dx sees one tap of each of three maps."""
+    shape = ConvShape.of((1, 2, 70, 70), (3, 2, 35, 35), stride=35).numbers
+    plan = _native.ConvPlan(algorithm, "backward_data", shape, "nchw", "nchw", threads)
+    weights = np.arange(3 * 2 * 35 * 35, dtype=np.float32).reshape(3, 2, 35, 35) % 64
+    gradient = np.array([1, 2, 3, 4], np.float32) * np.ones((3, 1), np.float32)
+    result = np.empty((2, 70, 70), np.float32)
+    plan.pack_and_run(gradient.ctypes.data, weights.ctypes.data, 0, 0, relu=False, result=result.ctypes.data)
+    assert np.array_equal(result, np.kron([[1, 2], [3, 4]], weights.sum(0)))
+
+
 @pytest.mark.parametrize("pass_", ["forward", "backward_data", "backward_weights"])
 def test_the_bound_of_what_fft_has_no_tile_for_is_infinite(pass_):
     def bound(side):
