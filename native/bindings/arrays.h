@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "bindings/gil.h"
 #include "convert/batch.h"
 #include "dispatch/isa.h"
 

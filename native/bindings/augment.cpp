@@ -175,7 +175,7 @@ void warp_batch(nb::handle images, nb::handle geometry, nb::handle lens, nb::han
             {image.data(), static_cast<std::int64_t>(image.shape(0)), static_cast<std::int64_t>(image.shape(1))});
         held.push_back(image);
     }
-    const nb::gil_scoped_release released;
+    const WithoutGil released;
     warp(call, gathered.data(), with, helpers);
 }
 

@@ -34,7 +34,7 @@ nb::object made(const std::string& where, std::array<std::int64_t, 4> shape, Fil
     }
     auto values = std::make_unique_for_overwrite<T[]>(count);
     {
-        const nb::gil_scoped_release released;
+        const WithoutGil released;
         fill(values.get());
     }
     nb::capsule owner(values.get(), [](void* pointer) noexcept { delete[] static_cast<T*>(pointer); });

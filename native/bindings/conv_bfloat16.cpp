@@ -42,7 +42,7 @@ public:
         bytes_ = RunBytes::of(pass_named(pass), shape_, options.from, options.to, sizeof(Bfloat16));
         const std::string why = bfloat_refusal(found, pass_named(pass), shape_, options.from, options.to);
         if (!why.empty()) value_error("BfloatConvPlan", algorithm + ": " + why);
-        const nb::gil_scoped_release released;
+        const WithoutGil released;
         plan_ = plan_bfloat(found, pass_named(pass), shape_, options);
     }
 
@@ -50,7 +50,7 @@ public:
     std::int64_t packed_bytes() const { return plan_->packed_bytes(); }
 
     std::unique_ptr<PackedWeights> pack(Address weights) const {
-        const nb::gil_scoped_release released;
+        const WithoutGil released;
         const std::int64_t count = floats_of(plan_->packed_bytes());
         auto packed = std::make_unique<PackedWeights>(PackedWeights{aligned_floats(count), count, made_from_});
         const Floats64 wide = aligned_floats(weight_count());
@@ -62,7 +62,7 @@ public:
              Address result) const {
         expect_own("BfloatConvPlan", packed, made_from_);
         bytes_.expect_apart("BfloatConvPlan", images, bias, residual, result);
-        const nb::gil_scoped_release released;
+        const WithoutGil released;
         run_on(images, packed.floats.get(), bias, residual, relu, result,
                thread_arena().floats(floats_of(plan_->workspace_bytes())));
     }
@@ -71,7 +71,7 @@ public:
     void pack_and_run(Address images, Address weights, Address bias, Address residual, bool relu,
                       Address result) const {
         bytes_.expect_apart("BfloatConvPlan", images, bias, residual, result);
-        const nb::gil_scoped_release released;
+        const WithoutGil released;
         const std::int64_t packed_floats = floats_of(plan_->packed_bytes());
         float* const packed = thread_arena().floats(
             packed_floats + std::max(floats_of(4 * weight_count()), floats_of(plan_->workspace_bytes())));

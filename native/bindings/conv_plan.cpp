@@ -100,7 +100,7 @@ public:
         bytes_ = RunBytes::of(pass_, shape_, options.from, options.to, sizeof(float));
         const std::string why = refusal(*found, pass_, shape_, options);
         if (!why.empty()) value_error("ConvPlan", algorithm + ": " + why);
-        const nb::gil_scoped_release released;
+        const WithoutGil released;
         if (pass_ == Pass::backward_weights) {
             filters_ = plan_filters(*found, shape_, options);
         } else {
@@ -115,7 +115,7 @@ public:
 
     std::unique_ptr<PackedWeights> pack(Address weights) const {
         of_images();
-        const nb::gil_scoped_release released;
+        const WithoutGil released;
         const std::int64_t count = images_->packed_floats();
         auto packed = std::make_unique<PackedWeights>(PackedWeights{aligned_floats(count), count, made_from_});
         images_->pack(filters_of(shape_, input(weights)), packed->floats.get());
@@ -127,7 +127,7 @@ public:
         of_images();
         expect_own("ConvPlan", packed, made_from_);
         bytes_.expect_apart("ConvPlan", images, bias, residual, result);
-        const nb::gil_scoped_release released;
+        const WithoutGil released;
         images_->run(input(images), packed.floats.get(), {input(bias), input(residual), relu}, output(result),
                      thread_arena().floats(images_->workspace_floats()));
     }
@@ -137,7 +137,7 @@ public:
                       Address result) const {
         of_images();
         bytes_.expect_apart("ConvPlan", images, bias, residual, result);
-        const nb::gil_scoped_release released;
+        const WithoutGil released;
         const std::int64_t packed_floats = rounded_up(images_->packed_floats(), line_floats);
         float* const packed = thread_arena().floats(packed_floats + images_->workspace_floats());
         images_->pack(filters_of(shape_, input(weights)), packed);
@@ -147,7 +147,7 @@ public:
 
     void run_filters(Address x, Address gradient, Address result) const {
         if (!filters_) value_error("ConvPlan", "this plan is for images, not for the gradient of weights");
-        const nb::gil_scoped_release released;
+        const WithoutGil released;
         filters_->run(input(x), input(gradient), output(result), thread_arena().floats(filters_->workspace_floats()));
     }
 
@@ -215,7 +215,7 @@ void define_conv_plan(nb::module_& module) {
         "peak_flops",
         [](int threads, double seconds, nb::handle isa) {
             const Isa with = isa_of(isa, "peak_flops");
-            const nb::gil_scoped_release released;
+            const WithoutGil released;
             return peak_flops(with, threads, seconds);
         },
         nb::arg("threads"), nb::arg("seconds") = 0.1, nb::arg("isa") = nb::none(),
@@ -224,7 +224,7 @@ void define_conv_plan(nb::module_& module) {
         "multiply_adds",
         [](int threads, std::int64_t rounds, nb::handle isa) {
             const Isa with = isa_of(isa, "multiply_adds");
-            const nb::gil_scoped_release released;
+            const WithoutGil released;
             return multiply_adds(with, threads, rounds);
         },
         nb::arg("threads"), nb::arg("rounds"), nb::arg("isa") = nb::none(),

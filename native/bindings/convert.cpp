@@ -80,7 +80,7 @@ Arguments checked(const std::string& where, nb::handle windows, nb::handle fill,
 void run(const Arguments& given, const std::vector<Image>& images) {
     static_assert(sizeof(Window) == 3 * sizeof(std::int32_t));
     const auto* windows = reinterpret_cast<const Window*>(given.windows.data());
-    const nb::gil_scoped_release released;
+    const WithoutGil released;
     convert(given.batch, images.data(), windows, given.isa, given.threads);
 }
 

@@ -52,7 +52,7 @@ nb::ndarray<nb::numpy, float> matmul(nb::handle a, nb::handle b, nb::handle thre
     }
     auto c = std::make_unique_for_overwrite<float[]>(left.rows * right.columns);
     {
-        const nb::gil_scoped_release released;
+        const WithoutGil released;
         const std::int64_t floats = strassen_workspace(left.rows, right.columns, left.columns, halvings, with, count);
         const Floats64 workspace = aligned_floats(floats);
         strassen({.m = left.rows,

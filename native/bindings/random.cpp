@@ -40,7 +40,7 @@ Words philox_of_samples(nb::handle seed, nb::handle epoch, nb::handle samples, n
     const auto ids = contiguous<std::int64_t>(samples, 1, "philox", "samples", "int64[N]");
     auto words = std::make_unique<std::uint32_t[]>(4 * ids.shape(0));
     {
-        const nb::gil_scoped_release released;
+        const WithoutGil released;
         philox(key, epoch_word, ids.data(), static_cast<std::int64_t>(ids.shape(0)), stream_word, words.get());
     }
     return words_of(std::move(words), {ids.shape(0), 4});

@@ -41,7 +41,7 @@ nb::ndarray<nb::numpy, std::uint8_t> resized(nb::handle image, nb::handle height
     }
     auto pixels = std::make_unique_for_overwrite<std::uint8_t[]>(out_height * out_width * channels);
     {
-        const nb::gil_scoped_release released;
+        const WithoutGil released;
         resize(in.data(), static_cast<std::int64_t>(in.shape(0)), static_cast<std::int64_t>(in.shape(1)), channels,
                pixels.get(), out_height, out_width, shape, with);
     }

@@ -77,6 +77,13 @@ def test_a_forked_child_converts_and_its_parent_goes_on():
     assert (ran.returncode, ran.stdout) == (0, f"children {[0] * 10} parent the same\n"), ran.stderr
 
 
+def test_a_process_ends_though_daemon_threads_compute():
+    """Python ends such a thread where it asks for the GIL again, and to unwind from there was to abort the process."""
+    for _ in range(3):
+        ran = python(SCRIPTS / "daemon.py")
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "the end\n", "")
+
+
 def test_threads_are_used_and_sleep_when_idle():
     ran = python(SCRIPTS / "idle.py")
     assert ran.returncode == 0, ran.stderr
