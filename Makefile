@@ -74,8 +74,12 @@ mutants: $(LOCKED)  ## one deliberate fault in each kernel; the conformance suit
 dev: $(BUILT)  ## the same environment, with the hooks that run before a commit
 	$(BIN)/pre-commit install
 
+# The others are for machines with a GPU, or ask for data of which there is no stand-in.
+BENCHMARKS := $(filter-out $(patsubst %,benchmarks/%.py,augment_gpu marginal memory_gpu search transfer),\
+  $(wildcard benchmarks/*.py))
+
 bench: $(BUILT)  ## the measured comparisons, with stand-ins where a data set is not given
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 	$(BIN)/striate bench conv --batch 1 --rounds 3
 
 # torch stays at the version pinned now; change that line by hand when torch itself is to move. The extra `peers` stays

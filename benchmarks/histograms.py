@@ -1,12 +1,13 @@
 """The lectures' page of histograms: ten layers of 500 units on unit Gaussian inputs, five ways to begin.
 
-    python benchmarks/histograms.py docs/activations.svg
+    python benchmarks/histograms.py [docs/activations.svg]
 
 CS231n 2016, lecture 5, slides on weight initialisation (LECTURES F1): tanh with deviations of 0.01 and 1, tanh with
-Xavier's, ReLU with Xavier's, ReLU with He's. Prints the deviation of each layer; seed 0, 1,000 inputs.
+Xavier's, ReLU with Xavier's, ReLU with He's. Prints the deviation of each layer, and draws the page into the file that
+is named, if one is; seed 0, 1,000 inputs.
 """
 
-import sys
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,10 @@ WAYS: dict[str, tuple[type[nn.Module], float]] = {  # activation, variance of th
 SHOWN = (0, 2, 5, 9)  # layers, from 0, that the picture has room for
 
 
-def main(path: Path) -> None:
-    """Draw the page into `path`, and print what stands in it."""
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("page", nargs="?", type=Path)
+    path: Path | None = parser.parse_args().page
     rows: list[dict[str, Any]] = []
     for name, (activation, variance) in WAYS.items():
         torch.manual_seed(0)
@@ -54,8 +57,9 @@ def main(path: Path) -> None:
             for i in SHOWN
         ]
     title = "Ten layers of 500 units before the first step: layers 1, 3, 6 and 10, five ways to begin"
-    path.write_text(standalone(histograms("page", title, rows, per_row=len(SHOWN))), encoding="utf-8")
+    if path is not None:
+        path.write_text(standalone(histograms("page", title, rows, per_row=len(SHOWN))), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()
