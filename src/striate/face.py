@@ -80,7 +80,7 @@ def fit(
 ) -> Run:
     """Train a net on images and return the run.
 
-    `data` as on the command line: a name (`digits`, `mnist`, `cifar10`, …), a folder, a zip or a CSV. `settings` are
+    `data` as on the command line: a name (`digits`, `mnist`, `cifar10`, …), a folder, zip, pack or CSV. `settings` are
     the fields of `striate.train.Settings`; they win over the TOML file `config`, which wins over `recipe`.
     `resume_from` goes on with a run instead. Seeds the global generators of torch, NumPy and Python.
 

@@ -20,7 +20,7 @@ MEASURED = 1000  # images whose size is looked at: a thousand, evenly spaced, te
 app = typer.Typer(help="Look at a data set before training on it.", rich_markup_mode=None)
 app.command()(show)
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help="A name (digits, mnist, …), a folder, a zip or a CSV.")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A name (digits, mnist, …), a folder, zip, pack or CSV.")]
 DataDir = Annotated[str | None, typer.Option("--data-dir", help="Where named sets lie or are downloaded to.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 

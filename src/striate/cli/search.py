@@ -60,7 +60,7 @@ def search(
 ) -> int:
     """Search settings: give any setting of `striate train` as LOW:HIGH, LOW:HIGH:log, or a,b,c; one value fixes it.
 
-    DATA is what `striate train` takes: a name (digits, mnist, …), a folder, a zip or a CSV; digits when not given.
+    DATA is what `striate train` takes: a name (digits, mnist, …), a folder, zip, pack or CSV; digits when not given.
 
     For example: striate search photos/ --lr 1e-4:1e-1:log --weight-decay 1e-6:1e-2:log --optimizer sgd,adamw
     """

@@ -22,7 +22,9 @@ def train(
     ctx: typer.Context,
     data: Annotated[
         str | None,
-        typer.Argument(metavar="DATA", help="A name (digits, mnist, …), a folder, a zip or a CSV.  [default: digits]"),
+        typer.Argument(
+            metavar="DATA", help="A name (digits, mnist, …), a folder, zip, pack or CSV.  [default: digits]"
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help="The net; `striate models` lists them.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Start from a recipe, by name or file.")] = None,
