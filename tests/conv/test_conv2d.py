@@ -272,33 +272,6 @@ def test_padding_of_one_axis_that_differs_between_the_sides():
     assert conv1d(x, weight, padding=(2, 0)).tolist() == [[[0.0, 1.0, 3.0, 6.0, 9.0]]]
 
 
-TRANSFORMATIONS = {
-    "grad": lambda f, x, w: torch.func.grad(lambda w: f(x, w).square().sum())(w),
-    "jvp": lambda f, x, w: torch.func.jvp(lambda x: f(x, w), (x,), (x,))[1],
-    "jvp of both": lambda f, x, w: torch.func.jvp(f, (x, w), (x, w))[1],
-    "jacrev": lambda f, x, w: torch.func.jacrev(lambda w: f(x[:1, :, :3, :3], w))(w),
-    "hessian": lambda f, x, w: torch.func.hessian(lambda w: f(x[:1, :, :3, :3], w).square().sum())(w[:1]),
-    "gradients of each image": lambda f, x, w: torch.func.vmap(
-        torch.func.grad(lambda w, x: f(x[None], w).sum()), (None, 0)
-    )(w, x),
-    "many gradients at once": lambda f, x, w: torch.autograd.grad(
-        f(x.requires_grad_(), w), x, torch.ones(3, 2, 6, 7, 9), is_grads_batched=True
-    )[0],
-    "jit.trace": lambda f, x, w: torch.jit.trace(f, (x, w))(x, w),
-}
-
-
-@pytest.mark.parametrize("name", TRANSFORMATIONS)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:There is a performance drop:UserWarning")
-def test_torchs_transformations_see_a_convolution(tensors, name):
-    x, weight, _ = tensors
-    transformed = TRANSFORMATIONS[name]
-    mine = transformed(lambda x, w: conv2d(x, w, algorithm="direct"), x.clone(), weight)
-    theirs = transformed(functional.conv2d, x.clone(), weight)
-    torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-3)
-    assert mine.abs().max() > 0
-
-
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
 def test_what_torch_makes_by_default_is_not_what_kernels_write_to(tensors, dtype):
     x, weight, bias = (t.clone().requires_grad_() for t in tensors)

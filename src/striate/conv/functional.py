@@ -1,10 +1,12 @@
 """`conv2d` as people know it, and its relatives along one axis and three."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
 
 from striate.conv import operators
 from striate.conv.passes import Passes
@@ -40,6 +42,8 @@ def conv2d(
     tensor([[[[45., 54.],
               [81., 90.]]]])
     """
+    if has_torch_function((x, weight, bias)):  # torch.fx, tensors with a say of their own in functions
+        return _handed_over(conv2d, x, weight, bias, stride, padding, dilation, groups, algorithm)
     if algorithm != "auto" and algorithm not in algorithms():
         raise WrongShape(unknown("algorithm", algorithm, ("auto", *algorithms())))
     _check_dimensions("conv2d", x, weight, 2)
@@ -119,6 +123,8 @@ def conv1d(
     >>> conv1d(torch.arange(5.0).view(1, 1, 5), torch.ones(1, 1, 3), algorithm="reference")
     tensor([[[3., 6., 9.]]])
     """
+    if has_torch_function((x, weight, bias)):
+        return _handed_over(conv1d, x, weight, bias, stride, padding, dilation, groups, algorithm)
     _check_dimensions("conv1d", x, weight, 1)
     (stride,), (dilation,) = each(stride, 1, 1, "conv1d: stride"), each(dilation, 1, 1, "conv1d: dilation")
     if isinstance(padding, str):
@@ -148,6 +154,8 @@ def conv3d(
     >>> conv3d(torch.ones(1, 1, 3, 3, 3), torch.ones(1, 1, 3, 3, 3), algorithm="reference").item()
     27.0
     """
+    if has_torch_function((x, weight, bias)):
+        return _handed_over(conv3d, x, weight, bias, stride, padding, dilation, groups, algorithm)
     _check_dimensions("conv3d", x, weight, 3)
     if x.ndim == 4:
         return conv3d(x[None], weight, bias, stride, padding, dilation, groups, algorithm)[0]
@@ -177,6 +185,12 @@ def conv3d(
     if total is None:
         raise WrongShape("conv3d: a filter has at least one tap along each axis, not 0 slices")
     return total.view(batch, slices, *total.shape[1:]).transpose(1, 2).contiguous()
+
+
+def _handed_over(function: Callable[..., Tensor], x: Tensor, weight: Tensor, bias: Tensor | None, *how: Any) -> Tensor:
+    """What the tensors' own `__torch_function__` makes of the call, as for torch's functions."""
+    result: Tensor = handle_torch_function(function, (x, weight, bias), x, weight, bias, *how)
+    return result
 
 
 def _check_dimensions(name: str, x: Tensor, weight: Tensor, axes: int) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from torch import Tensor, nn
+from torch._jit_internal import is_scripting  # torch.jit has it untyped
 
 from striate.conv.functional import conv2d
 from striate.conv.shape import WrongShape
@@ -23,9 +24,13 @@ class Conv2d(nn.Conv2d):
         self.algorithm = algorithm
 
     def forward(self, input: Tensor) -> Tensor:  # torch's name
-        return conv2d(
-            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups, self.algorithm
-        )
+        if is_scripting():  # it knows torch's operators only, and compiles one of the two returns
+            result: Tensor = self._conv_forward(input, self.weight, self.bias)
+        else:
+            result = conv2d(
+                input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups, self.algorithm
+            )
+        return result
 
     def extra_repr(self) -> str:
         described: Any = super().extra_repr

@@ -13,12 +13,14 @@ by the others, and float16, in float32 and rounded once. Other devices get torch
 the CPU.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 
 from striate import _native
 from striate.conv.choose import asked_for_ieee, best_algorithm, possible
@@ -327,3 +329,25 @@ for _name, _operator in (
     ("conv2d_backward_weights", backward_weights),
 ):
     torch.library.register_vmap(f"striate::{_name}", _one_by_one(_operator), lib=_library)
+
+
+# torch's FlopCounterMode counts what it has a formula for: two flops a multiply-add, whatever the algorithm.
+
+
+def _flops(filters: Sequence[int], result: Sequence[int]) -> int:
+    return 2 * math.prod(filters) * result[0] * math.prod(result[2:])
+
+
+@register_flop_formula(torch.ops.striate.conv2d)
+def _flops_forward(x: Any, weight: Any, *_: Any, out_shape: Any, **__: Any) -> int:
+    return _flops(weight, out_shape)
+
+
+@register_flop_formula(torch.ops.striate.conv2d_backward_data)
+def _flops_backward_data(gradient: Any, weight: Any, *_: Any, **__: Any) -> int:
+    return _flops(weight, gradient)
+
+
+@register_flop_formula(torch.ops.striate.conv2d_backward_weights)
+def _flops_backward_weights(x: Any, gradient: Any, *_: Any, out_shape: Any, **__: Any) -> int:
+    return _flops(out_shape, gradient)
