@@ -40,6 +40,10 @@ class Plan:
     shift: int = 0  # answer ranges from somewhere else than asked
     after: "Plan | None" = None  # what becomes of it after `cuts` are used up
     length: bool = True
+    claimed: int = 0  # bytes more than there are, in Content-Length
+    at_most: int | None = None  # of a range, however many are asked for
+    location: str | None = None  # where it sends one on to
+    said: str = "Busy"
     asked: list[str | None] = field(default_factory=list)
 
 
@@ -54,7 +58,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         wanted = self.headers.get("Range")
         plan.asked.append(wanted)
         if number < len(plan.status) and plan.status[number] != 200:
-            return self.send_error(plan.status[number], "Busy")
+            return self.send_error(plan.status[number], plan.said)
+        if plan.location is not None:
+            self.send_response(302)
+            self.send_header("Location", plan.location)
+            return self.end_headers()
         cut = plan.cuts[number] if number < len(plan.cuts) else None
         if plan.after is not None and number >= len(plan.cuts):
             plan = plan.after
@@ -63,15 +71,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if partial and start >= len(plan.body):
             return self.send_error(416, "Range Not Satisfiable")
         start = start + plan.shift if partial else 0
+        end = start + plan.at_most if partial and plan.at_most else len(plan.body)
         self.send_response(206 if partial else 200)
         if partial:
-            self.send_header("Content-Range", f"bytes {start}-{len(plan.body) - 1}/{len(plan.body)}")
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(plan.body)}")
         if plan.etag:
             self.send_header("ETag", plan.etag)
         if plan.length:
-            self.send_header("Content-Length", str(len(plan.body) - start))
+            self.send_header("Content-Length", str(min(end, len(plan.body)) - start + plan.claimed))
         self.end_headers()
-        piece = plan.body[start:] if cut is None else plan.body[start : start + cut]
+        piece = plan.body[start:end] if cut is None else plan.body[start : start + cut]
         self.wfile.write(piece)
         self.close_connection = True
         return None
@@ -209,6 +218,46 @@ def test_a_part_from_elsewhere_or_without_a_note_is_begun_once_more(server, tmp_
 def test_a_piece_that_was_not_asked_for_is_refused(server, tmp_path):
     server.plans["/file"] = Plan(cuts=[300_000, None], shift=7, after=Plan())
     assert fetch(remote(server), tmp_path / "file", patience=QUICK).read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (Plan(claimed=10), "HTTP 416"),
+        (Plan(cuts=[300_000, 300_000] * 500, shift=7), "the server sent another piece than it was asked for"),
+    ],
+    ids=["promises more than it has", "breaks, then sends another piece"],
+)
+def test_a_server_that_has_one_begin_anew_for_ever_is_given_up(server, tmp_path, plan, message):
+    server.plans["/file"] = plan
+    with pytest.raises(StriateError, match=message):
+        fetch(remote(server), tmp_path / "file", patience=QUICK)
+    assert len(plan.asked) <= 2 * QUICK.attempts
+    assert left_in(tmp_path) == []
+
+
+def test_a_range_may_be_answered_with_less_of_it(server, tmp_path):
+    plan = server.plans["/file"] = Plan(cuts=[300_000], at_most=400_000)
+    assert fetch(remote(server), tmp_path / "file", patience=QUICK).read_bytes() == BODY
+    assert plan.asked == [None, "bytes=300000-", "bytes=700000-"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (Plan(location="/file"), "HTTP 302 The HTTP server returned a redirect error that would lead to an infinite"),
+        (Plan(location="http://[::1"), r"it answers with what is no address \(Invalid IPv6 URL\)"),
+        (Plan(location="file:///etc/hosts"), "HTTP 302 Found - Redirection to url 'file:///etc/hosts' is not allowed"),
+        (Plan(status=[500] * 3, said="\x1b[31mred"), r"HTTP 500 \?\[31mred"),
+    ],
+    ids=["in circles", "to no address", "to a file of this machine", "to a terminal"],
+)
+def test_what_a_server_says_is_one_line_that_can_be_shown(server, tmp_path, plan, message):
+    server.plans["/file"] = plan
+    with pytest.raises(StriateError, match=message) as caught:
+        fetch(remote(server), tmp_path / "file", patience=QUICK)
+    assert str(caught.value).isprintable()
+    assert left_in(tmp_path) == []
 
 
 def test_an_answer_without_a_length(server, tmp_path):

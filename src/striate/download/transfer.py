@@ -118,13 +118,14 @@ class _Transfer:
 
     def _insist(self, url: str, part: BinaryIO) -> None:
         fruitless, begun = 0, False
+        furthest = _length(part)  # ever: a server that has us begin anew each time brings no byte
         while True:
-            before = _length(part)
             try:
                 return self._continue(url, part)
             except _DroppedError as error:
-                moved = _length(part) > before
+                moved = _length(part) > furthest
                 begun, fruitless = begun or moved, 0 if moved else fruitless + 1
+                furthest = max(furthest, _length(part))
                 if fruitless >= self.patience.attempts or (isinstance(error, _OfflineError) and not begun):
                     raise _FailedError(str(error)) from error
                 time.sleep(min(60.0, self.patience.wait * 2 ** max(0, fruitless - 1)))
@@ -147,7 +148,10 @@ class _Transfer:
                 self._restart(part)
                 have = 0
             length = answer.headers.get("Content-Length", "")
-            total = have + int(length) if length.isdigit() else 0
+            total = have + int(length) if length.isdecimal() else 0
+            whole = answer.headers.get("Content-Range", "").rpartition("/")[2]
+            if answer.status == 206 and whole.isdecimal():  # a server may send less than it was asked for (§14.2)
+                total = int(whole)
             if have == 0:
                 _write_note(self.path, url, answer.headers, total)
             while chunk := answer.read(CHUNK_NBYTES):
@@ -166,7 +170,7 @@ class _Transfer:
             yield
         except urllib.error.HTTPError as error:
             with error:
-                said = f"HTTP {error.code} {error.reason}"
+                said = f"HTTP {error.code} {_line(error.reason)}"
             if error.code == 416:  # the part is longer than the file now is
                 self._restart(part)
                 raise _DroppedError(said) from error
@@ -180,12 +184,20 @@ class _Transfer:
                 raise _FailedError(f"its certificate is not trusted ({error.reason.verify_message})") from error
             raise _DroppedError(f"no connection ({error.reason})") from error
         except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
-            raise _DroppedError(f"the connection broke ({error or type(error).__name__})") from error
+            raise _DroppedError(f"the connection broke ({_line(error)})") from error
+        except ValueError as error:  # urllib's, of an address that it was sent on to
+            raise _FailedError(f"it answers with what is no address ({_line(error)})") from error
 
     def _restart(self, part: BinaryIO) -> None:
         part.seek(0)
         part.truncate()
         _note_path(self.path).unlink(missing_ok=True)
+
+
+def _line(said: object) -> str:
+    """What a server, or Python about it, has to say: one line that a terminal can show."""
+    first = (str(said).splitlines() or [""])[0][:200]
+    return "".join(c if c.isprintable() else "?" for c in first) or type(said).__name__
 
 
 # ------------------------------------------------------------------------------------------------- notes beside a file
@@ -234,6 +246,7 @@ def _part(path: Path) -> Iterator[BinaryIO]:
             finally:
                 if _is_at(part, _part_path(path)) and not _length(part):
                     _part_path(path).unlink()
+                    _note_path(path).unlink(missing_ok=True)
             return
 
 
