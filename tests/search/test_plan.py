@@ -84,6 +84,17 @@ def test_nothing_said_about_stages_is_coarse_to_fine() -> None:
             '[space]\nlr = "1:2"\n[[stage]]\ntrials = 3\nepochs = 1\nspace = {momentum = "0:0.5"}',
             "stage 3x1 narrows --momentum, which is not searched",
         ),
+        ("space = 3", r"space\.toml: space: expected a table of settings and what to search; got 3"),
+        ("[space]\nmodel_settings = 3", "space: expected a table model_settings of the net's own; got 3"),
+        ("search = 3", r"\[search\]: expected a table; got 3"),
+        ("stage = 3", r"\[\[stage\]\]: expected a table for each stage; got 3"),
+        ('[space]\nlr = "1:2"\n[[stage]]\ntrials = 2.5\nepochs = 1', r"stage 2\.5x1: expected .* whole numbers"),
+        ('[space]\nlr = "1:2"\n[[stage]]\ntrials = 2\nepochs = "x"', "stage 2xx: expected .* whole numbers"),
+        ('[space]\nlr = {low = "a", high = 1}', r"--lr: expected \{low = NUMBER, high = NUMBER, log = true or false\}"),
+        ('[space]\nlr = {low = 0.1, high = 1, log = "no"}', "--lr: expected .*log = true or false"),
+        ("[space]\nbatch_size = {low = 16.5, high = 64}", "of batch_size: its ends are whole numbers"),
+        ('[space]\nmodel = ["resnet81", "resnet20"]', "unknown net 'resnet81'; did you mean"),
+        ('[space]\npolicy = ["lite", "none"]', "unknown --policy 'lite'; did you mean 'light'"),
     ],
 )
 def test_a_bad_space_file_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
@@ -104,7 +115,7 @@ def test_an_unknown_space_is_named_with_those_there_are() -> None:
         read_space_file("lecture")
 
 
-@pytest.mark.parametrize("text", ["40", "40x", "x5", "40x5;", "0x5", "-1x5"])
+@pytest.mark.parametrize("text", ["40", "40x", "x5", "40x5;", "0x5", "-1x5", "²x5"])
 def test_stages_that_are_none(text: str) -> None:
     with pytest.raises(StriateError, match="expected TRIALSxEPOCHS"):
         stages_from(text)

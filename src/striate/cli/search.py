@@ -66,7 +66,7 @@ def search(
     """
     given = read_settings(ctx.args)
     data = given.data
-    from striate.search import SearchFolder, conclude_plan, go_on, prepared, start_folder, view_for
+    from striate.search import SearchFolder, conclude_plan, go_on, known_plan, prepared, start_folder, view_for
     from striate.train import reporter_for
 
     if resume:
@@ -94,6 +94,7 @@ def search(
             )
         except StriateError as error:
             raise UsageError(str(error)) from error
+        known_plan(storage, name)  # can it be reached?
         plan, data_name = prepared(plan, jobs, reporter_for(quiet=as_json))
         folder = start_folder(plan, data_name, output=output, name=name, storage=storage)
     view = view_for(folder.plan(), quiet=as_json)

@@ -5,7 +5,7 @@ where all processes see them. materials, trial, worker: one process at work. con
 ranking, view, report: what came of it. The design: docs/design/search.md.
 """
 
-from striate.search.begin import Found, conclude_plan, go_on, prepared, start_folder
+from striate.search.begin import Found, conclude_plan, go_on, known_plan, prepared, start_folder
 from striate.search.folder import SearchFolder
 from striate.search.plan import Plan, Stage
 from striate.search.ranking import all_records
@@ -22,6 +22,7 @@ __all__ = [
     "all_records",
     "conclude_plan",
     "go_on",
+    "known_plan",
     "prepared",
     "shown",
     "start_folder",

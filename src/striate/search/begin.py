@@ -21,7 +21,7 @@ from striate.train.progress import Reporter
 from striate.train.resolve import open_data, resolve
 from striate.train.run import build_net, measure
 
-__all__ = ["Found", "conclude_plan", "go_on", "prepared", "start_folder"]
+__all__ = ["Found", "conclude_plan", "go_on", "known_plan", "prepared", "start_folder"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,14 +92,23 @@ def prepared(plan: Plan, jobs: int, reporter: Reporter) -> tuple[Plan, str]:
     return dataclasses.replace(plan, settings=plan.settings.replace(**settled)), data.name
 
 
+def known_plan(storage: str | None, name: str | None) -> str | None:
+    """The plan of the search `name` in that storage, as it was written; None where nobody has begun it.
+
+    Raises StriateError for a storage that cannot be reached, which is best known before anything is measured.
+    """
+    if storage is None:
+        return None
+    if name is None:
+        raise StriateError("--storage needs --name: it is how other machines find the search")
+    return Ledger(open_storage(storage), name).plan()
+
+
 def start_folder(plan: Plan, data_name: str, *, output: Path, name: str | None, storage: str | None) -> SearchFolder:
     """The folder of a new search, or of one that its storage knows already, which this process then joins."""
-    if storage is not None and name is not None:
-        known = Ledger(open_storage(storage), name).plan()
-        if known is not None:
-            plan = _joined(plan, known, name)
-    elif storage is not None:
-        raise StriateError("--storage needs --name: it is how other machines find the search")
+    known = known_plan(storage, name)
+    if known is not None:
+        plan = _joined(plan, known, str(name))
     return SearchFolder.create(plan, output, name, f"{plan.settings.model}-{data_name}", storage)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from striate.atomic import write_bytes
 from striate.errors import StriateError, unknown
 from striate.search.plan import Plan, plan_from, to_toml
+from striate.search.storage import sqlite_url
 from striate.train import read_toml
 
 __all__ = ["SearchFolder"]
@@ -88,4 +89,4 @@ class SearchFolder:
         """The address of the storage: the one given, or a database in the folder."""
         if self.address.is_file():
             return self.address.read_text(encoding="utf-8").strip()
-        return f"sqlite:///{self.path.resolve() / 'study.db'}"
+        return sqlite_url(self.path.resolve() / "study.db")

@@ -44,8 +44,9 @@ class Stage:
     space: dict[str, Dimension] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.trials < 1 or self.epochs < 1:
-            raise StriateError(f"stage {self.trials}x{self.epochs}: expected TRIALSxEPOCHS, both 1 or more")
+        whole = type(self.trials) is type(self.epochs) is int  # True is none
+        if not whole or self.trials < 1 or self.epochs < 1:
+            raise StriateError(f"stage {self.trials}x{self.epochs}: expected TRIALSxEPOCHS, whole numbers, 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +102,7 @@ def read_space_file(given: str | Path) -> dict[str, Any]:
         settings_from({name: value for name, value in table.items() if name not in EXTRA})
         space_from(table.get("space", {}))
         _search_table(table.get("search", {}))
-        for stage in table.get("stage", ()):
+        for stage in _stages(table):
             _stage(stage)
     except StriateError as error:
         raise StriateError(f"space file {path}: {error}") from error
@@ -133,7 +134,7 @@ def plan_from(
             table.get("space", {})
         )
         told |= _search_table(table.get("search", {}))
-        staged = tuple(_stage(one) for one in table.get("stage", ())) or staged
+        staged = tuple(_stage(one) for one in _stages(table)) or staged
     searched = {name: one for name, one in searched.items() if name not in values} | dict(space)
     own = dict(fixed.pop("model_settings", {})) | dict(values.get("model_settings", {}))
     settings = settings_from(fixed, {**values, "model_settings": own} if own else values)
@@ -159,7 +160,7 @@ def stages_from(text: str) -> tuple[Stage, ...]:
     found = []
     for part in text.split(","):
         trials, by, epochs = part.strip().partition("x")
-        if not (by and trials.isdigit() and epochs.isdigit()):
+        if not (by and trials.isdecimal() and epochs.isdecimal()):
             raise StriateError(f"--stages {text}: expected TRIALSxEPOCHS with commas between, e.g. {STAGES}")
         found.append(Stage(trials=int(trials), epochs=int(epochs)))
     return tuple(found)
@@ -176,7 +177,16 @@ def to_toml(plan: Plan) -> str:
     return tomli_w.dumps({**settings, "space": written(plan.space), "search": search, "stage": stages})
 
 
-def _search_table(table: Mapping[str, Any]) -> dict[str, Any]:
+def _stages(table: Mapping[str, Any]) -> Sequence[Any]:
+    stages = table.get("stage", ())
+    if isinstance(stages, str) or not isinstance(stages, Sequence):
+        raise StriateError(f"[[stage]]: expected a table for each stage; got {stages!r}")
+    return stages
+
+
+def _search_table(table: Any) -> dict[str, Any]:
+    if not isinstance(table, Mapping):
+        raise StriateError(f"[search]: expected a table; got {table!r}")
     known = [one.name for one in fields(Plan) if one.name not in ("settings", "space", "stages")]
     for name in table:
         if name not in known:

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, get_args, get_type_hints
 
 from striate.errors import StriateError, unknown
+from striate.nets import model_info
 from striate.train import Settings, settings_from
+from striate.train.noise import check_policy
 
 __all__ = [
     "NET",
@@ -150,22 +152,38 @@ def dimension(name: str, value: Any) -> Dimension:
     elif isinstance(value, str) and "," in value:
         found = Choices(options=tuple(_value(name, part.strip()) for part in value.split(",")))
     elif isinstance(value, Mapping) and {"low", "high"} <= set(value) <= {"low", "high", "log"}:
-        whole = _is_whole(name, value["low"], value["high"])
-        found = Range(low=value["low"], high=value["high"], log=bool(value.get("log", False)), whole=whole)
+        low, high, log = value["low"], value["high"], value.get("log", False)
+        if not (_is_number(low) and _is_number(high) and isinstance(log, bool)):
+            raise StriateError(
+                f"{flag(name)}: expected {{low = NUMBER, high = NUMBER, log = true or false}}; got {value}"
+            )
+        found = _between(name, low, high, log=log)
     elif isinstance(value, Sequence) and not isinstance(value, str):
         found = Choices(options=tuple(value))
     else:
         raise StriateError(f"{flag(name)}: expected LOW:HIGH, LOW:HIGH:log or choices a,b,c; got {value!r}")
     for one in found.options if isinstance(found, Choices) else (found.at(0), found.at(1)):
-        apply(Settings(), {name: one})  # refuses what no run can use
+        _check(name, apply(Settings(), {name: one}))  # refuses what no run can use
     return found
 
 
-def space_from(table: Mapping[str, Any]) -> dict[str, Dimension]:
+def _check(name: str, settings: Settings) -> None:
+    """Names that settings alone do not know to be wrong: each trial that drew one would fail."""
+    if name == "model":
+        model_info(settings.model)
+    if name == "policy" and settings.policy != "own":  # whose table stands beside the space
+        check_policy(settings)
+
+
+def space_from(table: Any) -> dict[str, Dimension]:
     """The dimensions in a table of a space file; those of the net's own stand in its table `model_settings`."""
+    if not isinstance(table, Mapping):
+        raise StriateError(f"space: expected a table of settings and what to search; got {table!r}")
     nested = table.get("model_settings", {})
+    if not isinstance(nested, Mapping):
+        raise StriateError(f"space: expected a table model_settings of the net's own; got {nested!r}")
     flat = {name: value for name, value in table.items() if name != "model_settings"}
-    flat |= {f"{NET}{name}": value for name, value in nested.items()} if isinstance(nested, Mapping) else {}
+    flat |= {f"{NET}{name}": value for name, value in nested.items()}
     return {name: dimension(name, value) for name, value in sorted(flat.items())}
 
 
@@ -243,13 +261,23 @@ def _range(name: str, text: str) -> Range:
         raise StriateError(f"{flag(name)} {text}: expected LOW:HIGH or LOW:HIGH:log, two numbers")
     try:
         ends = [tomllib.loads(f"value = {_as_toml(end)}")["value"] for end in (low, high)]
-        whole = _is_whole(name, *ends)
-        numbers = [float(end) for end in ends]
-    except (ValueError, TypeError):
-        raise StriateError(f"{flag(name)} {text}: expected LOW:HIGH or LOW:HIGH:log, two numbers") from None
-    if whole and any(not float(end).is_integer() for end in numbers):
-        raise StriateError(f"range {':'.join(f'{end:g}' for end in numbers)} of {name}: its ends are whole numbers")
-    return Range(low=numbers[0], high=numbers[1], log=bool(scale), whole=whole)
+    except ValueError:
+        ends = []
+    if not ends or not all(map(_is_number, ends)):
+        raise StriateError(f"{flag(name)} {text}: expected LOW:HIGH or LOW:HIGH:log, two numbers")
+    return _between(name, *ends, log=bool(scale))
+
+
+def _between(name: str, low: float, high: float, *, log: bool) -> Range:
+    """A range of the setting's numbers. Raises StriateError for ends that are none of them."""
+    whole = _is_whole(name, low, high)
+    if whole and not (float(low).is_integer() and float(high).is_integer()):
+        raise StriateError(f"range {low:g}:{high:g} of {name}: its ends are whole numbers")
+    return Range(low=float(low), high=float(high), log=log, whole=whole)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _value(name: str, text: str) -> Any:

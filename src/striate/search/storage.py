@@ -15,12 +15,12 @@ from typing import Any
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from sqlalchemy import Engine, event
+from sqlalchemy import URL, Engine, event
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from striate.errors import StriateError
 
-__all__ = ["open_storage", "without_password"]
+__all__ = ["open_storage", "sqlite_url", "without_password"]
 
 JOURNAL = "journal:"
 ATTEMPTS = 10  # to find a new database's tables made, 2.25 s in all
@@ -36,6 +36,8 @@ def open_storage(url: str) -> BaseStorage:
             return JournalStorage(JournalFileBackend(str(path)))
         except OSError as error:
             raise StriateError(f"--storage {url}: cannot write {path}: {error.strerror}") from error
+        except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:  # Optuna's, of its lines
+            raise StriateError(f"--storage {url}: {path} is no journal of a search; name another file") from error
     if "://" not in url:
         raise StriateError(
             f"--storage {url}: expected an address such as sqlite:///search.db, journal:/shared/search.journal "
@@ -66,6 +68,15 @@ def _with_tables(url: str, options: Mapping[str, Any]) -> RDBStorage:
                 raise
             time.sleep(0.05 * (attempt + 1))
     raise AssertionError("the last attempt returns or raises")
+
+
+def sqlite_url(path: Path) -> str:
+    """The address of a database in a file, whatever the characters of its name.
+
+    >>> sqlite_url(Path("/searches/why?/study.db"))
+    'sqlite:////searches/why%3F/study.db'
+    """
+    return URL.create("sqlite", database=str(path)).render_as_string()
 
 
 def without_password(url: str) -> str:
