@@ -48,6 +48,25 @@ def test_a_certain_mistake_costs_a_finite_loss() -> None:
     assert found.loss > 80
 
 
+def test_a_net_that_is_sure_of_one_class_has_not_named_all_others_second() -> None:
+    """All other classes have exactly 0: the true one, the last, is not among the five that `top` would show."""
+    sure, task = np.eye(7, dtype=np.float32)[[0, 0]], Classification(CLASSES)
+    found = task.metrics(sure, np.array([6, 2]))
+    assert [name for name, _ in task.top(sure[0], 5)] == ["a", "b", "c", "d", "e"]
+    assert found.top5 == 0.5
+
+
+@pytest.mark.parametrize("sure", [1.0, 1 + 2**-52])
+def test_no_loss_is_below_nothing(sure: float) -> None:
+    """A mean of views may be a rounding above 1; and −0 prints as -0.0000."""
+    found = Classification(("a", "b")).metrics(np.array([[sure, 0.0]]), np.array([0]))
+    assert f"{found.loss:.4f}" == "0.0000"
+
+
+def test_a_loss_that_is_no_number_stays_none() -> None:
+    assert math.isnan(Classification(("a", "b")).metrics(np.full((1, 2), np.nan), np.array([0])).loss)
+
+
 def test_the_loss_of_a_guess_is_its_chance_loss() -> None:
     task = Classification(CLASSES)
     assert task.loss(torch.zeros(3, 7), torch.tensor([0, 3, 6])).item() == pytest.approx(task.chance_loss)

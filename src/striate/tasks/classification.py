@@ -18,7 +18,8 @@ __all__ = ["Classification", "ClassificationMetrics"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassificationMetrics:
-    """Measures over a whole part. `loss` is the mean −log p(true class), without smoothing, in nats."""
+    """Measures over a whole part. `loss` is the mean −log p(true class), without smoothing, in nats; a p below the
+    smallest float32 counts as that, 87.3 nats."""
 
     samples: int
     loss: float
@@ -66,11 +67,13 @@ class Classification:
         true = decoded[np.arange(samples), target].astype(np.float64)
         predicted = decoded.argmax(1)
         confusion = np.bincount(target * classes + predicted, minlength=classes * classes).reshape(classes, classes)
-        # Rank by "strictly more probable"; a tie counts for the true class, and only a constant output has ties.
-        better = (decoded > decoded[np.arange(samples), target][:, None]).sum(1)
+        # Ties rank by class, as in `predicted` and `top`: a net so sure that all other classes have exactly 0, which
+        # float32's softmax reaches at differences of 104, has not named the true one second.
+        own = decoded[np.arange(samples), target][:, None]
+        better = ((decoded > own) | ((decoded == own) & (np.arange(classes) < target[:, None]))).sum(1)
         return ClassificationMetrics(
             samples=samples,
-            loss=float(-np.log(np.maximum(true, np.finfo(np.float32).tiny)).mean()),
+            loss=0.0 - float(np.log(np.clip(true, np.finfo(np.float32).tiny, 1.0)).mean()),  # 0 − 0 is 0, and −0 is not
             accuracy=float((predicted == target).mean()),
             top5=float((better < 5).mean()) if classes > 5 else None,
             confusion=confusion,
