@@ -22,6 +22,12 @@ ACTIVATION = {
 }
 
 
+FORGOTTEN = (
+    "epoch 5 had 70% of the training images right, with a loss of 0.69; it was lost after that, "
+    "and the last 4 epochs have 30%, with 1.61"
+)
+
+
 def look(step: int, **changes: Any) -> Look:
     weights = [{"name": f"conv{i}", **WEIGHT} for i in range(1, 6)]
     activations = [{"name": "act1", **ACTIVATION, "dead": 0.0, "saturated": None}]
@@ -88,6 +94,14 @@ def test_a_loss_that_is_no_number(healthy: Series) -> None:
     healthy.sick = {"step": 7, "loss": "nan"}
     assert named(healthy) == ["not a number"]
     assert "stopped being a number at step 7" in str(diagnose(healthy)[0])
+
+
+@pytest.mark.parametrize(("end", "found"), [(0.3, [FORGOTTEN]), (0.6, [])])
+def test_what_is_learnt_and_lost_is_no_underfitting(healthy: Series, end: float, found: list[str]) -> None:
+    """LeNet-5 with one batch an epoch: from 70 % at the top of its rate to 30 %, where it stayed."""
+    accuracy = [0.1, 0.2, 0.4, 0.6, 0.7, 0.7, 0.2, *[end] * 5]
+    healthy.epochs[:] = [epoch(i, a, a, train_loss=2.3 * (1 - a)) for i, a in enumerate(accuracy, start=1)]
+    assert [one.evidence for one in diagnose(healthy) if one.illness == "learning rate too high"] == found
 
 
 @pytest.mark.parametrize(("ratio", "found"), [(2e-4, []), (5e-5, ["learning rate too low"])])

@@ -21,6 +21,7 @@ RULES: tuple[Callable[[Series], Diagnosis | None], ...] = (
     loss.loss_explodes,
     layers.decay_too_strong,
     loss.updates_too_large,
+    loss.forgets,
     layers.vanishing_gradients,
     layers.dead_units,
     layers.saturated_units,

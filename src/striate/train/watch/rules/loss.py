@@ -1,18 +1,21 @@
 """What the loss of the steps shows, with the size of the updates beside it."""
 
 import math
+import statistics
 
 from striate.train.watch.diagnosis import Diagnosis
 from striate.train.watch.series import Look, Series
 
-__all__ = ["loss_explodes", "not_a_number", "rate_too_low", "updates_too_large"]
+__all__ = ["forgets", "loss_explodes", "not_a_number", "rate_too_low", "updates_too_large"]
 
-TOO_HIGH = "learning rate too high"  # said by two rules
+TOO_HIGH = "learning rate too high"  # said by three rules
 RISE = 3.0  # times its first value: the lectures' sign of an explosion (LECTURES F2), with which a run ends, too
 BROKEN_RATIO = 0.1  # of update to weight: a layer that forgets itself in ten steps, a hundred times the rule of thumb
 GUESS = 0.97  # of the loss of a guess: above it nothing has been learnt
 BEGUN = 20  # steps: an output layer, which begins with small weights, may change by a tenth in each of the first
 SMALL_RATIO = 1e-4  # a tenth of the rule of thumb of 1e-3, at the rate's highest: weights move by 1 % in 100 steps
+FORGOTTEN = 1.5  # times its lowest value, to the end: what sound epochs scatter by is a few hundredths of it
+LOST = 0.15  # of the training images, right at the best epoch and wrong since: a tiny loss may well double
 LEARNT = 0.9  # of the training images right: whoever gets there was not too slow
 
 
@@ -68,6 +71,26 @@ def updates_too_large(series: Series) -> Diagnosis | None:
         f"and one update changed the weights by {ratio:.0%} (0.1 % is usual)"
     )
     return Diagnosis(illness=TOO_HIGH, evidence=evidence, remedy=_lower(series), serious=True)
+
+
+def forgets(series: Series) -> Diagnosis | None:
+    """What had been learnt was lost on the way, and has not come back: one step at the height of the rate is enough."""
+    epochs = series.epochs
+    if len(epochs) < 4:  # two to learn in and two to have lost it
+        return None
+    last = epochs[-max(2, len(epochs) // 3) :]
+    best = min(epochs, key=lambda e: e.train_loss)
+    loss, right = (statistics.fmean(of) for of in zip(*((e.train_loss, e.train_accuracy) for e in last), strict=True))
+    if not (loss > FORGOTTEN * best.train_loss and right < best.train_accuracy - LOST):  # NaN is another illness
+        return None
+    return Diagnosis(
+        illness=TOO_HIGH,
+        evidence=f"epoch {best.epoch} had {best.train_accuracy:.0%} of the training images right, with a loss of "
+        f"{best.train_loss:.3g}; it was lost after that, and the last {len(last)} epochs have {right:.0%}, with "
+        f"{loss:.3g}",
+        remedy=_lower(series),
+        step=best.step,
+    )
 
 
 def rate_too_low(series: Series) -> Diagnosis | None:
