@@ -106,3 +106,11 @@ def test_bad_input_is_one_line(
     err = capsys.readouterr().err.strip().splitlines()[-1]
     assert err.startswith("striate transfer: error: ")
     assert line in err
+
+
+def test_a_comparison_that_is_refused_takes_no_name(
+    asked: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main([*asked, "--compare", "--sizes", "5000", "--name", "mine"]) == 1
+    assert "give --sizes of at most that" in capsys.readouterr().err
+    assert not (tmp_path / "runs" / "mine").exists()

@@ -1,5 +1,6 @@
 """`striate transfer`: a trained net on other images, by the plan that suits them."""
 
+import contextlib
 import shlex
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from striate.cli.failure import UsageError
 from striate.cli.files import check_output
 from striate.cli.table import print_json
 from striate.errors import StriateError
+from striate.pages.wording import plural
 
 if TYPE_CHECKING:
     from striate.train import Reporter
@@ -169,13 +171,18 @@ def _compare(
 
     path = _page_path(project, f"transfer-{Path(project.data.name).name}")
     project = dataclasses.replace(project, settings=project.settings.replace(output=str(path.parent)))
-    compared = compare(
-        project,
-        Silent(),
-        sizes=sizes,
-        seeds=seeds,
-        told=lambda trial: reporter.note(transfer_print.trial_words(trial)),
-    )
+    try:
+        compared = compare(
+            project,
+            Silent(),
+            sizes=sizes,
+            seeds=seeds,
+            told=lambda trial: reporter.note(transfer_print.trial_words(trial)),
+        )
+    except BaseException:
+        with contextlib.suppress(OSError):  # not empty: what is refused before its first trial takes no name
+            path.parent.rmdir()
+        raise
     write_page(path, compared=compared, **page)
     if as_json:
         print_json(transfer_print.comparison_as_json(compared))
@@ -201,7 +208,7 @@ def _carry_out(project: "Project", reporter: "Reporter", plan: str, as_json: boo
     if as_json:
         print_json(transfer_print.done_as_json(done, evidence, choice))
         return 0
-    typer.echo(f"{done.plan}: {done.part} accuracy {done.accuracy:.2%} on {done.samples:,} images; {done.told}")
+    typer.echo(f"{done.plan}: {done.part} accuracy {done.accuracy:.2%} on {plural(done.samples, 'image')}; {done.told}")
     typer.echo(f"model   {done.folder.model}")
     typer.echo(f"report  {path}")
     return 0
