@@ -13,7 +13,7 @@ import striate
 from striate.data import Loader, Preprocess
 from striate.data import open as open_data
 from striate.errors import StriateError
-from striate.evaluate import Predictor, evaluate, find_images
+from striate.evaluate import Predictor, evaluate, find_images, model_path
 from striate.nets.weights import load_model
 
 
@@ -156,3 +156,18 @@ def test_prediction_names_what_is_no_file(run: striate.Run, tmp_path: Path) -> N
         "/dev/zero is a device, not an image",
         f"{tmp_path}/a\\nb.jpg does not exist",
     ]
+
+
+def test_no_name_is_not_the_current_folder() -> None:
+    with pytest.raises(StriateError, match="an image is given as '', no name at all; give a file, a folder"):
+        list(find_images([""]))
+
+
+@pytest.mark.parametrize(("given", "near"), [("resnet5", "resnet50"), ("{}/rnu", "{}/run")])
+def test_a_model_that_is_not_there_may_be_another(given: str, near: str, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.toml").touch()
+    with pytest.raises(
+        StriateError, match=f"no published weights of that name; did you mean '{near.format(tmp_path)}'"
+    ):
+        model_path(given.format(tmp_path))

@@ -5,14 +5,16 @@ On the data of its own run, the run's config says how they were split, and the h
 
 import contextlib
 import dataclasses
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from striate.data import Dataset, Samples
+from striate.data.shown import shown
 from striate.errors import StriateError, UnknownName, unknown
-from striate.nets.trained import is_published
+from striate.nets.trained import is_published, published_names
 from striate.nets.weights import read_card
 from striate.train import RunFolder, Settings
 from striate.train.resolve import open_data
@@ -62,7 +64,10 @@ def model_path(model: str | Path) -> Path:
             raise StriateError(f"{path} has no model yet, its first epoch is not done; continue it: --resume {path}")
         return file
     if not path.exists() and not is_published(str(model)):
-        raise StriateError(f"no model file or run {path}, and no published weights of that name")
+        runs = [str(config.parent) for config in sorted(path.parent.glob("*/config.toml"))]
+        near = difflib.get_close_matches(str(model), [*runs, *published_names()], n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise StriateError(f"no model file or run {shown(str(path))}, and no published weights of that name{hint}")
     return path
 
 

@@ -93,6 +93,8 @@ def find_images(arguments: Iterable[str]) -> Iterator[str]:
     nothing.
     """
     for argument in arguments:
+        if not argument:  # a shell's variable that is not set; Path would take it for the current folder
+            raise StriateError("an image is given as '', no name at all; give a file, a folder or a pattern")
         path = Path(argument)
         if path.is_dir():
             found = _images_in(FolderSource(path))

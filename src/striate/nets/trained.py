@@ -12,7 +12,7 @@ from striate.nets.weights.model_file import ModelCard, load_model
 from striate.nets.weights.published import PUBLISHED, Published
 from striate.nets.zoo import NETS
 
-__all__ = ["is_published", "load_trained", "read_classes"]
+__all__ = ["is_published", "load_trained", "published_names", "read_classes"]
 
 MOST_CLASS_BYTES = 1 << 24
 
@@ -20,6 +20,11 @@ MOST_CLASS_BYTES = 1 << 24
 def is_published(name: str) -> bool:
     """Whether `name` is a net, or a file of weights ("resnet50-11ad3fa6"), that `load_trained` can fetch."""
     return _published(name) is not None
+
+
+def published_names() -> list[str]:
+    """The nets whose weights `load_trained` can fetch."""
+    return [name for name in PUBLISHED if name in NETS]
 
 
 def load_trained(model: str | Path, *, classes: Sequence[str] = (), offline: bool = False) -> tuple[Net, ModelCard]:
