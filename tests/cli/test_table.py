@@ -23,6 +23,17 @@ def test_no_rows_is_only_the_head(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "a  b\n"
 
 
+def test_a_name_with_line_ends_and_escapes_is_one_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["class", "images"], [["two\nlines\x1b[31m", 7]], right=["images"])
+    assert capsys.readouterr().out == "class               images\ntwo\\nlines\\x1b[31m       7\n"
+
+
+def test_wide_letters_take_two_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    """Unicode Annex 11: 数字 stands over four letters."""
+    print_table(["class", "images"], [["数字", 7], ["four", 8]], right=["images"])
+    assert capsys.readouterr().out.splitlines()[1:] == ["数字        7", "four        8"]
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -50,3 +61,13 @@ def test_json_keeps_letters_of_every_language(capsys: pytest.CaptureFixture[str]
     out = capsys.readouterr().out
     assert "개미" in out
     assert json.loads(out) == {"class": "개미", "share": 0.1}
+
+
+@pytest.mark.parametrize("name", ["lat\udce9.png", "개미.png"])
+def test_json_gives_back_names_that_stdout_has_no_letters_for(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """As on a terminal of ASCII: a name is escaped, not lost to question marks."""
+    pipe = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe, encoding="ascii", errors="replace"))
+    print_json({"image": name}, indent=None)
+    assert json.loads(pipe.getvalue()) == {"image": name}
+    assert pipe.getvalue().count(b"\n") == 1

@@ -100,7 +100,7 @@ def test_accumulated_batches_are_one_large_batch(tmp_path: Path, quick: dict[str
 
 def test_a_step_limit_ends_within_an_epoch(tmp_path: Path, quick: dict[str, Any]) -> None:
     ended = train({**quick, "max_steps": 7})
-    assert ended.outcome.sentence == "1 epochs, 7 steps"
+    assert ended.outcome.sentence == "1 epoch, 7 steps"
     assert [row.step for row in history(tmp_path / "run")] == [7]
 
 

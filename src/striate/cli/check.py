@@ -9,6 +9,7 @@ from striate.cli.failure import UsageError
 from striate.cli.files import check_drawing, check_output
 from striate.cli.table import print_json
 from striate.cli.train import with_net_settings
+from striate.data.shown import shown
 from striate.errors import StriateError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def check(
     if not as_json:
         parameters = sum(p.numel() for p in subject.net.parameters())
         shape = "×".join(map(str, subject.images.shape[1:]))
-        typer.echo(f"{title}: {parameters:,} parameters, {shape}, {subject.classes} classes")
+        typer.echo(f"{shown(title)}: {parameters:,} parameters, {shape}, {subject.classes} classes")
     findings = []
     for found in run(subject, only=names, seconds=seconds):
         findings.append(found)
@@ -102,7 +103,7 @@ def check(
 
 def _tell(found: "Finding") -> None:
     """The line of a finding, and under it the remedy."""
-    typer.echo(f"{found.verdict:<8} {found.name:<12} {found.evidence}")
+    typer.echo(f"{found.verdict:<8} {found.name:<12} {shown(found.evidence)}")
     if found.remedy:
         typer.echo(f"{'':<21} → {found.remedy}")
 

@@ -9,6 +9,8 @@ import typer
 
 from striate.cli.data_show import show
 from striate.cli.table import print_json, print_table
+from striate.data.shown import shown
+from striate.pages.wording import plural
 
 if TYPE_CHECKING:
     from striate.data import Dataset, Samples
@@ -85,7 +87,8 @@ def check(
     else:
         for problem in found.problems:
             print(problem)
-        print(f"{data}: {images:,} images can be used, {len(found.problems):,} files cannot")
+        cannot = plural(len(found.problems), "file")
+        print(f"{shown(data)}: {plural(images, 'image')} can be used, {cannot} cannot")
     return 1 if strict and found.problems else 0
 
 
@@ -133,7 +136,7 @@ def _describe(sizes: dict[str, Any]) -> str:
     small, middle, large = (f"{sizes[key][1]}×{sizes[key][0]}" for key in ("smallest", "median", "largest"))
     span = f"all {small} px" if small == large else f"{small} to {large} px, half of them up to {middle}"
     unreadable = f", {sizes['unreadable']} unreadable (`striate data check` names them)" if sizes["unreadable"] else ""
-    return f"{sizes['measured']:,} images measured: {span}{unreadable}"
+    return f"{plural(sizes['measured'], 'image')} measured: {span}{unreadable}"
 
 
 def progress_line() -> Callable[[str, int, int], None] | None:

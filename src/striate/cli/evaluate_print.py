@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from striate.cli.table import print_table
+from striate.data.shown import shown
+from striate.pages.wording import plural
 
 if TYPE_CHECKING:
     from striate.evaluate import Comparison, Evaluation
@@ -60,7 +62,7 @@ def comparison_as_json(compared: "Comparison") -> dict[str, Any]:
 def print_comparison(compared: "Comparison") -> None:
     """A line for each way to answer; the interval is of the difference to the first."""
     first = compared.rows[0].evaluation
-    print(f"{first.data}, {compared.part} part: {first.metrics.samples:,} images")
+    print(f"{shown(first.data)}, {compared.part} part: {plural(first.metrics.samples, 'image')}")
     columns = ["averaged over", "error", "difference, 95 %", "loss", "ECE", "passes", "seconds"]
     rows = []
     for row in compared.rows:
@@ -87,10 +89,13 @@ def print_comparison(compared: "Comparison") -> None:
 
 def print_evaluation(found: "Evaluation") -> None:
     """Measures, then each class, then what is confused."""
+    from striate.train.report.scores import most_confused
+
     metrics = found.metrics
     top5 = f", top-5 {metrics.top5:.2%}" if metrics.top5 is not None else ""
     who = f"{found.model}" if len(found.models) == 1 else f"ensemble of {len(found.models)}: {', '.join(found.models)}"
-    print(f"{who} on {found.data}, {found.part} part: {metrics.samples:,} images in {found.seconds:.1f} s")
+    images = plural(metrics.samples, "image")
+    print(f"{shown(who)} on {shown(found.data)}, {found.part} part: {images} in {found.seconds:.1f} s")
     print(f"accuracy {metrics.accuracy:.2%}{top5}, loss {metrics.loss:.4f}")
     calibration = found.calibration
     tempered = ""
@@ -101,8 +106,8 @@ def print_evaluation(found: "Evaluation") -> None:
         f"Brier {calibration.brier:.4f}{tempered}"
     )
     if found.views > 1 or found.samples or len(found.models) > 1:
-        samples = f", {found.samples} samples" if found.samples else ""
-        print(f"averaged over {found.plan}{samples}: {found.passes:,} passes")
+        samples = f", {plural(found.samples, 'sample')}" if found.samples else ""
+        print(f"averaged over {found.plan}{samples}: {plural(found.passes, 'pass', 'passes')}")
     if found.samples or len(found.models) > 1:
         doubt = found.uncertainty
         print(
@@ -111,24 +116,19 @@ def print_evaluation(found: "Evaluation") -> None:
         )
     _print_notes(found.notes)
     rows = _by_class(found)
-    shown = [[row["class"], row["images"], _percent(row["recall"]), _percent(row["precision"])] for row in rows]
+    table = [[row["class"], row["images"], _percent(row["recall"]), _percent(row["precision"])] for row in rows]
     print()
-    print_table(["class", "images", "recall", "precision"], shown, right=["images", "recall", "precision"])
-    pairs = [
-        (int(metrics.confusion[true, called]), found.classes[true], found.classes[called])
-        for true in range(len(found.classes))
-        for called in range(len(found.classes))
-        if true != called and metrics.confusion[true, called]
-    ]
+    print_table(["class", "images", "recall", "precision"], table, right=["images", "recall", "precision"])
+    pairs = most_confused(metrics.confusion, CONFUSED)
     if pairs:
         print("\nmost often confused")
-        for count, true, called in sorted(pairs, key=lambda pair: -pair[0])[:CONFUSED]:
-            print(f"  {count:,} × {true} taken for {called}")
+    for pair in pairs:
+        print(f"  {pair.count:,} × {shown(found.classes[pair.truth])} taken for {shown(found.classes[pair.predicted])}")
 
 
 def _print_notes(notes: Any) -> None:
     for note in dict.fromkeys(notes):
-        print(note)
+        print(shown(note))
 
 
 def _by_class(found: "Evaluation") -> list[dict[str, Any]]:

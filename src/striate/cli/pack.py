@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from striate.cli.data import progress_line
+from striate.pages.wording import plural
 
 if TYPE_CHECKING:
     from striate.data import Dataset
@@ -65,7 +66,9 @@ def pack(
     seconds = time.perf_counter() - started
     kind = "as their files' bytes" if packed.form == "encoded" else "as raw pixels"
     resumed = f", {packed.resumed:,} of them by an earlier run" if packed.resumed else ""
-    typer.echo(f"{out}: {packed.images:,} images {kind}{resumed}, {packed.nbytes / 2**20:,.1f} MiB in {seconds:.1f} s")
+    typer.echo(
+        f"{out}: {plural(packed.images, 'image')} {kind}{resumed}, {packed.nbytes / 2**20:,.1f} MiB in {seconds:.1f} s"
+    )
     typer.echo(f"train on it: striate train {out}")
 
 

@@ -1,16 +1,15 @@
 """`striate predict`: what a trained net says about images."""
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from striate.cli.evaluate import scales_of
 from striate.cli.failure import UsageError
-from striate.cli.table import print_table
+from striate.cli.table import print_json, print_table
 from striate.errors import StriateError
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def predict(
         elif not as_json:
             rows.append(_row(prediction))
         if as_json:
-            print(_json(prediction), flush=True)
+            print_json(_as_json(prediction), indent=None)
     if rows:
         print_table(["image", "class", "probability", "then"], rows, right=["probability"])
     return 1 if failed or missing else 0
@@ -93,22 +92,20 @@ def _with_stdin(arguments: list[str]) -> Iterator[str]:
 
 
 def _row(prediction: "Prediction") -> list[str]:
-    from striate.data.shown import shown
-
     (best, probability), *rest = prediction.top
     return [
-        shown(prediction.path),
+        prediction.path,
         best,
         f"{probability:.1%}",
         ", ".join(f"{name} {share:.1%}" for name, share in rest),
     ]
 
 
-def _json(prediction: "Prediction") -> str:
+def _as_json(prediction: "Prediction") -> dict[str, Any]:
     if prediction.problem is not None:
-        return json.dumps({"image": prediction.path, "problem": prediction.problem}, ensure_ascii=False)
+        return {"image": prediction.path, "problem": prediction.problem}
     top = [{"class": name, "probability": probability} for name, probability in prediction.top]
-    return json.dumps({"image": prediction.path, "top": top}, ensure_ascii=False)
+    return {"image": prediction.path, "top": top}
 
 
 def _complain(line: str) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from striate.cli.failure import UsageError
 from striate.errors import StriateError
+from striate.pages.wording import plural
 
 if TYPE_CHECKING:
     from striate.train import Ended, Settings
@@ -202,7 +203,9 @@ def _conclude(ended: "Ended") -> int:
         typer.echo(f"{outcome.sentence}; go on with: striate train --resume {folder.path}", err=True)
         return 128 + outcome.signal
     if final is not None:
-        typer.echo(f"{final.part} accuracy {final.accuracy:.2%} on {final.samples:,} images, loss {final.loss:.4f}")
+        typer.echo(
+            f"{final.part} accuracy {final.accuracy:.2%} on {plural(final.samples, 'image')}, loss {final.loss:.4f}"
+        )
     typer.echo(f"model   {folder.model}")
     typer.echo(f"report  {folder.report}")
     return 0

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from striate.cli.table import print_json, print_table
+from striate.data.shown import shown
+from striate.pages.wording import plural
 
 if TYPE_CHECKING:
     from striate.train.watch import LogTail, Series
@@ -34,7 +36,7 @@ def watch(
     if as_json:
         print_json([dataclasses.asdict(one) for one in diagnose(series)])
         return
-    typer.echo(f"run {folder.path}: {_state(series)}")
+    typer.echo(shown(f"run {folder.path}: {_state(series)}"))
     if follow and series.end is None:
         _follow(tail, series)
         typer.echo(_state(series))
@@ -44,7 +46,8 @@ def watch(
     for one in found:
         typer.echo(f"watch: {one}")
     if not found:
-        typer.echo(f"watch: nothing ails it, as far as {len(series.epochs)} epochs and {len(series.looks)} looks tell")
+        seen = f"{plural(len(series.epochs), 'epoch')} and {plural(len(series.looks), 'look')}"
+        typer.echo(f"watch: nothing ails it, as far as {seen} tell")
 
 
 def _follow(tail: "LogTail", series: "Series") -> None:

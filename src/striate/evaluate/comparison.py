@@ -10,6 +10,7 @@ from striate.evaluate.bootstrap import Interval, paired_interval
 from striate.evaluate.panel import Panel
 from striate.evaluate.score import AT_HOME, Evaluation, Sitting, measure
 from striate.evaluate.views import NAMED, Plan
+from striate.pages.wording import plural
 
 __all__ = ["Comparison", "Row", "compare", "rows_to"]
 
@@ -62,7 +63,7 @@ def compare(
     first = dataclasses.replace(panel, members=panel.members[:1])
     asked = [(str(plan), first, plan, 0) for plan in plans]
     if sitting.samples:
-        asked.append((f"{sitting.samples} samples", first, plans[0], sitting.samples))
+        asked.append((plural(sitting.samples, "sample"), first, plans[0], sitting.samples))
     if len(panel.members) > 1:
         together = f"ensemble of {len(panel.members)}"
         asked += [(f"{together}, {plan}", panel, plan, 0) for plan in dict.fromkeys((plans[0], plans[-1]))]

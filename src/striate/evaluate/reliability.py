@@ -6,6 +6,7 @@ A bar for each bin of confidence; on the diagonal the net says what it knows, be
 from striate.evaluate.calibration import Bins, Calibration
 from striate.pages.axes import fit_axis, y_grid
 from striate.pages.svg import frame, label, number
+from striate.pages.wording import plural
 
 __all__ = ["reliability_chart"]
 
@@ -30,7 +31,7 @@ def reliability_chart(calibration: Calibration, title: str) -> str:
     width = (x.at(1) - x.at(0)) / len(bins.counts)
     for i, (count, right, sure) in enumerate(zip(bins.counts, bins.accuracy, bins.confidence, strict=True)):
         if count:
-            told = f"{count:,} images, {sure:.1%} sure, {right:.1%} right"
+            told = f"{plural(count, 'image')}, {sure:.1%} sure, {right:.1%} right"
             body.append(
                 f'<rect class="bar" x="{number(x.at(0) + i * width + 1)}" y="{number(y.at(right))}" '
                 f'width="{number(width - 2)}" height="{number(y.at(0) - y.at(right))}"><title>{told}</title></rect>'
@@ -46,5 +47,5 @@ def reliability_chart(calibration: Calibration, title: str) -> str:
 
 
 def _described(bins: Bins, ece: float) -> str:
-    images = int(bins.counts.sum())
-    return f"{images:,} images in {len(bins.counts)} bins of confidence; the expected calibration error is {ece:.1%}."
+    images = plural(int(bins.counts.sum()), "image")
+    return f"{images} in {len(bins.counts)} bins of confidence; the expected calibration error is {ece:.1%}."

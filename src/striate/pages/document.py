@@ -40,7 +40,7 @@ def environment(package: str) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for word in ("compact", "decimal", "duration", "memory", "moment", "percent", "shape", "whole"):
+    for word in ("compact", "decimal", "duration", "memory", "moment", "percent", "plural", "shape", "whole"):
         made.filters[word] = getattr(wording, word)
     made.globals |= {"policy": Markup(POLICY), "style": style()}
     return made

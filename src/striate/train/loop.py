@@ -19,6 +19,7 @@ from striate.augment import mix
 from striate.augment.mix import Mixing
 from striate.data import Batch, Loader
 from striate.data.stages import wait_shares
+from striate.pages.wording import plural
 from striate.tasks import Metrics, Task, decode_all
 from striate.train.checkpoint import CheckpointFolder
 from striate.train.health import Diverged, Health, broken_parameter, likely_cause
@@ -122,11 +123,15 @@ class Trainer:
         position, settings = self.position, self._settings
         stale = position.epoch - (position.best_epoch or 0)
         if self._val is not None and settings.early_stop is not None and stale >= settings.early_stop:
-            sentence = f"no better validation error for {stale} epochs; the best was epoch {position.best_epoch}"
+            sentence = (
+                f"no better validation error for {plural(stale, 'epoch')}; the best was epoch {position.best_epoch}"
+            )
             return Outcome(kind="stopped early", sentence=sentence)
         out_of_steps = position.step >= self.total_steps and position.batch == 0
         if position.epoch >= settings.epochs or out_of_steps:
-            return Outcome(kind="finished", sentence=f"{position.epoch} epochs, {position.step} steps")
+            return Outcome(
+                kind="finished", sentence=f"{plural(position.epoch, 'epoch')}, {plural(position.step, 'step')}"
+            )
         return None
 
     def _train_epoch(self, stop: StopRequest) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from striate.data.shown import shown
 from striate.train.report.record import EpochRow
 
 __all__ = ["Reporter", "Silent", "reporter_for"]
@@ -106,8 +107,8 @@ class Lines:
         self._spoke = time.monotonic()
 
     def note(self, line: str) -> None:
-        """The line as it is."""
-        print(line, file=self._stream, flush=True)
+        """The line; what a name in it has besides letters is escaped."""
+        print(shown(line), file=self._stream, flush=True)
         self._spoke = time.monotonic()
 
     def begin(self, epochs: int, steps: int, done: int) -> None:
@@ -152,7 +153,7 @@ class Bar:
 
     def note(self, line: str) -> None:
         """Above the bar."""
-        self._console.print(line, markup=False)
+        self._console.print(shown(line), markup=False)
 
     def begin(self, epochs: int, steps: int, done: int) -> None:
         """Show the bar."""

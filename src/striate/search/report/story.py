@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from striate.pages.wording import percent, plural
+from striate.pages.wording import duration, percent, plural
 from striate.search.ledger import Record
 from striate.search.plan import Plan
 from striate.search.space import NET, shown
@@ -44,11 +44,11 @@ def answer(plan: Plan, data_name: str, records: Sequence[Record], order: Sequenc
     seconds = sum(one.seconds or 0.0 for one in ended)
     left = plan.trials - len(ended)
     figures = [
-        ("best", percent(order[0].value) if order else "–", f"trial {order[0].name}" if order else ""),
-        ("trials", f"{len(ended)}", f"of {max(plan.trials, len(records))}" if left > 0 else ""),
-        ("finished", f"{sum(one.outcome == 'finished' for one in ended)}", ""),
-        *((name, f"{count}", "") for name, count in counts.items() if count),
-        ("computed", f"{seconds / 60:.1f} min", f"{seconds / max(1, len(ended)):.1f} s a trial"),
+        ("Best", percent(order[0].value) if order else "–", f"trial {order[0].name}" if order else ""),
+        ("Trials", f"{len(ended)}", f"of {max(plan.trials, len(records))}" if left > 0 else ""),
+        ("Finished", f"{sum(one.outcome == 'finished' for one in ended)}", ""),
+        *((name.capitalize(), f"{count}", "") for name, count in counts.items() if count),
+        ("Computed", duration(seconds), f"{duration(seconds / max(1, len(ended)))} a trial"),
     ]
     if not order:
         return Answer(

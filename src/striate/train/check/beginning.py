@@ -23,7 +23,7 @@ def inputs(subject: Subject) -> Finding:
     """Are the images centred, and of the size that initialisations count on?"""
     mean, deviation = float(subject.images.mean()), float(subject.images.std())
     figures = {"mean": mean, "deviation": deviation, "images": len(subject.images)}
-    evidence = f"mean {mean:+.2f}, deviation {deviation:.2f} over {len(subject.images):,} images"
+    evidence = f"mean {mean:+z.2f}, deviation {deviation:.2f} over {len(subject.images):,} images"
     if not math.isfinite(mean + deviation):
         return Finding(name="inputs", verdict="failed", evidence=evidence, remedy="look at the data", figures=figures)
     if abs(mean) <= 0.5 * deviation and 0.3 <= deviation <= 3:

@@ -46,7 +46,7 @@ def answer(record: RunRecord) -> View:
         headline, sure = f"{net}: {record.outcome} after {after}", "No images were scored at the end."
     else:
         share = percent(final.right / final.samples, final.samples)
-        headline = f"{net}: {share} of {whole(final.samples)} {_part(final.part)} images right"
+        headline = f"{net}: {share} of {plural(final.samples, f'{_part(final.part)} image')} right"
         low, high = wilson(final.right, final.samples)
         sure = (
             f"The 95 % interval of that share is {percent(low, final.samples)} to {percent(high, final.samples)} "
