@@ -7,7 +7,7 @@ import pytest
 
 from striate.errors import StriateError
 from striate.evaluate.bootstrap import paired_interval
-from striate.evaluate.calibration import Calibration, fit_temperature, tempered
+from striate.evaluate.calibration import Calibration, fit_temperature, temperature_note, tempered
 from striate.evaluate.reliability import reliability_chart
 from striate.evaluate.uncertainty import Uncertainty, entropy
 
@@ -79,6 +79,18 @@ def test_the_ends_of_the_temperature() -> None:
         StriateError, match=r"^no images to fit a temperature to; a run without a validation part has no"
     ):
         fit_temperature(np.zeros((0, 2)), np.zeros(0, np.int64))
+
+
+def test_a_temperature_at_an_end_is_told() -> None:
+    """All right at 90 %: the likeliest temperature is the least there is, whatever the answers are worth."""
+    sure = np.array([[0.9, 0.1]] * 3)
+    note = temperature_note(fit_temperature(sure, np.array([0, 0, 0])))
+    assert note is not None
+    assert note.startswith("the temperature ran to its least, 0.01: no validation image is wrong")
+    note = temperature_note(fit_temperature(sure, np.array([1, 1, 1])))
+    assert note is not None
+    assert note.startswith("the temperature ran to its most, 100:")
+    assert temperature_note(fit_temperature(sure, np.array([0, 0, 1]))) is None
 
 
 def test_tempering_is_softmax_of_z_over_t() -> None:

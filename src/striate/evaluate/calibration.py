@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from striate.errors import StriateError
 
-__all__ = ["Bins", "Calibration", "fit_temperature", "tempered"]
+__all__ = ["Bins", "Calibration", "fit_temperature", "temperature_note", "tempered"]
 
 BINS = 15
 TINY = float(np.finfo(np.float64).tiny)
@@ -105,6 +105,22 @@ def fit_temperature(probabilities: NDArray[Any], labels: NDArray[np.int64]) -> f
             break
         beta = new
     return float(1 / beta)
+
+
+def temperature_note(temperature: float) -> str | None:
+    """What to know of a fitted temperature that ran to an end of its range; None for any other.
+
+    >>> temperature_note(0.01)
+    'the temperature ran to its least, 0.01: no validation image is wrong, which says nothing of how sure to be'
+    """
+    if temperature < 1.001 / HOTTEST:
+        least = f"{1 / HOTTEST:g}: no validation image is wrong, which says nothing of how sure to be"
+        return f"the temperature ran to its least, {least}"
+    if temperature > HOTTEST / 1.001:
+        return (
+            f"the temperature ran to its most, {HOTTEST:g}: on the validation images the net is no better than a guess"
+        )
+    return None
 
 
 def tempered(probabilities: NDArray[Any], temperature: float) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.errors import StriateError
-from striate.evaluate.calibration import Calibration, fit_temperature, tempered
+from striate.evaluate.calibration import Calibration, fit_temperature, temperature_note, tempered
 from striate.evaluate.exam import Exam
 from striate.evaluate.marginal import Marginal
 from striate.evaluate.panel import Panel
@@ -138,6 +138,7 @@ def measure(panel: Panel, part: str | None, plan: Plan, sitting: Sitting = AT_HO
     before = Calibration.of(probabilities, labels)
     if temperature is not None:
         probabilities = tempered(probabilities, temperature)
+    note = None if temperature is None else temperature_note(temperature)
     return Evaluation(
         model=Path(panel.members[0].name),
         models=tuple(member.name for member in panel.members),
@@ -156,7 +157,7 @@ def measure(panel: Panel, part: str | None, plan: Plan, sitting: Sitting = AT_HO
         uncertainty=answers.uncertainty,
         temperature=temperature,
         untempered=None if temperature is None else before,
-        notes=marginal.notes,
+        notes=marginal.notes if note is None else (*marginal.notes, note),
     )
 
 
