@@ -146,6 +146,12 @@ def test_gradients_that_explode_at_the_first_step(healthy: Series, norm: float, 
     assert named(healthy) == found
 
 
+def test_trained_weights_whose_gradients_explode_are_not_to_be_drawn_anew(healthy: Series) -> None:
+    healthy.looks[0] = look(1, gradient=60.0)
+    healthy.facts["pretrained"] = True
+    assert [one.remedy for one in diagnose(healthy)] == ["try --lr 0.005, or cut it off (--clip-grad 1)"]
+
+
 @pytest.mark.parametrize(
     ("shift", "scale", "found"),
     [

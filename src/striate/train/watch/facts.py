@@ -28,6 +28,7 @@ def facts_of(settings: Settings, data: Dataset, net: nn.Module) -> dict[str, Any
         "weight_decay": settings.weight_decay,
         "schedule": settings.schedule,
         "lr": settings.lr,
+        "pretrained": settings.pretrained is not None,
         "clip_grad": settings.clip_grad,
     }
 

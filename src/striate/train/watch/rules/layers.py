@@ -87,11 +87,14 @@ def exploding_gradients(series: Series) -> Diagnosis | None:
         return None
     loudest = max(first.weights, key=lambda layer: layer["gradient"] or 0.0)
     loss = f", with a loss of {series.steps[0].loss:.3g}" if series.steps else ""
+    rate = series.facts.get("lr")
+    lower = f"--lr {rate / 10:.2g}" if rate else "a tenth of the rate"
+    gentler = f"try {lower}" if series.facts.get("pretrained") else "start from smaller weights (He's), add batch norm"
     return Diagnosis(
         illness="exploding gradients",
         evidence=f"the gradient's norm is {first.gradient:.3g} at the first step{loss}, "
         f"most of it in {loudest['name']}",
-        remedy="start from smaller weights (He's), add batch norm, or cut it off (--clip-grad 1)",
+        remedy=f"{gentler}, or cut it off (--clip-grad 1)",
         serious=True,
         layer=loudest["name"],
         step=first.step,
