@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from striate.errors import StriateError
 from striate.nets.weights import load_model, save_model
+from striate.pages.wording import decimal
 from striate.train import Ended, reporter_for, settings_from, start
 from striate.train.health import Diverged
 from striate.train.log import read_log
@@ -161,7 +162,10 @@ def test_an_exploding_loss_ends_the_run_with_its_cause(tmp_path: Path, quick: di
         assert part in message
     assert "the last good checkpoint is step " in message
     assert read_log(tmp_path / "run")[-1]["outcome"] == "diverged"
-    assert "diverged" in (tmp_path / "run" / "report.html").read_text()
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "Diverged: at step " in report
+    sick = next(record for record in read_log(tmp_path / "run") if record["event"] == "sick")
+    assert f"{decimal(sick['loss'])} at step {sick['step']}." in report  # the last of the chart of steps
 
 
 def test_a_taken_name_is_refused_before_any_work(tmp_path: Path, quick: dict[str, Any]) -> None:

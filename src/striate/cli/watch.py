@@ -72,7 +72,8 @@ def _follow(tail: "LogTail", series: "Series") -> None:
 def _state(series: "Series") -> str:
     """How far it is, or how it ended."""
     if series.end is not None:
-        return f"{series.end['outcome']}: {series.end['sentence']}"
+        outcome = series.end["outcome"]
+        return f"{outcome}: {series.end['sentence'].removeprefix(f'{outcome} ')}"  # of "diverged at step 3: …" the rest
     if series.epochs:
         last = series.epochs[-1]
         return f"under way, or interrupted, after epoch {last.epoch} (step {last.step})"

@@ -185,7 +185,7 @@ class Trainer:
             parts.scaler.scale(loss if share == 1 else loss * share).backward()  # type: ignore[no-untyped-call]  # torch's
             value = loss.item()
             if (illness := self._health.sick(value)) is not None:
-                self._diverge(illness, value, f"at step {position.step + 1}")
+                self._diverge(illness, value, position.step + 1, f"at step {position.step + 1}")
             position.first_loss = self._health.reference
             position.batch += 1
             position.images += size
@@ -222,7 +222,7 @@ class Trainer:
         if stop:
             return
         if (illness := self._sick_epoch(metrics)) is not None:
-            self._diverge(illness, math.nan, f"in epoch {position.epoch + 1}")
+            self._diverge(illness, math.nan, position.step, f"in epoch {position.epoch + 1}")
         position.epoch += 1
         position.add_stages(self._train.stages.drain())
         waiting = position.wait_seconds / max(1e-9, position.epoch_seconds)
@@ -317,10 +317,10 @@ class Trainer:
         self._checkpoints.save(checkpoint, also_keep=self.position.best_step)
         self._saved = time.monotonic()
 
-    def _diverge(self, illness: str, loss: float, where: str) -> None:
+    def _diverge(self, illness: str, loss: float, step: int, where: str) -> None:
         position, settings = self.position, self._settings
         kept = loss if math.isfinite(loss) else str(loss)
-        self._log.write("sick", step=position.step + 1, epoch=position.epoch + 1, loss=kept, sentence=illness)
+        self._log.write("sick", step=step, epoch=position.epoch + 1, loss=kept, sentence=illness)
         cause = likely_cause(
             self._parts.net,
             lr=self._parts.rate.at(position.step),

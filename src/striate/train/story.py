@@ -6,7 +6,7 @@ import resource
 import shlex
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +66,10 @@ def run_record(
         net=settings.model,
         data=_summary(data, preprocess, settings.data),
         epochs=epochs,
-        steps=tuple((record["step"], record["loss"]) for record in records if record["event"] == "step"),
+        steps=tuple(_steps(records)),
         best_epoch=best_epoch,
         outcome=outcome,
-        outcome_note=sentence,
+        outcome_note=sentence.removeprefix(f"{outcome} "),  # "diverged at step 3: …"
         final=final,
         filters=_first_filters(net),
         layers=tuple(
@@ -132,6 +132,13 @@ def peak_memory_nbytes() -> int:
     """The largest resident size of this process so far (getrusage counts KiB on Linux, bytes on macOS)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _steps(records: list[dict[str, Any]]) -> Iterator[tuple[int, float]]:
+    """(step, loss) as logged, and last the one that ended the run, which is what its chart is looked at for."""
+    for record in records:
+        if record["event"] in ("step", "sick"):
+            yield record["step"], float(record["loss"])  # of a sick one perhaps "nan" or "inf"
 
 
 def _watched(records: list[dict[str, Any]]) -> Watched:
