@@ -1,6 +1,8 @@
 """The habits of the house that no other tool holds: what a module looks like, what is pinned, what stays unloaded."""
 
 import ast
+import importlib
+import pkgutil
 import re
 import subprocess
 import sys
@@ -102,6 +104,16 @@ def test_help_does_not_wait_for_torch(args: list[str]) -> None:
 def test_importing_striate_does_not_load_torch() -> None:
     code = "import sys, striate; dir(striate); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("package", ["striate", "striate.data"])
+def test_names_loaded_when_first_used_are_not_hidden_by_modules(package: str) -> None:
+    """A name that a module of the package bears too is that module from the moment something imports it."""
+    code = f"import {package} as p, types; print([n for n in p.__all__ if isinstance(getattr(p, n), types.ModuleType)])"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert told == str(["conv", "data"] if package == "striate" else [])
+    taken = {module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__)}
+    assert taken & set(importlib.import_module(package).__all__) <= {"conv", "data"}
 
 
 def lock() -> dict[str, str]:

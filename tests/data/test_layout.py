@@ -21,11 +21,12 @@ def test_one_folder_per_class():
 
 
 @pytest.mark.parametrize("val", ["val", "valid", "validation", "Val", "VALID"])
-def test_parts_and_their_names(val):
-    found = layout("train/a/1.jpg", "train/b/2.jpg", f"{val}/a/3.jpg", "test/b/4.jpg")
+@pytest.mark.parametrize(("train", "test"), [("train", "test"), ("Training", "Testing")])
+def test_parts_and_their_names(train, val, test):
+    found = layout(f"{train}/a/1.jpg", f"{train}/b/2.jpg", f"{val}/a/3.jpg", f"{test}/b/4.jpg")
     assert list(found.parts) == ["train", "val", "test"]
     assert found.parts["val"] == {"a": [f"{val}/a/3.jpg"]}
-    assert found.parts["test"] == {"b": ["test/b/4.jpg"]}
+    assert found.parts["test"] == {"b": [f"{test}/b/4.jpg"]}
 
 
 def test_a_class_may_be_called_train():
@@ -66,7 +67,7 @@ def test_what_is_left_out_is_said():
     )
     found = layout("train/a/1.jpg", "train/b/2.jpg", "labels/x.jpg", "train/loose.jpg", "z.png")
     assert set(found.left_out) == {
-        ("labels", "is neither train, val nor test"),
+        ("labels", "is neither train, val nor test (1 image in it)"),
         ("train/loose.jpg", "lies outside every class folder"),
         ("z.png", "lies outside train, val and test"),
     }
@@ -115,6 +116,7 @@ def test_classes_are_sorted_by_name_as_image_folder_does():
         ({"train": ["Cats", "cats"]}, "the classes 'Cats' and 'cats' differ only in case or in how accents are stored"),
         ({"train": ["caf\u00e9", "tea", "cafe\u0301"]}, "differ only in case or in how accents are stored"),
         ({"train": ["cats", "dogs"], "val": ["Cats"]}, "the classes 'Cats' and 'cats' differ only in case"),
+        ({"train": ["a", "caf\udce9"]}, r"photos: the class 'caf\\xe9' is no text in UTF-8; rename its folder"),
         ({"train": ["a", "b"], "test": ["a", "c"]}, "class 'c' is in test but not in train, so nothing can be learnt"),
     ],
 )

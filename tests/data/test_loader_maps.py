@@ -34,7 +34,7 @@ from striate.augment import (
 )
 from striate.augment.reduction import reductions
 from striate.data import ArraySamples, FileSamples, Loader, Preprocess, warped
-from striate.data.decode import decode, decode_at, jpeg_head
+from striate.data.decoding import decode, decode_at, jpeg_head
 from striate.data.source import FolderSource
 from striate.data.warped import reduced_map
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from striate.data.badimage import BadImage
-from striate.data.decode import decode
+from striate.data.decoding import decode
 
 pytestmark = pytest.mark.shared
 

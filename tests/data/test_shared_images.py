@@ -9,7 +9,7 @@ from PIL import Image
 from striate import data
 from striate.data.badimage import BadImage
 from striate.data.classnames import CIFAR10
-from striate.data.decode import decode
+from striate.data.decoding import decode
 
 pytestmark = pytest.mark.shared
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from striate.data.batches import Batch
     from striate.data.check import Problem, scan
     from striate.data.dataset import Dataset, class_counts
-    from striate.data.decode import decode
+    from striate.data.decoding import decode
     from striate.data.loader import Loader
     from striate.data.opener import open
     from striate.data.pca import fit_pca
@@ -46,7 +46,7 @@ _HOME = {
     "Problem": "check",
     "Samples": "samples",
     "class_counts": "dataset",
-    "decode": "decode",
+    "decode": "decoding",
     "fit_pca": "pca",
     "open": "opener",
     "scan": "check",

@@ -13,7 +13,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.data.decode import decode
+from striate.data.decoding import decode
 from striate.data.kept import Kept
 from striate.data.memory import available_nbytes
 from striate.data.preprocess import Preprocess

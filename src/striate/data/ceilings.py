@@ -17,7 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from striate.data.badimage import BadImage
-from striate.data.decode import decode
+from striate.data.decoding import decode
 from striate.data.loader import Loader
 from striate.data.noise import DrawsWindows
 from striate.data.preprocess import Preprocess

@@ -1,7 +1,7 @@
 """From a list of names to parts and classes: what the folders of a data set mean.
 
     photos/cats/1.jpg                     one folder per class
-    photos/train/cats/1.jpg               parts above that: train/, val/ (valid/, validation/) and test/
+    photos/train/cats/1.jpg               parts above that: train/, val/ and test/, by any of their names in PARTS
     photos.zip, photos/photos/cats/…      the same inside a zip, or one folder further down
 
 A class is the first folder; what lies deeper belongs to it. Nothing here touches a disk: names come in, names go out.
@@ -12,13 +12,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from striate.data.shown import shown
 from striate.errors import StriateError
 
 __all__ = ["PARTS", "Layout", "check_classes", "hidden", "read_layout"]
 
 # What a part may be called, and what it is.
 _ORDER = ("train", "val", "test")
-PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+PARTS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
 
 _CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "lost+found"})
 
@@ -70,12 +79,15 @@ def read_layout(
 def check_classes(where: str, parts: Mapping[str, Mapping[str, Sequence[str]]]) -> tuple[str, ...]:
     """The classes, sorted by name as torchvision's ImageFolder sorts them, of a source that can be trained on.
 
-    Raises StriateError for a class without an image, a class that training lacks, one class only, names that collide.
+    Raises StriateError for a class without an image, a class that training lacks, one class only, names that collide,
+    and names that are no text, which no model file could hold.
     """
     classes = tuple(sorted(parts["train"]))
     everywhere = sorted({name for part in parts.values() for name in part})
     seen: dict[str, str] = {}
     for name in everywhere:
+        if any("\ud800" <= letter <= "\udfff" for letter in name):  # what Python makes of bytes that are no UTF-8
+            raise StriateError(f"{shown(where)}: the class '{shown(name)}' is no text in UTF-8; rename its folder")
         plain = unicodedata.normalize("NFC", name).casefold()
         if plain in seen:
             raise StriateError(
@@ -138,6 +150,12 @@ class _Tree:
         """Files in this folder and in all below."""
         return [*self.files, *(file for folder in self.below.values() for file in folder.everything())]
 
+    def unused(self, not_an_image: Callable[[str], str | None]) -> str:
+        """What is said of a folder beside the parts: one line for it, and not one for each image."""
+        images = sum(not_an_image(file) is None for file in self.everything())
+        said = f" ({images} image{'s' * (images > 1)} in it)" if images else ""
+        return f"is neither train, val nor test{said}"
+
 
 def _unwrapped(tree: _Tree, not_an_image: Callable[[str], str | None]) -> _Tree:
     """Step into a folder that only wraps the others, as zips of a folder have it."""
@@ -165,7 +183,7 @@ def _in_parts(where: str, tree: _Tree, parts: Mapping[str, _Tree], not_an_image:
     if "train" not in sorted_out:
         had = " and ".join(f"{name}/" for name in found.values())
         raise StriateError(f"{where} has {had} but no train/ with class folders; nothing can be trained on")
-    left_out += [(folder.path, "is neither train, val nor test") for n, folder in tree.below.items() if n not in parts]
+    left_out += [(folder.path, folder.unused(not_an_image)) for n, folder in tree.below.items() if n not in parts]
     return Layout(
         parts={part: sorted_out[part] for part in _ORDER if part in sorted_out},
         left_out=tuple(left_out),

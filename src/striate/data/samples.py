@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from striate.data.colour import with_channels
-from striate.data.decode import decode
+from striate.data.decoding import decode
 from striate.data.source import Source
 
 __all__ = ["ArraySamples", "EncodedSamples", "FileSamples", "Samples", "checked_labels"]

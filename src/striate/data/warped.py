@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from striate import _native
 from striate.data.bases import naming
 from striate.data.batches import Batch, BatchForm
-from striate.data.decode import JpegHead, decode, decode_at, jpeg_head
+from striate.data.decoding import JpegHead, decode, decode_at, jpeg_head
 from striate.data.kept import Kept
 from striate.data.noise import DrawsMaps, Map
 from striate.data.prefetch import Job

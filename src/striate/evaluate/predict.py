@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from striate.data import BadImage
-from striate.data.decode import decode
+from striate.data.decoding import decode
 from striate.data.formats import EXTENSIONS, format_of
 from striate.data.layout import hidden
 from striate.data.shown import shown

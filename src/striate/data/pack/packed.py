@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from striate.data.colour import with_channels
-from striate.data.decode import decode
+from striate.data.decoding import decode
 from striate.data.pack.reader import Pack
 from striate.data.samples import EncodedSamples, Samples, checked_labels
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from striate.data.badimage import BadImage
-from striate.data.decode import MAX_PIXELS, decode
+from striate.data.decoding import MAX_PIXELS, decode
 
 HEIGHT, WIDTH = 13, 22  # odd and unequal, so that a transposition or a lost row shows
 
@@ -252,7 +252,7 @@ def test_jpeg_fast_path_equals_pillow(size, subsampling, progressive):
 
 def test_jpeg_takes_the_fast_path(monkeypatch):
     calls = []
-    monkeypatch.setattr("striate.data.decode._pillow", lambda *given: calls.append(given))
+    monkeypatch.setattr("striate.data.decoding._pillow", lambda *given: calls.append(given))
     for image in (Image.fromarray(noise(3)), Image.fromarray(noise(1)[..., 0])):
         decode(encoded(image, "JPEG"), 3, "x")
     assert not calls
@@ -395,6 +395,13 @@ def test_a_decompression_bomb_is_refused_by_its_header(header, recwarn):
     with pytest.raises(BadImage, match=r"x is 40000×40000 = 1\.6 gigapixels, over the limit of 179 megapixels"):
         decode(header(40000, 40000), 3, "x")
     assert not recwarn.list
+
+
+def test_a_row_longer_than_decoders_count(recwarn):
+    """Its pixels are few enough, but Pillow's decoder would say that memory is short."""
+    assert MAX_PIXELS > 100_000_000
+    with pytest.raises(BadImage, match="x is 100000000×1, over the limit of 16777216 px a side"):
+        decode(png_header(100_000_000, 1), 3, "x")
 
 
 def test_large_but_allowed_sizes_are_not_warned_about(recwarn):

@@ -42,6 +42,7 @@ from striate.data.silence import silence
 __all__ = ["MAX_PIXELS", "JpegHead", "decode", "decode_at", "jpeg_head"]
 
 MAX_PIXELS = 178_956_970  # half a GiB of RGB, where Pillow too refuses; a 108-megapixel telephone stays well below
+MAX_SIDE = 1 << 24  # px: from 2^31 bits a row on, Pillow's decoders say that memory is short where it is not
 
 ORIENTATION = 0x0112  # EXIF 2.32, table 4
 
@@ -295,6 +296,8 @@ def _check_size(width: int, height: int, where: str) -> None:
         raise BadImage(where, f"is {width}×{height}: it holds no pixel")
     if width * height > MAX_PIXELS:
         raise BadImage(where, f"is {width}×{height} = {_mega(width * height)}, over the limit of {_mega(MAX_PIXELS)}")
+    if max(width, height) > MAX_SIDE:
+        raise BadImage(where, f"is {width}×{height}, over the limit of {MAX_SIDE} px a side")
 
 
 def _mega(pixels: int) -> str:
