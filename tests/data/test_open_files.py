@@ -277,7 +277,7 @@ def test_listed_twice_or_missing(photos):
         ("a.jpg,x\n\nb.jpg\n", r"list\.csv, line 3: 1 columns"),
         (
             "path,label,split\na.jpg,x,dev\n",
-            r"list\.csv, line 2: split is 'dev'; it is one of train, val, valid, valid",
+            r"list\.csv, line 2: split is 'dev'; it is one of train, training, val, valid, valid",
         ),
         ("a.jpg,x,train\nb.jpg,y,\n", r"list\.csv: some lines have a split and some have none; fill the column"),
         ("a.jpg,x,test\nb.jpg,y,test\n", r"list\.csv lists no image for train; nothing can be trained on"),
@@ -314,6 +314,45 @@ def test_what_is_not_there(photos, tmp_path, monkeypatch):
     message = r"there is no file or folder 'minst' here, and it is an unknown data set 'minst'; did you mean 'mnist'\?"
     with pytest.raises(StriateError, match=message):
         data.open("minst")
+
+
+@pytest.mark.parametrize("spec", [None, 3, b"photos", ["photos"]])
+def test_what_names_nothing(spec):
+    with pytest.raises(
+        StriateError, match="a data set is given by its name or path, such as 'digits' or 'photos/', got"
+    ):
+        data.open(spec)
+
+
+def test_an_empty_name_is_not_this_folder(photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    with pytest.raises(StriateError, match=r"no data set is named; give a folder, a zip, a pack \(\.arrow\), a CSV"):
+        data.open("")
+
+
+def test_a_name_that_no_file_can_have(tmp_path):
+    with pytest.raises(StriateError, match="cannot read x{100}: File name too long"):
+        data.open("x" * 5000)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(StriateError, match="loop: Too many levels of symbolic links"):
+        data.open(tmp_path / "loop")
+
+
+def test_the_home_folder_is_found_without_a_shell(photos, monkeypatch):
+    monkeypatch.setenv("HOME", str(photos.parent))
+    assert len(data.open("~/photos").train) == len(data.open(photos).train)
+
+
+@pytest.mark.parametrize("fraction", ["0.1", None, True])
+def test_a_share_that_is_no_number(fraction):
+    with pytest.raises(StriateError, match=f"val_fraction is {fraction!r}; it is the share of the images set aside"):
+        data.open("digits", val_fraction=fraction)
+
+
+@pytest.mark.parametrize("seed", ["0", None, 1.5, -1])
+def test_a_split_seed_that_is_none(seed):
+    with pytest.raises(StriateError, match=rf"split_seed is {seed!r}; it is a whole number from 0 to 2\^64 - 1"):
+        data.open("digits", split_seed=seed)
 
 
 def test_what_is_no_data_set(photos, tmp_path):

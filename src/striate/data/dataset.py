@@ -42,8 +42,8 @@ class Split:
     def __post_init__(self) -> None:
         check_fraction("val_fraction", self.val_fraction)
         check_fraction("test_fraction", self.test_fraction)
-        if not 0 <= self.seed < 2**64:
-            raise StriateError(f"split_seed is {self.seed}; it is a whole number from 0 to 2^64 - 1")
+        if not (isinstance(self.seed, int | np.integer) and 0 <= self.seed < 2**64):
+            raise StriateError(f"split_seed is {self.seed!r}; it is a whole number from 0 to 2^64 - 1")
 
 
 def split_parts(

@@ -17,10 +17,12 @@ from striate.data.pack.found import find_packs
 from striate.data.samples import ArraySamples
 from striate.data.source import FolderSource, ZipSource
 from striate.errors import StriateError, unknown
+from striate.home import at_home
 
 __all__ = ["SPECS", "open"]
 
 SPECS = ("digits", *NAMED)
+KINDS = "a folder, a zip, a pack (.arrow), a CSV of path,label"
 
 Progress = Callable[[str, int, int], None]  # (what is being done, how much of it is, of how much or 0 where unknown)
 
@@ -48,15 +50,16 @@ def open(
     what to do, for whatever cannot be opened.
     """
     how = Split(val_fraction=val_fraction, test_fraction=test_fraction, seed=split_seed)
-    given, path = os.fspath(spec), Path(spec)
+    given = _written(spec)
+    path = Path(given)
     if given == "digits":
         return _in_memory("digits", given, (digits(), None, DIGITS), mirror=False, how=how)
     if given in NAMED:
-        place = Path(data_dir) if data_dir is not None else default_data_dir()
+        place = at_home(data_dir) if data_dir is not None else default_data_dir()
         path = find(given, place, download=download, progress=progress)
     elif packs := _packs(given):
         return packs
-    elif not path.exists():
+    elif not os.path.exists(path):  # noqa: PTH110  # pathlib's raises for a name that no file can have
         raise StriateError(_nowhere(given, path))
     held = NAMED[given] if given in ("mnist", "fashion-mnist") else held_by(path)
     if held is not None:
@@ -70,6 +73,15 @@ def open(
     if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
         return open_tree(ZipSource(path), str(path), checks, how)
     raise StriateError(_not_a_set(path))
+
+
+def _written(spec: object) -> str:
+    """The words that name a data set. Raises StriateError for what are none; an empty path would be this folder."""
+    if not isinstance(spec, str | os.PathLike) or not isinstance(given := os.fspath(spec), str):
+        raise StriateError(f"a data set is given by its name or path, such as 'digits' or 'photos/', got {spec!r:.80}")
+    if not given:
+        raise StriateError(f"no data set is named; give {KINDS}, or one of {', '.join(SPECS)}")
+    return os.fspath(at_home(given)) if given.startswith("~") else given
 
 
 def _packs(given: str) -> Dataset | None:
@@ -96,14 +108,19 @@ def _in_memory(
 
 def _nowhere(given: str, path: Path) -> str:
     """The message for what is neither a name nor there: the nearest name, or the nearest path beside it."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # not there, or with a NUL byte in its name
+        pass
+    except OSError as error:
+        return f"cannot read {given:.100}: {error.strerror}"
     if difflib.get_close_matches(given, SPECS, n=1) or (path.name == given and not path.suffix):
         return f"there is no file or folder {given!r} here, and it is an " + unknown("data set", given, SPECS)
     beside = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, beside, n=1)
     if near:
         return f"{given} does not exist; did you mean '{path.parent / near[0]}'?"
-    kinds = "a folder, a zip, a pack (.arrow), a CSV of path,label"
-    return f"{given} does not exist; give {kinds}, or one of {', '.join(SPECS)}"
+    return f"{given} does not exist; give {KINDS}, or one of {', '.join(SPECS)}"
 
 
 def _not_a_set(path: Path) -> str:

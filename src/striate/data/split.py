@@ -45,8 +45,9 @@ def split(
 
 def check_fraction(name: str, fraction: float) -> None:
     """Raises StriateError, naming the setting, unless 0 ≤ fraction < 1."""
-    if not 0 <= fraction < 1:
-        raise StriateError(f"{name} is {fraction}; it is the share of the images set aside, from 0 (none) to below 1")
+    known = isinstance(fraction, int | float | np.number) and not isinstance(fraction, bool)
+    if not (known and 0 <= fraction < 1):
+        raise StriateError(f"{name} is {fraction!r}; it is the share of the images set aside, from 0 (none) to below 1")
 
 
 def _ranks(keys: Sequence[str], seed: int) -> NDArray[np.int64]:

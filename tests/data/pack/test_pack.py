@@ -26,6 +26,7 @@ from striate.data.dataset import Dataset
 from striate.data.pack import reader, writer
 from striate.data.pack.check import check_pack
 from striate.data.pack.found import find_packs
+from striate.data.pack.layout import SUM, checksum
 from striate.data.pack.reader import Pack, whole_batches
 from striate.data.pack.size import PackSize
 from striate.data.pack.writer import write_pack
@@ -175,6 +176,30 @@ def test_packs_that_do_not_belong_together(folder, tmp_path):
         open_data(f"{one},{raw}")
     with pytest.raises(StriateError, match=r"other classes \(class 'bee' is in one only\)"):
         open_data(f"{one},{other}")
+    (tmp_path / "link.arrow").hardlink_to(one)
+    with pytest.raises(
+        StriateError, match=r"link\.arrow is named twice, and each of its images would count twice; name"
+    ):
+        open_data(f"{one},{tmp_path / 'link.arrow'}")
+
+
+def test_packs_are_found_whatever_they_are_called_and_however_many(folder, tmp_path, monkeypatch):
+    """A list of them may be longer than a file's name may be, which asking for it as a file would trip over."""
+    (tmp_path / "one").mkdir()
+    loud = packed(folder, tmp_path / "one" / "LOUD.ARROW")
+    assert find_packs(str(loud)) == find_packs(str(loud.parent)) == [loud]
+    monkeypatch.chdir(tmp_path)
+    many = [Path(f"{i}-{'x' * 100}.arrow") for i in range(50)]
+    assert find_packs(",".join(map(str, many))) == many
+    with pytest.raises(StriateError, match=r"cannot read 0-x*\.arrow: No such file or directory$"):
+        open_data(",".join(map(str, many)))
+
+
+def test_a_folder_of_packs_with_one_that_was_not_finished(folder, tmp_path):
+    packed(folder, tmp_path / "1.arrow")
+    (tmp_path / "2.arrow.part").write_bytes(b"")
+    with pytest.raises(StriateError, match=r"2\.arrow\.part is a pack that was not finished; pack it to its end, or"):
+        open_data(tmp_path)
 
 
 def test_opening_touches_no_image(folder, tmp_path, monkeypatch):
@@ -400,15 +425,58 @@ def test_a_header_that_differs_at_the_two_ends(folder, tmp_path, copy):
         open_data(path)
 
 
-def test_labels_that_are_damaged_are_told_from_images(folder, tmp_path):
+def flip(path, column) -> int:
+    """One bit of a column's first value in batch 1: another value that could be. How many batches there are."""
+    pack, mapping = Pack(path), pa.memory_map(str(path))
+    start = pack._mapping.seek(0) or pack._mapping.read_buffer(mapping.size()).address
+    at, batches = pack.batch(1).column(column).buffers()[-1].address - start, pack.header.batches
+    del pack
+    with path.open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 1]))
+    return batches
+
+
+@pytest.mark.parametrize("column", ["label", "part"])
+def test_labels_and_parts_that_are_damaged_are_found_when_the_pack_is_opened(folder, tmp_path, column):
+    """A flipped label is another class that there is, so nothing but a sum of its own tells."""
     path = packed(folder, tmp_path / "a.arrow")
+    batches = flip(path, column)
+    for opened in (open_data, check_pack):
+        with pytest.raises(StriateError) as caught:
+            opened(path)
+        assert str(caught.value) == f"{path} is damaged (batch 1 of {batches}: its labels or parts); pack again"
+
+
+@pytest.mark.parametrize("column", ["key", "height", "crc32"])
+def test_names_and_sizes_that_are_damaged_are_found_when_their_batch_is_come_to(folder, tmp_path, column):
+    path = packed(folder, tmp_path / "a.arrow")
+    said = f"is damaged (batch 1 of {flip(path, column)}: its names, sizes or checksums); pack again"
     pack = Pack(path)
-    label = pack.batch(1).column("label")
-    bytes_of_labels = bytes(memoryview(label.buffers()[1]))[: 4 * len(label)]
-    del pack, label
+    assert pack.key(0)
+    with pytest.raises(StriateError) as caught:
+        pack.file(pack.header.rows)
+    assert str(caught.value) == f"{path} {said}"
+    assert [one.reason for one in check_pack(path)] == [said]
+
+
+def test_a_pack_from_before_labels_had_a_sum(folder, tmp_path, monkeypatch):
+    """It is read, and its batch's own sum tells what is damaged; what was begun then is gone on with, byte for byte."""
+    monkeypatch.setattr(writer, "sums", lambda batch: {SUM: checksum(batch.columns)})
+    path = packed(folder, tmp_path / "old.arrow")
     whole = path.read_bytes()
-    at = whole.index(bytes_of_labels, 1)
-    path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    assert b"crc32.labels" not in whole
+    assert len(open_data(path).train)
+    monkeypatch.undo()
+    monkeypatch.setattr(writer, "BATCH_NBYTES", 20_000)
+    begun = tmp_path / "begun.arrow.part"
+    begun.write_bytes(whole[: len(whole) // 2])
+    done = write_pack(open_data(folder), tmp_path / "begun.arrow")
+    assert 0 < done.resumed < done.images
+    assert not check_pack(done.path)
+    flip(path, "label")
     problems = check_pack(path)
     assert problems
     assert all("labels, keys or sizes; its images are whole" in one.reason for one in problems)
@@ -458,6 +526,7 @@ def test_a_damaged_jpeg_that_still_decodes_is_named(folder, tmp_path, monkeypatc
     at = path.read_bytes().index(image) + len(image) - 8  # in the scan's entropy-coded data
     row = int(np.flatnonzero(np.flatnonzero(pack.parts == 0) == i)[0])
     samples, summed = open_data(path).train, []
+    assert samples.key(row) == pack.key(i)  # its batch's names are held against their sum
     with monkeypatch.context() as patched:
         count = lambda data, crc32=zlib.crc32: summed.append(len(data)) or crc32(data)  # noqa: E731
         patched.setattr(reader.zlib, "crc32", count)

@@ -11,6 +11,7 @@ from typing import Any
 
 from striate.data.badimage import BadImage
 from striate.data.dataset import Dataset
+from striate.data.pack.found import PART
 from striate.data.pack.reader import stated_header
 from striate.data.pack.size import PackSize
 from striate.data.pack.writer import Packed, fingerprint, write_pack
@@ -27,7 +28,7 @@ def pack_checked(
     """
     if size is not None:
         data = opened(False)
-        begun = stated_header(path.with_name(path.name + ".part"))
+        begun = stated_header(path.with_name(path.name + PART))
         if begun is None or begun.fingerprint == fingerprint(data, size):  # else it is of a packing without bad files
             try:
                 return data, write_pack(data, path, size=size, **settings)

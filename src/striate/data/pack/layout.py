@@ -6,19 +6,21 @@ schema.
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa  # type: ignore[import-untyped]  # it ships no stubs
 
-__all__ = ["MAGIC", "PARTS", "Header", "checksum", "schema"]
+__all__ = ["GROUPS", "LABELS", "MAGIC", "NAMES", "PARTS", "SUM", "Header", "as_summed", "checksum", "schema", "sums"]
 
 MAGIC = b"ARROW1\0\0"  # Arrow columnar format, "IPC file format": the magic word, padded to 8 bytes; a stream follows
 PARTS = ("train", "val", "test")
 VERSION = 1
 KEY = b"striate"  # of the schema's metadata
-SUM = b"striate.crc32"  # of a batch's metadata
+SUM = b"striate.crc32"  # of a batch's metadata: over all columns; and over those that are read on their own
+LABELS, NAMES = b"striate.crc32.labels", b"striate.crc32.names"
+GROUPS = {LABELS: ("label", "part"), NAMES: ("height", "width", "channels", "key", "crc32")}
 
 COLUMNS = pa.schema(
     [
@@ -80,13 +82,24 @@ def schema(header: Header) -> Any:
     return COLUMNS.with_metadata(header.to_metadata())
 
 
-def checksum(batch: Any) -> bytes:
-    """CRC-32 over the buffers of all columns, in the schema's order, as eight hexadecimal digits.
+def sums(batch: Any) -> dict[bytes, bytes]:
+    """A batch's metadata: its checksums. Packs from before there were GROUPS have the first alone."""
+    groups = {name: checksum([batch.column(column) for column in columns]) for name, columns in GROUPS.items()}
+    return {SUM: checksum(batch.columns), **groups}
+
+
+def as_summed(batch: Any, stated: Mapping[bytes, bytes]) -> bool:
+    """Whether a batch is what its metadata say, and they say it."""
+    return SUM in stated and stated.items() <= sums(batch).items()
+
+
+def checksum(columns: Iterable[Any]) -> bytes:
+    """CRC-32 over the buffers of columns, one after another, as eight hexadecimal digits.
 
     The buffers as far as the rows use them: Arrow pads them with bytes that mean nothing.
     """
     crc = 0
-    for column in batch.columns:
+    for column in columns:
         crc = zlib.crc32(_values(column), crc)
         if pa.types.is_large_binary(column.type) or pa.types.is_string(column.type):
             crc = zlib.crc32(_offsets(column), crc)

@@ -18,9 +18,16 @@ __all__ = ["open_packs"]
 def open_packs(paths: Sequence[Path], spec: str) -> Dataset:
     """The images of all packs, those of the first before those of the second, in the parts they were packed in.
 
-    Raises StriateError where the packs are not of one kind, and where there is nothing to train on.
+    Raises StriateError where the packs are not of one kind, where one is named twice, and where there is nothing to
+    train on.
     """
     packs = [Pack(path) for path in paths]
+    files = set[tuple[int, int]]()
+    for path in paths:
+        status = path.stat()
+        if (status.st_dev, status.st_ino) in files:
+            raise StriateError(f"{path} is named twice, and each of its images would count twice; name it once")
+        files.add((status.st_dev, status.st_ino))
     first = packs[0].header
     for pack in packs[1:]:
         if pack.header.classes != first.classes:

@@ -9,7 +9,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it ships no stubs
 from numpy.typing import NDArray
 
 from striate.data.badimage import BadImage
-from striate.data.pack.layout import COLUMNS, MAGIC, PARTS, SUM, Header, checksum
+from striate.data.pack.layout import COLUMNS, GROUPS, LABELS, MAGIC, NAMES, PARTS, Header, as_summed, checksum
 from striate.errors import StriateError
 
 __all__ = ["Pack", "stated_header", "whole_batches"]
@@ -32,7 +32,8 @@ class Pack:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         try:
-            self._mapping = pa.memory_map(str(self.path))
+            with self.path.open("rb"):  # says in plain words why it cannot be
+                self._mapping = pa.memory_map(str(self.path))
         except OSError as error:
             raise StriateError(f"cannot read {path}: {_said(error)}") from error
         try:
@@ -56,9 +57,9 @@ class Pack:
         self.labels = np.concatenate([label for label, _ in columns]).astype(np.int64)
         self.parts = np.concatenate([part for _, part in columns])
         if len(self.labels) != header.images or not _within(self.labels, len(header.classes)):
-            raise StriateError(f"{path} is damaged (its labels); `striate data check {path}` says where")
+            raise StriateError(f"{path} is damaged (its labels); pack again")
         if not _within(self.parts, len(PARTS)):
-            raise StriateError(f"{path} is damaged (its parts); `striate data check {path}` says where")
+            raise StriateError(f"{path} is damaged (its parts); pack again")
 
     def _begins_as_it_ends(self) -> bool:
         """Whether the schema, in which classes and all else about the set stand, is the same at both ends of the file:
@@ -82,10 +83,9 @@ class Pack:
         """Record batch `b`, in the mapping."""
         return self._reader.get_batch(b)
 
-    def stated_sum(self, b: int) -> bytes | None:
-        """The checksum that batch `b` carries."""
-        metadata = self._reader.get_batch_with_custom_metadata(b).custom_metadata
-        return None if metadata is None else dict(metadata).get(SUM)
+    def stated_sums(self, b: int) -> dict[bytes, bytes]:
+        """The checksums that batch `b` carries, by their names in `layout`."""
+        return dict(self._reader.get_batch_with_custom_metadata(b).custom_metadata or {})
 
     def image(self, i: int) -> NDArray[np.uint8]:
         """The bytes of image `i`, a view of the mapping: its pixels in a row where the pack is raw, else its file's."""
@@ -151,9 +151,7 @@ class Pack:
         return images, row
 
     def _images(self, b: int) -> _Images:
-        image, height, width, channels, key, crc32 = self._columns(
-            b, "image", "height", "width", "channels", "key", "crc32"
-        )
+        height, width, channels, key, crc32, image = self._columns(b, NAMES, "image")
         _, offsets, data = image.buffers()
         return _Images(
             data=np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8),
@@ -164,17 +162,19 @@ class Pack:
         )
 
     def _labels(self, b: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
-        label, part = self._columns(b, "label", "part")
+        label, part = self._columns(b, LABELS)
         return label.to_numpy(), part.to_numpy()
 
-    def _columns(self, b: int, *names: str) -> list[Any]:
-        """Columns of batch `b` that are safe to read: a damaged length or offset would be followed out of the mapping,
-        and the process would end. Raises BadImage, naming the pack.
+    def _columns(self, b: int, group: bytes, *more: str) -> list[Any]:
+        """A group's columns of batch `b`, and more, that are safe to read: a damaged length or offset would be followed
+        out of the mapping, and the process would end. The group is held against its sum. Raises BadImage, naming the
+        pack.
 
         Of the images only the ends are looked at here, so that none is touched; `image` looks at each one's place.
         """
+        names = (*GROUPS[group], *more)
         try:
-            batch = self.batch(b)
+            batch, stated = self.batch(b), self.stated_sums(b).get(group)
             columns = [batch.column(name) for name in names]
             for name, column in zip(names, columns, strict=True):
                 column.validate(full=name != "image")
@@ -186,10 +186,12 @@ class Pack:
         for name, column in zip(names, columns, strict=True):
             if column.null_count or column.offset:  # a pack has none of either
                 raise self._damaged(b, f"its column {name}")
+        if stated not in (None, checksum(columns[: len(GROUPS[group])])):  # None: of a pack from before there were any
+            raise self._damaged(b, "its labels or parts" if group == LABELS else "its names, sizes or checksums")
         return columns
 
     def _damaged(self, b: int, said: str) -> BadImage:
-        return BadImage(str(self.path), f"is damaged (batch {b}: {said}); `striate data check {self.path}` says where")
+        return BadImage(str(self.path), f"is damaged (batch {b} of {self.header.batches}: {said}); pack again")
 
 
 def stated_header(path: Path) -> Header | None:
@@ -207,13 +209,14 @@ def _begins(mapping: Any) -> bool:
     return bool(mapping.read(len(MAGIC)) == MAGIC)
 
 
-def whole_batches(path: Path) -> tuple[Header | None, list[Any], int]:
-    """The beginning of a pack that was not finished: its header, the batches that are whole, the bytes up to there.
+def whole_batches(path: Path) -> tuple[Header | None, list[tuple[Any, dict[bytes, bytes]]], int]:
+    """The beginning of a pack that was not finished: its header, the batches that are whole, each with its metadata, and
+    the bytes up to there.
 
     The batches lie in a mapping of the file, which lives as long as they do.
     """
     header: Header | None = None
-    batches: list[Any] = []
+    batches: list[tuple[Any, dict[bytes, bytes]]] = []
     end = 0
     try:
         mapping = pa.memory_map(str(path))
@@ -225,9 +228,10 @@ def whole_batches(path: Path) -> tuple[Header | None, list[Any], int]:
         while header is not None and len(batches) < header.batches:
             batch, metadata = reader.read_next_batch_with_custom_metadata()
             batch.validate()  # buffers as long as their rows, before the sum goes over them
-            if metadata is None or dict(metadata).get(SUM) != checksum(batch):
+            stated = dict(metadata or {})
+            if not as_summed(batch, stated):
                 break
-            batches.append(batch)
+            batches.append((batch, stated))
             end = mapping.tell()
     except (pa.ArrowException, OSError, StopIteration):
         pass  # the end of what is whole

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from striate.atomic import sync_folder
 from striate.data.dataset import Dataset
-from striate.data.pack.found import SUFFIX
-from striate.data.pack.layout import PARTS, SUM, Header, checksum, schema
+from striate.data.pack.found import PART, SUFFIX, is_pack
+from striate.data.pack.layout import PARTS, Header, schema, sums
 from striate.data.pack.reader import whole_batches
 from striate.data.pack.size import PackSize
 from striate.data.prefetch import Ahead, Job
@@ -66,12 +66,12 @@ def write_pack(
     be overwritten, is being written, or cannot be; what was written so far stays as `path`.part, to be gone on with.
     """
     path = Path(path)
-    if path.suffix != SUFFIX:
+    if not is_pack(path):
         raise StriateError(f"{path}: a pack is called by {SUFFIX}; try {path.with_suffix(SUFFIX)}")
     if path.exists() and not overwrite:
         raise StriateError(f"{path} exists; choose another name, or replace it with --overwrite")
     content = _Content(data, size)
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(path.name + PART)
     with _clear_errors(part), _locked(part) as file:
         header, whole, kept = whole_batches(part)
         if header != content.header:
@@ -89,7 +89,7 @@ def write_pack(
 def _write(
     file: BinaryIO,
     content: "_Content",
-    whole: Sequence[Any],
+    whole: Sequence[tuple[Any, dict[bytes, bytes]]],
     kept: int,
     threads: int,
     progress: Callable[[int, int], None] | None,
@@ -99,12 +99,12 @@ def _write(
     resumed = min(header.images, len(whole) * header.rows)
     sink = pa.PythonFile(_Sink(file, kept), mode="w")
     with pa.ipc.new_file(sink, schema(header)) as out:
-        for batch in whole:
-            out.write_batch(batch, custom_metadata={SUM: checksum(batch)})
+        for batch, stated in whole:
+            out.write_batch(batch, custom_metadata=stated)  # byte for byte, whichever version wrote it
         made = Ahead(lambda k: content.job(len(whole) + k, threads), header.batches - len(whole), threads, AHEAD)
         with contextlib.closing(made):
-            for number, (batch, crc) in enumerate(made, start=len(whole) + 1):
-                out.write_batch(batch, custom_metadata={SUM: crc})
+            for number, (batch, stated) in enumerate(made, start=len(whole) + 1):
+                out.write_batch(batch, custom_metadata=stated)
                 file.flush()
                 if progress is not None:
                     progress(min(header.images, number * header.rows), header.images)
@@ -226,8 +226,8 @@ class _Content:
 
 
 @final
-class _BatchJob(Job[tuple[Any, bytes]]):
-    """One record batch and its checksum, the images read and resized in parts."""
+class _BatchJob(Job[tuple[Any, dict[bytes, bytes]]]):
+    """One record batch and its checksums, the images read and resized in parts."""
 
     def __init__(self, content: _Content, rows: range, threads: int) -> None:
         self._content = content
@@ -241,8 +241,8 @@ class _BatchJob(Job[tuple[Any, bytes]]):
             data, size, key = self._content.row(self._rows[row])
             self._made[row] = data, size, key, zlib.crc32(data)
 
-    def finish(self) -> tuple[Any, bytes]:
-        images, sizes, keys, sums = zip(*self._made, strict=True)
+    def finish(self) -> tuple[Any, dict[bytes, bytes]]:
+        images, sizes, keys, crcs = zip(*self._made, strict=True)
         self._made.clear()
         height, width, channels = np.array(sizes, np.int32).T
         columns = {
@@ -253,10 +253,10 @@ class _BatchJob(Job[tuple[Any, bytes]]):
             "label": pa.array(self._content.labels(self._rows).astype(np.int32)),
             "part": pa.array(self._content.numbers(self._rows)),
             "key": pa.array([key.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for key in keys]),
-            "crc32": pa.array(np.array(sums, np.uint32)),
+            "crc32": pa.array(np.array(crcs, np.uint32)),
         }
         batch = pa.record_batch(list(columns.values()), schema=schema(self._content.header))
-        return batch, checksum(batch)
+        return batch, sums(batch)
 
 
 # ------------------------------------------------------------------------------------------------------------- errors
