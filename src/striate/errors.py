@@ -7,7 +7,9 @@ shows its traceback.
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["StriateError", "UnknownName", "unknown"]
+__all__ = ["StriateError", "UnknownName", "given", "unknown"]
+
+LONGEST = 80  # characters of what was given, in a message
 
 
 class StriateError(Exception):
@@ -16,6 +18,16 @@ class StriateError(Exception):
 
 class UnknownName(StriateError):
     """A name that is none of those there are, as `unknown` says it; on the command line, a call written wrongly."""
+
+
+def given(value: object) -> str:
+    """What was given, as a message shows it: in one line, and of a net or an array no more than its beginning.
+
+    >>> given([1, 2]), given("x" * 200)[-3:]
+    ('[1, 2]', 'xx…')
+    """
+    said = " ".join(repr(value).split())
+    return f"{said[:LONGEST]}…" if len(said) > LONGEST else said
 
 
 def unknown(kind: str, given: str, known: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from striate.errors import StriateError
 from striate.evaluate import Evaluation, Plan, Prediction, Predictor, evaluate, find_images
 from striate.evaluate.views import Scales
+from striate.home import at_home
 from striate.train import RunFolder, Settings, load_recipe, read_toml, reporter_for, resume, settings_from, start
 from striate.train.report import EpochRow
 from striate.train.story import history
@@ -24,7 +25,7 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         """Raises StriateError when `path` is not a run folder."""
-        self.folder = RunFolder.open(path)
+        self.folder = RunFolder.open(at_home(path))
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -72,7 +73,7 @@ class Run:
 def fit(
     data: str | Path = "digits",
     *,
-    recipe: str | None = None,
+    recipe: str | Path | None = None,
     config: str | Path | None = None,
     resume_from: str | Path | None = None,
     verbose: bool = True,
@@ -88,18 +89,18 @@ def fit(
     """
     reporter = reporter_for(quiet=not verbose)
     if resume_from is not None:
-        if recipe or config or settings:
+        if data != "digits" or recipe or config or settings:
             raise StriateError("a resumed run keeps its settings; give nothing but resume_from")
-        return Run(resume(str(resume_from), reporter).folder.path)
-    chosen = settings_for(recipe=recipe, config=config, flags={"data": str(data), **settings})
+        return Run(resume(at_home(resume_from), reporter).folder.path)
+    chosen = settings_for(recipe=recipe, config=config, flags={"data": "" if data is None else data, **settings})
     return Run(start(chosen, reporter).folder.path)
 
 
-def settings_for(*, recipe: str | None, config: str | Path | None, flags: dict[str, Any]) -> Settings:
+def settings_for(*, recipe: str | Path | None, config: str | Path | None, flags: dict[str, Any]) -> Settings:
     """Settings from their layers: defaults, recipe, config file, flags; a flag that is None was not given."""
     layers = [
         load_recipe(recipe).settings if recipe else {},
-        read_toml(Path(config)) if config else {},
+        read_toml(at_home(config)) if config else {},
         {name: value for name, value in flags.items() if value is not None},
     ]
     return settings_from(*layers)

@@ -12,6 +12,7 @@ from striate.augment import Cutout, GaussianNoise, Policy, RandomErasing
 from striate.augment.noise import Unbiased
 from striate.augment.scene import Step
 from striate.augment.steps import STEPS, apply_steps
+from striate.data import Preprocess
 from striate.errors import StriateError
 
 
@@ -156,3 +157,22 @@ def test_where_images_lie_on_a_device_too_company_changes_nothing():
 
     together = warped(np.arange(16))
     assert all(torch.equal(warped(np.array([i]))[0], together[i]) for i in range(16))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_torchs_default_type_changes_nothing(photo, dtype):
+    numbers = {"erase": [2, 3, 5, 4], "grain": [3.0, 1, 2]}
+    steps = [Step(kind, np.array([0]), np.array([numbers.get(kind, [1.5])], np.float64)) for kind in sorted(STEPS)]
+    images = torch.from_numpy(photo.astype(np.float32)).permute(2, 0, 1)[None].contiguous()
+    expected, found = images.clone(), images.clone()
+    apply_steps(expected, steps, torch.full((3,), 9.0))
+    torch.set_default_dtype(dtype)
+    try:
+        apply_steps(found, steps, torch.full((3,), 9.0, dtype=torch.float32))
+        tensor = Preprocess(channels=3, size=(8, 8), mean=(0.5,) * 3, std=(0.2,) * 3).tensor(
+            np.zeros((8, 8, 3), np.uint8)
+        )
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(found, expected)
+    assert tensor.dtype == torch.float32

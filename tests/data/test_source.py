@@ -1,7 +1,9 @@
 """Folders and zips: the same names, the same bytes, from many threads."""
 
+import copy
 import io
 import os
+import pickle
 import socket
 import struct
 import threading
@@ -194,3 +196,11 @@ def test_a_file_that_states_no_size_is_read_up_to_the_limit(folder, monkeypatch)
 def test_a_name_that_no_file_can_have(folder):
     with pytest.raises(BadImage, match=r"set/a\\x00b\.png has a name that no file can have \(embedded null byte\)"):
         FolderSource(folder).read("a\0b.png")
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda source: pickle.loads(pickle.dumps(source))])
+def test_sources_go_to_other_processes(folder, archive, copied):
+    for source in (FolderSource(folder), ZipSource(archive)):
+        there = copied(source)
+        assert there.listing()[0] == source.listing()[0] == sorted(FILES)
+        assert {name: there.read(name) for name in FILES} == FILES

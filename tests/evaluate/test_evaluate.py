@@ -123,6 +123,12 @@ def test_fit_takes_recipes_and_settings(tmp_path: Path) -> None:
     assert dataclasses.asdict(again.history[-1]) == dataclasses.asdict(run.history[-1])
     with pytest.raises(StriateError, match="a resumed run keeps its settings; give nothing but resume_from"):
         striate.fit(resume_from=run.path, epochs=3)
+    with pytest.raises(StriateError, match="a resumed run keeps its settings; give nothing but resume_from"):
+        striate.fit(tmp_path, resume_from=run.path)
+    with pytest.raises(StriateError, match="a recipe is given by its name or its file, such as 'quick', got 3"):
+        striate.fit("digits", recipe=3)
+    with pytest.raises(StriateError, match="no data set is named; "):
+        striate.fit(None)
 
 
 def test_prediction_sees_the_files_that_training_sees(photos: Path, tmp_path: Path) -> None:

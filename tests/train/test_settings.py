@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from striate.errors import StriateError
 from striate.train import Settings, list_recipes, load_recipe, read_toml, settings_from
@@ -49,6 +51,32 @@ def test_toml_round_trip(tmp_path: Path) -> None:
 def test_what_cannot_be_used_is_named(given: dict[str, object], message: str) -> None:
     with pytest.raises(StriateError, match=f"^{re.escape(message)}$"):
         settings_from(given)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8])
+def test_numpy_numbers_are_numbers(kind: type) -> None:
+    """What a notebook counts with: they become Python's, as TOML knows no others."""
+    settings = settings_from(
+        {"seed": kind(3), "milestones": [kind(1), kind(2)], "lr": kind(1), "momentum": np.float32(0.5)}
+    )
+    assert (settings.seed, settings.milestones, settings.lr, settings.momentum) == (3, (1, 2), 1.0, 0.5)
+    assert [type(value) for value in (settings.seed, settings.lr, settings.momentum)] == [int, float, float]
+    assert "seed = 3" in to_toml(settings)
+
+
+def test_what_is_given_instead_is_told_in_one_line() -> None:
+    with pytest.raises(StriateError) as caught:
+        settings_from({"model": torch.nn.Sequential(*(torch.nn.ReLU() for _ in range(9)))})
+    assert str(caught.value).startswith("--model: expected a text, got Sequential( (0): ReLU() (1): ReLU()")
+    assert len(str(caught.value)) < 130
+    assert "\n" not in str(caught.value)
+
+
+def test_a_home_folder_is_none_of_that_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`output="~/runs"` made a folder that is called ~, which nobody should have to delete."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = settings_from({"output": "~/runs", "data": Path("~/photos"), "name": "~x"})
+    assert (settings.output, settings.data, settings.name) == (f"{tmp_path}/runs", f"{tmp_path}/photos", "~x")
 
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def _sharpness(images: Tensor, numbers: Tensor, mean: Tensor) -> Tensor:
     """Pillow's: away from (or towards) the image smoothed by [[1, 1, 1], [1, 5, 1], [1, 1, 1]] / 13, its rim kept."""
     if min(images.shape[2:]) < 3:
         return images
-    kernel = torch.ones((1, 1, 3, 3), device=images.device)
+    kernel = torch.ones((1, 1, 3, 3), dtype=images.dtype, device=images.device)  # whatever torch's default is
     kernel[0, 0, 1, 1] = 5
     channels = images.shape[1]
     smooth = images.clone()

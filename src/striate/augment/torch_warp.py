@@ -58,7 +58,8 @@ def warp(
     if (device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1") and find_spec("triton") is not None:
         from striate.augment.triton_warp import resample
 
-        result = torch.empty((count, channels, *out), device=device, memory_format=torch.channels_last)
+        shape = (count, channels, *out)
+        result = torch.empty(shape, dtype=torch.float32, device=device, memory_format=torch.channels_last)
         resample(
             *sources, geometry, lens, colour, scale, shift, fill, result,
             filter=filter, antialias=antialias, border=border,
@@ -118,7 +119,7 @@ def _sampled(
     x, y = (_onto(places.x, widths, border), _onto(places.y, heights, border))
     sx, sy = (places.sx, places.sy) if antialias and filter != "nearest" else (torch.ones_like(x), torch.ones_like(y))
     columns, rows = _taps(x, sx, widths, filter), _taps(y, sy, heights, filter)
-    values = torch.zeros((*x.shape, pixels.shape[1]), device=pixels.device)
+    values = torch.zeros((*x.shape, pixels.shape[1]), dtype=torch.float32, device=pixels.device)
     for row, down in zip(*rows, strict=True):
         for column, across in zip(*columns, strict=True):
             at = begin[:, None, None] + row * widths[:, None, None] + column

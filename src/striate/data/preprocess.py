@@ -160,7 +160,7 @@ class Preprocess:
         import torch  # here, because looking at data should not wait for torch to load
 
         base = self.base(image)
-        out = torch.empty((1, self.channels, *self.size))
+        out = torch.empty((1, self.channels, *self.size), dtype=torch.float32, device="cpu")
         windows = centre_windows(np.array([base.shape[:2]], np.int32), self.size)
         fill = np.zeros(self.channels, np.uint8)  # never seen: a base covers its window
         _native.batch_from_list([base], windows, fill, self.scale, self.shift, out.numpy(), 1)

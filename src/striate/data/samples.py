@@ -31,6 +31,9 @@ class Samples(ABC):
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self):,} images of {len(np.unique(self.labels)):,} classes>"
+
     @abstractmethod
     def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
         """Image `i` as uint8[H, W, channels], upright and contiguous; safe to call from many threads.

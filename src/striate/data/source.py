@@ -99,6 +99,10 @@ class ZipSource(Source):
         self._folders = [member.filename.rstrip("/") for member in members if member.is_dir()]
         self._seek = threading.Lock()
 
+    def __reduce__(self) -> tuple[type["ZipSource"], tuple[Path]]:
+        """A process that this is sent to opens the zip itself."""
+        return ZipSource, (self.path,)
+
     def listing(self) -> tuple[list[str], list[str]]:
         above = {str(folder) for name in self._members for folder in PurePosixPath(name).parents}
         return sorted(self._members), sorted(above.union(self._folders) - {"."})

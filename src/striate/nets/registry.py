@@ -35,11 +35,13 @@ class ModelInfo:
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """The names that match a shell pattern, in the order of the zoo.
+    """The names that match a shell pattern, in the order of the zoo. Raises StriateError for what is no pattern.
 
     >>> list_models("resnet??")
     ['resnet18', 'resnet34', 'resnet50', 'resnet20', 'resnet32', 'resnet44', 'resnet56']
     """
+    if not isinstance(pattern, str):
+        raise StriateError(f"a pattern is a text, such as 'res*', got {pattern!r}")
     return [name for name in NETS if fnmatch.fnmatchcase(name, pattern)]
 
 

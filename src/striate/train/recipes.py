@@ -5,6 +5,7 @@ table of measured claims (what, over how many seeds, on what machine, by which c
 """
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,14 @@ def list_recipes() -> list[Recipe]:
     return [_read(path) for path in sorted(recipes_folder().glob("*.toml"))]
 
 
-def load_recipe(name: str) -> Recipe:
+def load_recipe(name: str | os.PathLike[str]) -> Recipe:
     """The recipe of that name, or in that file (a path that ends in .toml).
 
     Raises StriateError for an unknown name ("did you mean") and for a file that is not a recipe.
     """
+    if not isinstance(name, str | os.PathLike):
+        raise StriateError(f"a recipe is given by its name or its file, such as 'quick', got {name!r}")
+    name = os.fspath(name)
     if name.endswith(".toml"):
         return _read(Path(name))
     path = recipes_folder() / f"{name}.toml"

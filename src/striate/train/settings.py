@@ -11,12 +11,14 @@ import tomllib
 import types
 import typing
 from collections.abc import Mapping
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tomli_w
 
-from striate.errors import StriateError, UnknownName, unknown
+from striate.errors import StriateError, UnknownName, given, unknown
+from striate.home import at_home
 
 __all__ = ["Settings", "plain_values", "read_toml", "settings_from", "to_toml"]
 
@@ -166,6 +168,7 @@ _AT_LEAST = {
     "plateau_epochs": 1,
     "early_stop": 1,
 }
+_PATHS = ("data", "data_dir", "output", "pretrained")
 _POSITIVE = ("depth_decay", "lr", "clip_grad", "gamma", "peak_fraction")
 _FRACTIONS = ("val_fraction", "test_fraction", "momentum", "label_smoothing", "ema", "peak_fraction")
 
@@ -219,16 +222,25 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
             raise UnknownName(unknown(_flag(name), str(value), [str(choice) for choice in get_args(option)]))
         if origin is dict and isinstance(value, Mapping):
             return dict(value)
-        if origin is tuple and isinstance(value, (list, tuple)) and all(type(item) is int for item in value):
-            return tuple(value)
-        if option is float and type(value) in (int, float):
+        if origin is tuple and isinstance(value, (list, tuple)) and all(_is(Integral, item) for item in value):
+            return tuple(map(int, value))
+        if option is float and _is(Real, value):
             return float(value)
+        if option is int and _is(Integral, value):
+            return int(value)  # NumPy's numbers too: what a notebook counts with
         if option is str and isinstance(value, os.PathLike):
-            return os.fspath(value)
-        if option in (int, bool, str) and type(value) is option:
+            value = os.fspath(value)
+        if option is str and name in _PATHS and isinstance(value, str) and value.startswith("~"):
+            return os.fspath(at_home(value))
+        if option in (bool, str) and type(value) is option:
             return value
     expected = " or ".join(_describe(option) for option in options if option is not type(None))
-    raise StriateError(f"{_flag(name)}: expected {expected}, got {value!r}")
+    raise StriateError(f"{_flag(name)}: expected {expected}, got {given(value)}")
+
+
+def _is(kind: type, value: Any) -> bool:
+    """Whether a value is a number of that kind; true and false are none."""
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _describe(option: Any) -> str:

@@ -300,6 +300,13 @@ def test_modules_of_every_make(module: nn.Module, input: object, params: int, ma
     assert striate.memory(module, input).parameters_nbytes == held
 
 
+@pytest.mark.parametrize("module", ["lenet5", None, nn.ReLU])
+def test_what_is_no_module(module: object) -> None:
+    for ask in (cost, striate.memory):
+        with pytest.raises(StriateError, match=r"^a net is given as a module, as create_model makes it, got "):
+            ask(module, (3, 32, 32))
+
+
 def test_refusals_name_the_layer() -> None:
     with pytest.raises(DoesNotFit, match=r"^lenet5 cannot take 8×8 images with 3 channels: features.c3 \(conv 5×5\)"):
         cost(create_model("lenet5"), (3, 8, 8))

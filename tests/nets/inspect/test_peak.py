@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -121,12 +122,23 @@ def test_frozen_parameters_have_no_gradients() -> None:
         ({"optimizer": "adamx"}, "unknown optimizer 'adamx'; did you mean 'adam"),
         ({"precision": "fp8"}, "unknown precision 'fp8'; choose from fp32, bf16, fp16"),
         ({"device": "gpu"}, "unknown device 'gpu'; "),
+        ({"optimizer": torch.optim.SGD([torch.zeros(1)], 0.1)}, "unknown optimizer 'SGD"),
+        ({"precision": torch.float16}, "unknown precision 'torch.float16'; "),
+        ({"device": torch.device("meta")}, "unknown device 'meta'; "),
         ({"batch_size": 0}, "a batch has at least 1 image, got 0"),
+        ({"batch_size": "4"}, "a batch has at least 1 image, got '4'"),
+        ({"batch_size": 4.0}, r"a batch has at least 1 image, got 4\.0"),
     ],
 )
 def test_unknown_settings_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(StriateError, match=message):
         memory(chain(1), (2, WIDTH), **settings)
+
+
+def test_torch_and_numpy_words_for_a_device_and_a_number() -> None:
+    expected = memory(chain(1), (2, WIDTH), batch_size=4)
+    assert memory(chain(1), (2, WIDTH), batch_size=np.int64(4), device=torch.device("cpu")) == expected
+    assert "batch_size=4," in repr(memory(chain(1), (2, WIDTH), batch_size=np.int64(4)))
 
 
 def test_tensors_that_die_early_are_not_counted_late() -> None:

@@ -210,7 +210,7 @@ def _begins(mapping: Any) -> bool:
 
 
 def whole_batches(path: Path) -> tuple[Header | None, list[tuple[Any, dict[bytes, bytes]]], int]:
-    """The beginning of a pack that was not finished: its header, the batches that are whole, each with its metadata, and
+    """The beginning of a pack that was not finished: its header, its whole batches, each with its metadata, and
     the bytes up to there.
 
     The batches lie in a mapping of the file, which lives as long as they do.

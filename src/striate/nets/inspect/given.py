@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from striate.errors import StriateError
+from striate.errors import given as shown
 from striate.nets.net import Net
 
 __all__ = ["Input", "inputs_for", "spatial_axes"]
 
 Input = Any  # Tensor | Sequence[int] | Sequence[Input]: a tensor, a shape, or several of them
 
-LONGEST = 80  # characters of what was given instead, in a message
 _DIMS: tuple[tuple[tuple[str, ...], int], ...] = tuple(
     ((f"Conv{n}d", f"ConvTranspose{n}d", f"MaxPool{n}d", f"AvgPool{n}d", f"BatchNorm{n}d"), n) for n in (2, 3, 1)
 )
@@ -27,8 +27,10 @@ def inputs_for(module: nn.Module, given: Input) -> tuple[Tensor, ...]:
     (channels); it is taken as it stands otherwise. Modules without convolutions are asked with images, too: (C, H, W).
     Its type is that of the module's parameters; for token numbers, or sequences (N, T, F), give a tensor.
 
-    Raises StriateError for what is neither.
+    Raises StriateError for what is neither, and for what is no module.
     """
+    if not isinstance(module, nn.Module):
+        raise StriateError(f"a net is given as a module, as create_model makes it, got {shown(module)}")
     if isinstance(given, Tensor):
         return (given,)
     several = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else []
@@ -42,9 +44,7 @@ def inputs_for(module: nn.Module, given: Input) -> tuple[Tensor, ...]:
         return (torch.empty(shape, dtype=dtype, device="meta"),)
     if several and all(isinstance(one, Tensor | Sequence) and not isinstance(one, str) for one in several):
         return tuple(tensor for one in several for tensor in inputs_for(module, one))
-    said = " ".join(repr(given).split())  # an array's has several lines
-    said = f"{said[:LONGEST]}…" if len(said) > LONGEST else said
-    raise StriateError(f"an input is a shape such as (3, 224, 224), a tensor, or a tuple of them; got {said}")
+    raise StriateError(f"an input is a shape such as (3, 224, 224), a tensor, or a tuple of them; got {shown(given)}")
 
 
 def spatial_axes(module: nn.Module, x: Tensor) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ import functools
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal
 
 import torch
@@ -96,13 +97,15 @@ def memory(
     True
     """
     if optimizer is not None and optimizer not in OPTIMIZER_COPIES:
-        raise UnknownName(unknown("optimizer", optimizer, OPTIMIZER_COPIES))
+        raise UnknownName(unknown("optimizer", str(optimizer), OPTIMIZER_COPIES))
     if precision not in PRECISIONS:
-        raise UnknownName(unknown("precision", precision, PRECISIONS))
+        raise UnknownName(unknown("precision", str(precision), PRECISIONS))
+    device = str(device)  # or torch's own word for it
     if device not in DEVICES:
         raise UnknownName(unknown("device", device, DEVICES))
-    if batch_size < 1:
-        raise StriateError(f"a batch has at least 1 image, got {batch_size}")
+    if not isinstance(batch_size, Integral) or batch_size < 1:
+        raise StriateError(f"a batch has at least 1 image, got {batch_size!r}")
+    batch_size = int(batch_size)
     training = optimizer is not None
     given = tuple(_batch(x, batch_size).to("meta") for x in inputs_for(module, input))
     narrow = PRECISIONS[precision] if precision != "fp32" else None  # a net of doubles stays one
