@@ -1,5 +1,6 @@
 """Folders, zips and lists through `striate.data.open`: what is read, what is left out, what is said."""
 
+import itertools
 import os
 import shutil
 import zipfile
@@ -30,10 +31,11 @@ def photos(tmp_path):
 @pytest.fixture
 def parted(tmp_path):
     root = tmp_path / "parted"
+    seed = itertools.count()  # no image is in two parts or classes
     for part, count in (("train", 10), ("val", 3), ("test", 2)):
         for name in ("a", "b"):
             for i in range(count):
-                write(root / part / name / f"{i}.png")
+                write(root / part / name / f"{i}.png", seed=next(seed))
     return root
 
 

@@ -1,5 +1,6 @@
 """Pull the plug, for real, wherever it hurts most: the run that is resumed ends byte for byte like one left alone."""
 
+import dataclasses
 import json
 import os
 import re
@@ -8,9 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from striate.data import ArraySamples, Dataset
 from striate.data import open as open_data
+from striate.data.pack.writer import write_pack
 from striate.errors import StriateError
 from striate.nets.weights import load_model
 from striate.train import reporter_for, resume, settings_from, start
@@ -157,6 +162,43 @@ def test_other_data_are_refused(tmp_path: Path, short: dict[str, object], monkey
         StriateError, match=r"its data changed: 1294 training images of 10 classes then, 11\d\d of 10 now"
     ):
         resume(tmp_path / "run", reporter_for(quiet=True))
+
+
+@pytest.mark.parametrize("kind", ["files", "pack", "memory"])
+def test_other_pixels_under_the_same_names_are_refused(
+    tmp_path: Path, short: dict[str, object], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """What a checkpoint went by were names and labels: a folder resized, or mended, meanwhile made another run."""
+    rng, photos = np.random.default_rng(0), tmp_path / "photos"
+    for i in range(12):
+        (photos / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(photos / "ab"[i % 2] / f"{i}.png")
+
+    def packed(data: Dataset) -> Dataset:
+        return open_data(write_pack(data, tmp_path / "photos.arrow", overwrite=True).path)
+
+    def held(data: Dataset) -> Dataset:
+        images = np.stack([data.train.pixels(i, 1) for i in range(len(data.train))])
+        return dataclasses.replace(data, train=ArraySamples(images, data.train.labels), test=None)
+
+    def opened(_: object) -> Dataset:
+        return {"files": lambda data: data, "pack": packed, "memory": held}[kind](open_data(photos))
+
+    monkeypatch.setattr("striate.train.run.open_data", opened)
+    start(settings_from(short, {"batch_size": 4}), reporter_for(quiet=True))
+    resume(tmp_path / "run", reporter_for(quiet=True))
+    if kind == "files":  # a folder may be packed meanwhile: its sums are others, and its tensors the same
+        monkeypatch.setattr("striate.train.run.open_data", lambda _: packed(open_data(photos)))
+        resume(tmp_path / "run", reporter_for(quiet=True))
+        monkeypatch.setattr("striate.train.run.open_data", opened)
+    key = next(i for i in range(12) if f"/{i}.png" in open_data(photos).train.name(0))
+    Image.new("L", (8, 8), 7).save(photos / "ab"[key % 2] / f"{key}.png")
+    with pytest.raises(StriateError) as caught:
+        resume(tmp_path / "run", reporter_for(quiet=True))
+    assert str(caught.value) == (
+        f"cannot go on with {tmp_path / 'run'}: its training images changed, though they are called as before; "
+        "put them back, or start a new run"
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from striate.data.badimage import BadImage
-from striate.data.check import Problem, scan
+from striate.data.check import Problem, scan_and_digest
 from striate.data.dataset import Dataset, Split, class_counts, mirror_keeps, split_parts
+from striate.data.doubles import notes_on_doubles
 from striate.data.formats import EXTENSIONS, format_of, what_else
 from striate.data.layout import Layout, check_classes, read_layout
 from striate.data.samples import FileSamples
@@ -42,7 +43,9 @@ def open_files(source: Source, layout: Layout, where: str, checks: Checks, how: 
     samples = {part: _samples(source, held, classes) for part, held in layout.parts.items()}
     listed = sum(len(held) for held in samples.values())
     problems = [Problem(source.where(entry), reason) for entry, reason in layout.left_out]
-    bad = _scan_parts(source, samples, checks.progress) if checks.check else {part: {} for part in samples}
+    bad: dict[str, dict[int, Problem]] = {part: {} for part in samples}
+    if checks.check:
+        samples, bad = _scan_parts(source, samples, checks.progress)
     problems += [problem for found in bad.values() for problem in found.values()]
     if checks.strict and problems:
         lines = "\n".join(str(problem) for problem in problems)
@@ -59,7 +62,10 @@ def open_files(source: Source, layout: Layout, where: str, checks: Checks, how: 
         val=val,
         test=test,
         mirror=mirror_keeps(classes),
-        notes=tuple(_notes(problems, listed, samples, classes)),
+        notes=(
+            *_notes(problems, listed, samples, classes),
+            *notes_on_doubles({"train": train, "val": val, "test": test}, classes),
+        ),
         problems=tuple(problems),
     )
 
@@ -82,14 +88,19 @@ def _samples(source: Source, held: Mapping[str, Sequence[str]], classes: Sequenc
 
 def _scan_parts(
     source: Source, samples: Mapping[str, FileSamples], progress: Callable[[int, int], None] | None
-) -> dict[str, dict[int, Problem]]:
-    """The bad files of every part, by index; one scan over all of them, so that progress counts once."""
+) -> tuple[dict[str, FileSamples], dict[str, dict[int, Problem]]]:
+    """Every part with its files' digests, and the bad files of each, by index; one scan over all of them, so that
+    progress counts once."""
     parts = samples.values()
     labels = np.concatenate([part.labels for part in parts])
     everything = FileSamples(source, [entry for part in parts for entry in part.entries], labels)
-    bad = scan(everything, progress=progress)
+    bad, digests = scan_and_digest(everything, progress=progress)
     first = dict(zip(samples, itertools.accumulate(map(len, parts), initial=0), strict=False))
-    return {
+    read = {
+        part: FileSamples(source, held.entries, held.labels, digests[first[part] : first[part] + len(held)])
+        for part, held in samples.items()
+    }
+    return read, {
         part: {i - first[part]: problem for i, problem in bad.items() if 0 <= i - first[part] < len(held)}
         for part, held in samples.items()
     }

@@ -5,6 +5,8 @@ the net wants. Whether they lie in one array or in encoded files is the business
 """
 
 import copy
+import hashlib
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Self, final
@@ -53,6 +55,11 @@ class Samples(ABC):
     def subset(self, indices: ArrayLike) -> Self:
         """The samples at `indices`, int64[M], in that order; encoded files are not read, arrays are copied."""
 
+    def contents(self) -> dict[str, str]:
+        """What tells these images from others of the same names, by what it is made of; empty where telling would take
+        a pass over files."""
+        return {}
+
     def relabelled(self, labels: ArrayLike) -> Self:
         """The same images with other labels: another data set's numbers for the classes."""
         other = copy.copy(self)
@@ -66,6 +73,13 @@ class EncodedSamples(Samples):
     @abstractmethod
     def read(self, i: int) -> bytes:
         """The encoded bytes of image `i`. Raises BadImage when they cannot be read."""
+
+    def decoded(self, data: bytes, i: int, channels: int) -> NDArray[np.uint8]:
+        """Image `i` as `pixels` gives it, from its bytes."""
+        return decode(data, channels, self.name(i))
+
+    def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
+        return self.decoded(self.read(i), i, channels)
 
 
 @final
@@ -94,6 +108,9 @@ class ArraySamples(Samples):
     def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
         return with_channels(self.images[i], channels)
 
+    def contents(self) -> dict[str, str]:
+        return {"pixels": f"{zlib.crc32(self.images.data):08x}"}  # a tenth of a second for CIFAR
+
     def name(self, i: int) -> str:
         return str(i) if self._names is None else self._names[i]
 
@@ -107,18 +124,30 @@ class ArraySamples(Samples):
 
 @final
 class FileSamples(EncodedSamples):
-    """Images in encoded files: `entries` are names inside `source`, a folder or a zip; decoded anew at every call."""
+    """Images in encoded files: `entries` are names inside `source`, a folder or a zip; decoded anew at every call.
 
-    def __init__(self, source: Source, entries: Sequence[str], labels: ArrayLike) -> None:
+    `digests`: of the files' bytes, where a scan has read them (`striate.data.check`).
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        entries: Sequence[str],
+        labels: ArrayLike,
+        digests: NDArray[np.uint64] | None = None,
+    ) -> None:
         self.source = source
         self.entries = tuple(entries)
         self.labels = checked_labels(labels, len(self.entries))
+        self.digests = digests
+
+    def contents(self) -> dict[str, str]:
+        if self.digests is None:
+            return {}
+        return {"files": hashlib.sha256(self.digests.astype("<u8").tobytes()).hexdigest()}
 
     def read(self, i: int) -> bytes:
         return self.source.read(self.entries[i])
-
-    def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
-        return decode(self.read(i), channels, self.name(i))
 
     def name(self, i: int) -> str:
         return self.source.where(self.entries[i])
@@ -128,7 +157,8 @@ class FileSamples(EncodedSamples):
 
     def subset(self, indices: ArrayLike) -> Self:
         chosen = np.asarray(indices, dtype=np.int64)
-        return type(self)(self.source, [self.entries[i] for i in chosen], self.labels[chosen])
+        digests = None if self.digests is None else self.digests[chosen]
+        return type(self)(self.source, [self.entries[i] for i in chosen], self.labels[chosen], digests)
 
 
 def checked_labels(labels: ArrayLike, count: int) -> NDArray[np.int64]:

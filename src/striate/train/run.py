@@ -35,7 +35,7 @@ from striate.train.process import prepare_process, subnormals_are_zero
 from striate.train.progress import Reporter, Silent
 from striate.train.report import Scored, write_report
 from striate.train.resolve import WARMUP_STEPS, open_data, pick_device, resolve
-from striate.train.same import check_same_data, check_same_settings, fingerprint, kept_settings
+from striate.train.same import check_same_data, check_same_settings, contents, fingerprint, kept_settings
 from striate.train.sampling import describe_sampling, ranked, with_ranks, with_weights
 from striate.train.settings import Settings
 from striate.train.state import Position, seed_all
@@ -256,6 +256,7 @@ def _train(
             extra_state={
                 "preprocess": preprocess.to_dict(),
                 "data": fingerprint(data),
+                "contents": contents(data),
                 "settings": kept_settings(settings),
             },
             position=position,

@@ -9,7 +9,7 @@ from striate.train.checkpoint import Checkpoint
 from striate.train.folder import RunFolder
 from striate.train.settings import Settings, plain_values
 
-__all__ = ["check_same_data", "check_same_settings", "fingerprint", "kept_settings"]
+__all__ = ["check_same_data", "check_same_settings", "contents", "fingerprint", "kept_settings"]
 
 # What may have been edited in the config of a run that goes on: where things lie, what does not decide a model, and how
 # long it is to go on.
@@ -25,6 +25,11 @@ def fingerprint(data: Dataset) -> dict[str, Any]:
     for index, label in enumerate(data.train.labels):
         digest.update(f"{data.train.key(index)}\t{label}\n".encode("utf-8", "surrogateescape"))
     return {"classes": list(data.classes), "train": len(data.train), "sha256": digest.hexdigest()}
+
+
+def contents(data: Dataset) -> dict[str, str]:
+    """What tells the training images from others of the same names."""
+    return data.train.contents()
 
 
 def kept_settings(settings: Settings) -> dict[str, Any]:
@@ -48,7 +53,15 @@ def check_same_data(checkpoint: Checkpoint, data: Dataset, folder: RunFolder) ->
     """Raise StriateError, with the numbers, where the data are not those of the checkpoint."""
     then, now = checkpoint.state["data"], fingerprint(data)
     if then == now:
-        return
+        before, after = checkpoint.state.get("contents", {}), contents(data)  # none of a run from before they were kept
+        if all(
+            before[kind] == after[kind] for kind in before.keys() & after.keys()
+        ):  # a folder may be packed meanwhile
+            return
+        raise StriateError(
+            f"cannot go on with {folder.path}: its training images changed, though they are called as before; put them "
+            f"back, or start a new run"
+        )
     raise StriateError(
         f"cannot go on with {folder.path}: its data changed: {then['train']} training images of {len(then['classes'])} "
         f"classes then, {now['train']} of {len(now['classes'])} now (or other names); start a new run"

@@ -34,13 +34,13 @@ def decoded(monkeypatch) -> Counter[str]:
     """How often each file was."""
     monkeypatch.setattr(writer, "BATCH_NBYTES", 3_000)
     asked: Counter[str] = Counter()
-    pixels = FileSamples.pixels
+    decoded = FileSamples.decoded
 
-    def counted(self, i, channels):
+    def counted(self, data, i, channels):
         asked[self.key(i)] += 1
-        return pixels(self, i, channels)
+        return decoded(self, data, i, channels)
 
-    monkeypatch.setattr(FileSamples, "pixels", counted)
+    monkeypatch.setattr(FileSamples, "decoded", counted)
     return asked
 
 

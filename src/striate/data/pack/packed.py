@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from striate.data.colour import with_channels
-from striate.data.decoding import decode
 from striate.data.pack.reader import Pack
 from striate.data.samples import EncodedSamples, Samples, checked_labels
 
@@ -46,6 +45,9 @@ class _Packed(Samples):
         self._rows = _Rows(packs, rows)
         self.labels = checked_labels(labels, len(self._rows.rows))
 
+    def contents(self) -> dict[str, str]:
+        return {"packs": " ".join(pack.contents() for pack in self._rows.packs)}
+
     def name(self, i: int) -> str:
         return self._rows.where(i)
 
@@ -64,9 +66,6 @@ class PackedFiles(_Packed, EncodedSamples):
     def read(self, i: int) -> bytes:
         pack, row = self._rows[i]
         return pack.file(row)
-
-    def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
-        return decode(self.read(i), channels, self.name(i))
 
 
 @final

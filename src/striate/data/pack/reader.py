@@ -1,5 +1,6 @@
 """An open pack: a mapping of the file, read by batch and row. No image is touched until it is asked for."""
 
+import hashlib
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -9,7 +10,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it ships no stubs
 from numpy.typing import NDArray
 
 from striate.data.badimage import BadImage
-from striate.data.pack.layout import COLUMNS, GROUPS, LABELS, MAGIC, NAMES, PARTS, Header, as_summed, checksum
+from striate.data.pack.layout import COLUMNS, GROUPS, LABELS, MAGIC, NAMES, PARTS, SUM, Header, as_summed, checksum
 from striate.errors import StriateError
 
 __all__ = ["Pack", "stated_header", "whole_batches"]
@@ -86,6 +87,11 @@ class Pack:
     def stated_sums(self, b: int) -> dict[bytes, bytes]:
         """The checksums that batch `b` carries, by their names in `layout`."""
         return dict(self._reader.get_batch_with_custom_metadata(b).custom_metadata or {})
+
+    def contents(self) -> str:
+        """What tells this pack from others of the same names: its batches' checksums, as they are stated."""
+        stated = b"".join(self.stated_sums(b).get(SUM, b"") for b in range(self.header.batches))
+        return hashlib.sha256(stated).hexdigest()
 
     def image(self, i: int) -> NDArray[np.uint8]:
         """The bytes of image `i`, a view of the mapping: its pixels in a row where the pack is raw, else its file's."""
