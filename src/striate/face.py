@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from striate.errors import StriateError
+from striate.errors import StriateError, given
 from striate.evaluate import Evaluation, Plan, Prediction, Predictor, evaluate, find_images
 from striate.evaluate.views import Scales
 from striate.home import at_home
@@ -63,9 +63,15 @@ class Run:
     def predict(
         self, paths: str | Path | Iterable[str | Path], *, top_k: int = 5, crops: int = 1, scales: Scales = 1
     ) -> list[Prediction]:
-        """What the run's model says about files, folders or patterns, one prediction for each image."""
-        arguments = [paths] if isinstance(paths, (str, Path)) else paths
-        found = find_images(str(argument) for argument in arguments)
+        """What the run's model says about files, folders or patterns, one prediction for each image.
+
+        Raises StriateError for what names no image, and for pixels: save them as a file, so that they are read as all.
+        """
+        arguments = [paths] if isinstance(paths, (str, Path)) or not isinstance(paths, Iterable) else list(paths)
+        for argument in arguments:
+            if not isinstance(argument, (str, Path)):
+                raise StriateError(f"images are given by the paths of their files, or folders, got {given(argument)}")
+        found = find_images(str(at_home(argument)) for argument in arguments)
         plan = Plan(crops=crops, scales=scales)
         return list(Predictor(self.folder.model, plan=plan).predict(found, top_k=top_k))
 

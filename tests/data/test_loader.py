@@ -15,6 +15,7 @@ from PIL import Image
 
 from striate.augment import HorizontalFlip, PadCrop, Policy
 from striate.data import ArraySamples, FileSamples, Loader, Preprocess
+from striate.data.prefetch import Ahead
 from striate.data.source import FolderSource
 
 SIZE = (12, 10)
@@ -261,3 +262,9 @@ def test_real_photographs_against_pillow(shared_data):
     i = indices.numpy()
     expected = slow_batch(samples, i, NOISE.windows(0, 0, i, base_sizes(samples, i), SIZE), fill=7)
     assert np.abs(images.numpy() - expected).max() <= 4 * np.finfo(np.float32).eps * 8
+
+
+@pytest.mark.parametrize(("workers", "prefetch"), [(0, 1), (-1, 4), (2, 0)])
+def test_nobody_waits_for_what_nobody_makes(workers, prefetch):
+    with pytest.raises(ValueError, match="nobody would make what is waited for"):
+        Ahead(lambda k: None, 3, workers, prefetch)

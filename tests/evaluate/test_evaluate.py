@@ -131,6 +131,36 @@ def test_fit_takes_recipes_and_settings(tmp_path: Path) -> None:
         striate.fit(None)
 
 
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"workers": -1}, "workers is -1; give a whole number, 0 or more"),
+        ({"workers": "2"}, "workers is '2'; give a whole number, 0 or more"),
+        ({"batch_size": 0}, "batch_size is 0; give a whole number, 1 or more"),
+        ({"samples": 1.5}, r"samples is 1\.5; give a whole number, 0 or more"),
+        ({"seed": None}, "seed is None; give a whole number, 0 or more"),
+        ({"scales": 2.5}, r"scales is 2\.5; give 1 to 5, or the short sides in px: "),
+    ],
+)
+def test_numbers_that_are_none(asked: dict[str, object], message: str) -> None:
+    """Fewer than no workers used to be waited for for ever."""
+    with pytest.raises(StriateError, match=message):
+        evaluate("no/such/model", **asked)
+
+
+@pytest.mark.parametrize("paths", [None, b"cat.jpg", np.zeros((2, 2, 3), np.uint8), [Image.new("L", (1, 1))]])
+def test_pixels_and_other_things_are_no_paths(run: striate.Run, paths: object) -> None:
+    with pytest.raises(StriateError, match="images are given by the paths of their files, or folders, got ") as caught:
+        run.predict(paths)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("top_k", [0, -1, 2.5, None, "3"])
+def test_how_many_classes_are_named(run: striate.Run, photos: Path, top_k: object) -> None:
+    with pytest.raises(StriateError, match=f"top_k is {top_k!r}; give how many of the likeliest classes"):
+        run.predict(photos, top_k=top_k)
+
+
 def test_prediction_sees_the_files_that_training_sees(photos: Path, tmp_path: Path) -> None:
     """Through links, by what a file holds and not by its name alone; neither hidden files nor folders."""
     mixed, away = tmp_path / "mixed", tmp_path / "away"

@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.data.samples import FileSamples
+from striate.data.samples import FileSamples, Samples
 from striate.data.shown import shown
 
 __all__ = ["notes_on_doubles"]
 
 
-def notes_on_doubles(parts: Mapping[str, FileSamples | None], classes: Sequence[str]) -> list[str]:
+def notes_on_doubles(parts: Mapping[str, Samples | None], classes: Sequence[str]) -> list[str]:
     """One line for each of both kinds, with the first pair; none where the files were not read."""
-    held = {name: part for name, part in parts.items() if part is not None and part.digests is not None}
+    held = {name: part for name, part in parts.items() if isinstance(part, FileSamples) and part.digests is not None}
     if not held:
         return []
     digests = np.concatenate([part.digests for part in held.values() if part.digests is not None])

@@ -52,6 +52,8 @@ class Ahead(Iterator[T]):
     """
 
     def __init__(self, jobs: Callable[[int], Job[T]], count: int, workers: int, prefetch: int) -> None:
+        if workers < 1 or prefetch < 1:
+            raise ValueError(f"{workers} workers, {prefetch} ahead: nobody would make what is waited for")
         self._jobs = jobs
         self._count = count
         self._ordered = 0  # jobs whose tickets are out

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from striate.data import BadImage
 from striate.data.decoding import decode
 from striate.data.formats import EXTENSIONS, format_of
@@ -63,7 +65,15 @@ class Predictor:
         self._batch_size = max(1, batch_size // self._marginal.views)  # files in a chunk: the net sees all their views
 
     def predict(self, paths: Iterable[str | Path], *, top_k: int = 5) -> Iterator[Prediction]:
-        """One prediction for each path, in order; a file that cannot be read becomes a problem and stops nothing."""
+        """One prediction for each path, in order; a file that cannot be read becomes a problem and stops nothing.
+
+        Raises StriateError for a `top_k` that is no number of classes.
+        """
+        if not isinstance(top_k, int | np.integer) or top_k < 1:
+            raise StriateError(f"top_k is {top_k!r}; give how many of the likeliest classes to name, 1 or more")
+        return self._predictions(paths, top_k)
+
+    def _predictions(self, paths: Iterable[str | Path], top_k: int) -> Iterator[Prediction]:
         pending = iter(paths)
         with ThreadPoolExecutor(max(1, self._workers), "striate-predict") as pool:
             while chunk := list(islice(pending, self._batch_size)):

@@ -26,6 +26,8 @@ __all__ = ["AT_HOME", "Evaluation", "Sitting", "evaluate", "measure", "plan_of"]
 class Sitting:
     """How models answer an exam, whatever they look at: `samples` draws of each net, with a `seed`, tempered where they
     `calibrate`; and on what machine.
+
+    Raises StriateError for a number that is none, or too small: fewer than no workers would be waited for for ever.
     """
 
     samples: int = 0
@@ -34,6 +36,12 @@ class Sitting:
     batch_size: int = 64
     workers: int = 2
     device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for name, least in (("samples", 0), ("seed", 0), ("batch_size", 1), ("workers", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or value < least:
+                raise StriateError(f"{name} is {value!r}; give a whole number, {least} or more")
 
 
 AT_HOME = Sitting()
@@ -104,6 +112,10 @@ def evaluate(
 
     Raises StriateError when there is no such model, part or class, and where what is asked for cannot be had.
     """
+    sitting = Sitting(
+        samples=samples, seed=seed, calibrate=calibrate, batch_size=batch_size, workers=workers, device=device
+    )
+    plan = plan_of(views, crops, scales)
     panel = Panel.of(
         model,
         data,
@@ -115,10 +127,7 @@ def evaluate(
         offline=offline,
         workers=workers,
     )
-    sitting = Sitting(
-        samples=samples, seed=seed, calibrate=calibrate, batch_size=batch_size, workers=workers, device=device
-    )
-    return measure(panel, part, plan_of(views, crops, scales), sitting)
+    return measure(panel, part, plan, sitting)
 
 
 def measure(panel: Panel, part: str | None, plan: Plan, sitting: Sitting = AT_HOME) -> Evaluation:

@@ -9,7 +9,7 @@ Ten crops at five scales are fifty views, a fiftieth each.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -90,6 +90,10 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not isinstance(self.scales, int):
+            if not isinstance(self.scales, Iterable):
+                raise StriateError(
+                    f"scales is {self.scales!r}; give 1 to {len(MORE)}, or the short sides in px: (224, 256)"
+                )
             object.__setattr__(self, "scales", tuple(self.scales))
         if self.dense and self.crops not in (1, 2):
             raise StriateError(

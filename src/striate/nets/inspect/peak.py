@@ -7,10 +7,10 @@ which count while the convolution runs. Not in it: the interpreter, torch itself
 """
 
 import functools
+import operator
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, Literal
 
 import torch
@@ -103,9 +103,12 @@ def memory(
     device = str(device)  # or torch's own word for it
     if device not in DEVICES:
         raise UnknownName(unknown("device", device, DEVICES))
-    if not isinstance(batch_size, Integral) or batch_size < 1:
-        raise StriateError(f"a batch has at least 1 image, got {batch_size!r}")
-    batch_size = int(batch_size)
+    try:
+        batch_size = operator.index(batch_size)  # NumPy's numbers too
+    except TypeError as error:
+        raise StriateError(f"a batch has at least 1 image, got {batch_size!r}") from error
+    if batch_size < 1:
+        raise StriateError(f"a batch has at least 1 image, got {batch_size}")
     training = optimizer is not None
     given = tuple(_batch(x, batch_size).to("meta") for x in inputs_for(module, input))
     narrow = PRECISIONS[precision] if precision != "fp32" else None  # a net of doubles stays one
