@@ -17,6 +17,7 @@ from striate.augment import HorizontalFlip, PadCrop, Policy
 from striate.data import ArraySamples, FileSamples, Loader, Preprocess
 from striate.data.prefetch import Ahead
 from striate.data.source import FolderSource
+from striate.errors import StriateError
 
 SIZE = (12, 10)
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
@@ -268,3 +269,30 @@ def test_real_photographs_against_pillow(shared_data):
 def test_nobody_waits_for_what_nobody_makes(workers, prefetch):
     with pytest.raises(ValueError, match="nobody would make what is waited for"):
         Ahead(lambda k: None, 3, workers, prefetch)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"policy": "light"}, "loader: policy is 'light'; give a striate.augment.Policy, or none"),
+        ({"policy": []}, r"loader: policy is \[\]; give a striate.augment.Policy, or none"),
+        ({"device": "tpu"}, "loader: device is 'tpu', which torch does not know; give cpu, cuda or cuda:1"),
+        ({"batch_size": True}, "loader: batch_size is True; give a whole number, 1 or more"),
+    ],
+)
+def test_what_is_no_policy_device_or_number(asked, message):
+    samples = ArraySamples(np.zeros((5, 4, 4, 1), np.uint8), [0, 1, 0, 1, 0])
+    preprocess = Preprocess(channels=1, size=(4, 4), mean=(0.5,), std=(0.5,))
+    with pytest.raises(StriateError, match=message):
+        Loader(samples, preprocess, **{"batch_size": 2, **asked})
+    with pytest.raises(StriateError, match=r"cannot start at batch 1\.5 of an epoch of 3 batches"):
+        Loader(samples, preprocess, batch_size=2).epoch(0, 1.5)
+    with pytest.raises(StriateError, match=r"preprocess: size is 4; give \(height, width\) in whole pixels"):
+        Preprocess(channels=1, size=4, mean=(0.5,), std=(0.5,))
+
+
+def test_a_loader_and_samples_say_what_they_are():
+    samples = ArraySamples(np.zeros((5, 4, 4, 1), np.uint8), [0, 1, 0, 1, 0])
+    loader = Loader(samples, Preprocess(channels=1, size=(4, 4), mean=(0.5,), std=(0.5,)), batch_size=2)
+    assert repr(samples) == "<ArraySamples: 5 images of 2 classes>"
+    assert repr(loader) == "<Loader: 3 batches of 2 from <ArraySamples: 5 images of 2 classes>, no noise>"

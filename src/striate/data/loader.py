@@ -29,7 +29,7 @@ from striate.data.sampling import Sampling, check_sampling, drawn, noise_keys
 from striate.data.stages import Stages
 from striate.data.transfer import to_device
 from striate.data.warped import Draw, FromSources, Sources
-from striate.errors import StriateError
+from striate.errors import StriateError, given
 
 __all__ = ["DrawsWindows", "Loader"]
 
@@ -89,6 +89,8 @@ class Loader:
         _check("prefetch", prefetch, 1)
         if cache_nbytes is not None:
             _check("cache_nbytes", cache_nbytes, 0)
+        if policy is not None and not callable(getattr(policy, "windows", None)):
+            raise StriateError(f"loader: policy is {given(policy)}; give a striate.augment.Policy, or none")
         if pin_memory and not torch.cuda.is_available():
             raise StriateError("loader: pin_memory needs a CUDA device, and there is none; leave it out")
         self._law = check_sampling(sampling, samples.labels)
@@ -112,9 +114,13 @@ class Loader:
         self._drop_last = drop_last
         self._budget = default_budget() if cache_nbytes is None else cache_nbytes
         self._channels_last = channels_last
-        self._device = None if device is None else torch.device(device)
+        self._device = None if device is None else _device(device)
         self._pin_memory = pin_memory or (self._device is not None and self._device.type == "cuda")
         self._origin: Origin | None = None  # made by the first epoch
+
+    def __repr__(self) -> str:
+        noise = "no noise" if self._policy is None else f"{self._policy!r}"
+        return f"<Loader: {len(self):,} batches of {self.batch_size} from {self.samples!r}, {noise}>"
 
     def __len__(self) -> int:
         """Batches in an epoch, of this rank."""
@@ -154,7 +160,7 @@ class Loader:
         Raises StriateError when `start` lies beyond the epoch's end.
         """
         _check("epoch", epoch, 0, 2**32 - 1)
-        if not 0 <= start <= len(self):
+        if not isinstance(start, int | np.integer) or not 0 <= start <= len(self):
             raise StriateError(f"loader: cannot start at batch {start} of an epoch of {len(self)} batches")
         return self._iterate(epoch, start)
 
@@ -310,6 +316,20 @@ class Loader:
 
 
 def _check(name: str, value: int, least: int, most: int | None = None) -> None:
-    if not isinstance(value, int | np.integer) or value < least or (most is not None and value > most):
+    if (
+        not isinstance(value, int | np.integer)
+        or isinstance(value, bool)
+        or value < least
+        or (most is not None and value > most)
+    ):
         allowed = f"{least} or more" if most is None else f"{least} to {most}"
         raise StriateError(f"loader: {name} is {value!r}; give a whole number, {allowed}")
+
+
+def _device(name: str | torch.device) -> torch.device:
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise StriateError(
+            f"loader: device is {name!r}, which torch does not know; give cpu, cuda or cuda:1"
+        ) from error

@@ -7,7 +7,7 @@ disagree. `base` depends on the image alone; the window is the centre unless a p
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final, get_args
@@ -56,6 +56,8 @@ class Preprocess:
     whitening: Whitening | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.size, Iterable):  # one number, as others' transforms take
+            raise StriateError(f"preprocess: size is {self.size!r}; give (height, width) in whole pixels")
         for name in ("size", "mean", "std"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.channels not in (1, 3):
