@@ -159,6 +159,25 @@ def test_a_terminal_without_arrows_gets_the_table_all_the_same(striate: Run) -> 
     assert done.stdout.startswith("lenet5, input 3?32?32\n")
 
 
+def test_the_c_locale_without_utf8_gets_the_table_all_the_same(striate: Run) -> None:
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}  # then Python's stdout is "surrogateescape"
+    done = striate("inspect", "lenet5", PYTHONIOENCODING="", **plain)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("lenet5, input 3?32?32\n")
+
+
+@pytest.mark.parametrize(("closed", "out", "err"), [("<&-", True, True), (">&-", False, True), ("2>&-", True, False)])
+def test_closed_streams_are_nowhere_to_print_to(closed: str, out: bool, err: bool) -> None:
+    def ask(pattern: str) -> subprocess.CompletedProcess[str]:
+        call = ["bash", "-c", f'"$0" -m striate.cli models "$1" {closed}', sys.executable, pattern]
+        return subprocess.run(call, capture_output=True, text=True, check=False)
+
+    found = ask("lenet5")
+    assert (found.returncode, found.stdout.startswith("net "), found.stderr) == (0, out, "")
+    lacking = ask("zzz*")
+    assert (lacking.returncode, "no net matches 'zzz*'" in lacking.stderr) == (1, err)
+
+
 @pytest.mark.parametrize("command", ["doctor", "models"])
 def test_a_wrong_instruction_set_is_a_usage_error(striate: Run, command: str) -> None:
     done = striate(command, STRIATE_ISA="AVX2")

@@ -7,7 +7,6 @@ Nothing here imports torch: `--help` and completion answer before it would have 
 """
 
 import contextlib
-import io
 import os
 import signal
 import sys
@@ -40,6 +39,7 @@ from striate.cli import (
     watch,
 )
 from striate.cli.failure import UsageError, exit_code, say
+from striate.cli.streams import prepare_streams
 from striate.errors import unknown
 
 __all__ = ["app", "main"]
@@ -105,7 +105,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run one command, by default the one the process was started with, and return its exit code."""
     given, debug = _without_debug(list(sys.argv[1:] if args is None else args))
     command = typer.main.get_command(app)
-    _print_what_the_terminal_can()
+    prepare_streams()
     try:
         _check_instruction_set()
         with _sigterm_as_exit():
@@ -125,13 +125,6 @@ def _without_debug(args: list[str]) -> tuple[list[str], bool]:
     end = args.index("--") if "--" in args else len(args)
     kept = [arg for arg in args[:end] if arg != "--debug"]
     return kept + args[end:], len(kept) < end
-
-
-def _print_what_the_terminal_can() -> None:
-    """An arrow that stdout's encoding lacks is a question mark, not the end of a command."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="replace")
 
 
 def _check_instruction_set() -> None:

@@ -25,9 +25,9 @@ BEST_ROWS, LAST_ROWS = 6, 6  # of the live table
 
 
 def view_for(plan: Plan, stream: TextIO | None = None, *, quiet: bool = False) -> View:
-    """The view that suits a stream, standard error unless given."""
+    """The view that suits a stream, standard error unless given; a closed one is told nothing."""
     stream = stream or sys.stderr
-    if quiet:
+    if quiet or stream is None:
         return Nothing()
     return LiveTable(plan, stream) if stream.isatty() else Lines(plan, stream)
 

@@ -39,10 +39,10 @@ class Reporter(Protocol):
 
 
 def reporter_for(stream: TextIO | None = None, *, quiet: bool = False) -> Reporter:
-    """The reporter that suits a stream, standard error as it is now when not given."""
-    if quiet:
-        return Silent()
+    """The reporter that suits a stream, standard error as it is now when not given; a closed one is told nothing."""
     stream = stream or sys.stderr
+    if quiet or stream is None:
+        return Silent()
     return Unheard(Bar(stream) if stream.isatty() else Lines(stream))
 
 
