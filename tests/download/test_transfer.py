@@ -3,6 +3,7 @@
 Long, because it is a list of what can go wrong, told to one server.
 """
 
+import functools
 import gzip
 import hashlib
 import http.server
@@ -20,8 +21,10 @@ import pytest
 
 from striate import data
 from striate.data import named
-from striate.download import Patience, Remote, fetch, transfer
+from striate.download import Patience, Remote, transfer
 from striate.errors import StriateError
+
+fetch = functools.partial(transfer.fetch, moved_by="WHERE")
 
 BODY = np.random.default_rng(0).bytes(1_000_000)
 OTHER = np.random.default_rng(1).bytes(900_000)
@@ -412,7 +415,7 @@ def test_a_full_disk_is_said_and_keeps_what_has_come(server, tmp_path, monkeypat
 
 def test_a_folder_one_may_not_write(server, tmp_path):
     (tmp_path / "a file").write_text("in the way")
-    with pytest.raises(StriateError, match=r"cannot write .*/a file/deep/file: "):
+    with pytest.raises(StriateError, match=r"cannot write .*/a file/deep/file: .*; choose another folder with WHERE$"):
         fetch(remote(server), tmp_path / "a file" / "deep" / "file", patience=QUICK)
 
 

@@ -21,6 +21,7 @@ import torch
 
 from striate import _native
 from striate.atomic import write_bytes
+from striate.cache import cache_folder
 from striate.conv.measure import Measurement
 from striate.errors import StriateError
 
@@ -75,15 +76,11 @@ def _measurement(entry: dict[str, Any]) -> Measurement:
 
 
 def _path(threads: int) -> Path | None:
-    folder = os.environ.get("STRIATE_CONV_CACHE")
-    if folder == "":
+    if os.environ.get("STRIATE_CONV_CACHE") == "":
         return None
-    if folder is None:
-        root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        folder = str(Path(root) / "striate" / "conv")
     try:
-        path = Path(folder).expanduser()
-    except RuntimeError:  # a user without a home
+        path = cache_folder("conv", "STRIATE_CONV_CACHE")
+    except StriateError:  # a user without a home
         return None
     machine = json.dumps([_VERSION, _processor(), _native.isa(), threads, torch.__version__])
     return path / f"{hashlib.sha256(machine.encode()).hexdigest()[:16]}.json"

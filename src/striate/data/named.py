@@ -1,10 +1,10 @@
 """The sets that are known by name: where they may lie already, and where they are downloaded from."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from striate.cache import cache_folder
 from striate.data.cifar import Form, form_of, read_cifar
 from striate.data.classnames import DIGITS, FASHION
 from striate.data.mnist import FILES, missing, read_mnist
@@ -105,12 +105,8 @@ _CIFAR_ARCHIVES = {"cifar10": "cifar-10-{}.tar.gz", "cifar100": "cifar-100-{}.ta
 
 
 def default_data_dir() -> Path:
-    """`STRIATE_DATA_DIR`, else `striate/data` in the user's cache folder (XDG Base Directory Specification)."""
-    told = os.environ.get("STRIATE_DATA_DIR")
-    if told:
-        return Path(told).expanduser()
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "striate" / "data"
+    """`STRIATE_DATA_DIR`, else `striate/data` in the user's cache folder."""
+    return cache_folder("data", "STRIATE_DATA_DIR", option="--data-dir")
 
 
 def find(name: str, data_dir: Path, *, download: bool, progress: Progress | None = None) -> Path:
@@ -133,7 +129,9 @@ def find(name: str, data_dir: Path, *, download: bool, progress: Progress | None
     if not download:
         wanted = " and ".join(named.remotes)
         raise StriateError(f"{name} is not in {data_dir} and may not be downloaded; put {wanted} into {home}")
-    fetched = [fetch(remote, home / file, progress=progress) for file, remote in named.remotes.items()]
+    fetched = [
+        fetch(remote, home / file, moved_by="--data-dir", progress=progress) for file, remote in named.remotes.items()
+    ]
     return home if len(fetched) > 1 else fetched[0]
 
 

@@ -44,16 +44,24 @@ class Patience:
     timeout: float = 30.0
 
 
-def fetch(remote: Remote, path: Path, *, progress: Progress | None = None, patience: Patience | None = None) -> Path:
+def fetch(
+    remote: Remote,
+    path: Path,
+    *,
+    moved_by: str,
+    progress: Progress | None = None,
+    patience: Patience | None = None,
+) -> Path:
     """Make sure that `path` is there, and return it; what is there already is not looked at again.
 
+    `moved_by` is the option or variable that names another folder, for whom this one cannot be written by.
     Raises StriateError, one line, when no address answers, the disk is full, or what arrives is not what was stated.
     """
     if path.exists():
         return path
     transfer = _Transfer(path, progress, patience or Patience())
     failures: dict[str, list[str]] = {}
-    with _writing(path):
+    with _writing(path, moved_by):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _part(path) as part:
             if path.exists():  # another process was downloading it, and has finished
@@ -266,14 +274,14 @@ def _lock(file: BinaryIO) -> None:
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writing(path: Path, moved_by: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno == errno.ENOSPC:
             reason = "the disk is full; free some space and run the command again, it goes on where it stopped"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            reason = "not allowed to write there; choose another folder with --data-dir"
+            reason = f"not allowed to write there; choose another folder with {moved_by}"
         else:
-            reason = error.strerror or str(error)
+            reason = f"{error.strerror or error}; choose another folder with {moved_by}"
         raise StriateError(f"cannot write {path}: {reason}") from error

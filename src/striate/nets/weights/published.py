@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from striate.cache import cache_folder
 from striate.download import Patience, Remote, fetch
 from striate.download.remote import differs
 from striate.errors import StriateError
@@ -21,6 +22,7 @@ __all__ = ["PUBLISHED", "Published", "find", "offline_asked", "weights_dir"]
 
 ADDRESS = "https://download.pytorch.org/models/{}.pth"
 SOURCE = "https://docs.pytorch.org/vision/stable/models.html"
+WEIGHTS_DIR = "STRIATE_WEIGHTS_DIR"
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation of each channel
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
@@ -117,7 +119,7 @@ def find(
                 f"{path.name} is not in {path.parent} and this is offline; "
                 f"fetch {remote.urls[0]} elsewhere and put it there"
             )
-        return fetch(remote, path, patience=patience)
+        return fetch(remote, path, moved_by=WEIGHTS_DIR, patience=patience)
     if not path.with_name(path.name + ".seen.json").exists():
         wrong = differs(path, remote, path, "put there by hand")
         if wrong:
@@ -126,12 +128,8 @@ def find(
 
 
 def weights_dir() -> Path:
-    """`STRIATE_WEIGHTS_DIR`, else `striate/weights` in the user's cache folder (XDG Base Directory Specification)."""
-    told = os.environ.get("STRIATE_WEIGHTS_DIR")
-    if told:
-        return Path(told).expanduser()
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "striate" / "weights"
+    """`STRIATE_WEIGHTS_DIR`, else `striate/weights` in the user's cache folder."""
+    return cache_folder("weights", WEIGHTS_DIR)
 
 
 def offline_asked() -> bool:

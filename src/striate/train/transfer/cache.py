@@ -7,7 +7,6 @@ one row an image: `key`, and `features` as a list of D floats; in its metadata, 
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from striate.atomic import replace_file
+from striate.cache import cache_folder
 from striate.data import Samples
 from striate.data.samples import EncodedSamples
 from striate.errors import StriateError
@@ -121,9 +121,8 @@ def read_features(path: Path, about: dict[str, Any], count: int) -> NDArray[np.f
 
 
 def cache_dir() -> Path:
-    """`striate/features` in the user's cache folder (XDG Base Directory Specification)."""
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "striate" / "features"
+    """`striate/features` in the user's cache folder."""
+    return cache_folder("features", option="--cache")
 
 
 def digest_of_net(net: nn.Module) -> str:
