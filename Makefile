@@ -8,6 +8,8 @@ LOCKED := $(VENV)/.locked
 BUILT  := $(VENV)/.built
 NATIVE := $(wildcard CMakeLists.txt) $(shell find native -type f 2>/dev/null)
 
+FITS   := import sys; sys.exit(1) if sys.version_info < (3, 11) else None
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test slow check native sanitize aarch64 avx512 mutants dev bench lock clean distclean
 
@@ -104,8 +106,13 @@ clean:  ## remove what the build and the tools made; .venv and runs/ stay
 distclean: clean  ## also remove .venv
 	rm -rf $(VENV)
 
+# An environment that an interruption left without pip, or that an older Python made, is made anew.
 $(LOCKED): requirements.lock
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c '$(FITS); import pip' 2>/dev/null || { \
+	  $(or $(PYTHON),false) -c '$(FITS)' 2>/dev/null || { \
+	    echo "make: $(or $(PYTHON),no python3 found): striate needs Python 3.11 or newer; say where it is: make PYTHON=…" >&2; \
+	    exit 1; }; \
+	  $(PYTHON) -m venv --clear $(VENV); }
 	@echo "installing the pinned packages into $(VENV); the first time takes minutes"
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --requirement requirements.lock
 	touch $@
