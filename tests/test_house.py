@@ -139,6 +139,12 @@ def test_lock_holds_torch_still() -> None:
     assert lock()["torch"] == "2.13.0"
 
 
+def test_an_archive_of_the_sources_lacks_nothing_that_git_keeps() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    ignored = {line.strip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()}
+    assert set(project["tool"]["scikit-build"]["sdist"]["exclude"]) <= ignored  # a packager runs these tests there
+
+
 def test_ci_runs_every_check_and_test() -> None:
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111
