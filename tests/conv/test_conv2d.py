@@ -331,3 +331,16 @@ def test_more_threads_than_the_core_can_use(tensors):
     torch.testing.assert_close(y, functional.conv2d(x, weight, bias), rtol=1e-4, atol=1e-4)
     with pytest.raises(ValueError, match=f"threads must be from 1 to {MOST_THREADS}"):
         plan(ConvShape.of(x.shape, weight.shape), "direct", threads=MOST_THREADS + 1)
+
+
+def test_a_plan_has_as_many_threads_as_torch_has_when_it_is_asked_for(tensors):
+    x, weight, _ = tensors
+    shape, before, counted = ConvShape.of(x.shape, weight.shape), torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 1):
+            torch.set_num_threads(threads)
+            counted.append(plan(shape, "direct").threads)
+    finally:
+        torch.set_num_threads(before)
+    assert counted == [1, 2, 1]
+    assert plan(shape, "direct", threads=2) is plan(shape, "direct", threads=2)

@@ -112,7 +112,6 @@ def laid_out(x: Tensor, layout: Layout) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last if layout == "channels_last" else torch.contiguous_format)
 
 
-@lru_cache(maxsize=4096)
 def plan(
     shape: ConvShape,
     algorithm: str,
@@ -127,15 +126,29 @@ def plan(
     """The plan of `algorithm` for one pass of `shape`; the same object for the same arguments.
 
     `from_layout` is that of x (of dy in "backward_data"); `to_layout` that of y (of dx in "backward_data", of dy in
-    "backward_weights"). `threads` is torch's number if not given. `element` is what images, weights and result are made
+    "backward_weights"). `threads` is torch's number, as it is now, if not given. `element` is what images, weights and result are made
     of; in "bfloat16", sums are float32 and each result is rounded once.
     Raises WrongShape, with the reason, for what the algorithm cannot do, and for a name that does not exist.
     """
+    return _planned(shape, algorithm, pass_, from_layout, to_layout, threads or team_size(), isa, element)
+
+
+@lru_cache(maxsize=4096)
+def _planned(
+    shape: ConvShape,
+    algorithm: str,
+    pass_: Pass,
+    from_layout: Layout,
+    to_layout: Layout,
+    threads: int,
+    isa: Isa | None,
+    element: Element,
+) -> "Plan":
     why = refusal(algorithm, pass_, shape, from_layout, to_layout, element)
     if why:
         raise WrongShape(f"{algorithm} cannot compute {shape} ({pass_}): it {why}")
     join_torch()
-    return Plan(shape, algorithm, pass_, from_layout, to_layout, threads or team_size(), isa, element)
+    return Plan(shape, algorithm, pass_, from_layout, to_layout, threads, isa, element)
 
 
 class Plan:
