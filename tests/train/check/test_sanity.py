@@ -57,6 +57,7 @@ def test_a_healthy_net_passes_everything() -> None:
     assert [one.name for one in found] == list(CHECKS)
     assert {one.verdict for one in found} <= {"ok", "warning"}, found
     assert all(one.evidence and (one.verdict == "ok") == (not one.remedy) for one in found)
+    assert not any(odd in one.evidence for one in found for odd in ("0e+00", "-0.00"))  # nothing is 0
 
 
 def test_checks_are_chosen_by_name() -> None:

@@ -42,7 +42,7 @@ def agreement(subject: Subject) -> Finding:
     apart, norms = _modes_apart(net, images)
     figures = {"difference": apart, "batch norms": norms, "noisy layers": [layer.name for layer in noisy]}
     evidence = (
-        f"training and evaluation differ by {apart:.0e} of the largest score "
+        f"training and evaluation differ by {apart:.1g} of the largest score "
         f"({norms} batch norms, {len(noisy)} layers of noise)"
     )
     if math.isfinite(apart) and apart <= ROUNDING:

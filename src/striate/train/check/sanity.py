@@ -51,7 +51,7 @@ def gradients(subject: Subject, seconds: float) -> Finding:
         "rows": [dataclasses.asdict(row) | {"verdict": row.verdict} for row in found.rows],
     }
     kinks = f", {found.kinks} kinks" if found.kinks else ""
-    evidence = f"within {found.error:.0e} of differences in {len(found.rows)} of {len(names)} tensors{kinks}"
+    evidence = f"within {found.error:.1g} of differences in {len(found.rows)} of {len(names)} tensors{kinks}"
     if found.ok:
         return Finding(name="gradients", verdict="ok", evidence=evidence, figures=figures)
     row = next(row for row in found.rows if row.wrong)
