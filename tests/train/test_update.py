@@ -115,11 +115,46 @@ def test_the_choice_leaves_the_net_and_the_generator_alone(net: nn.Module) -> No
     assert choice.precision in ("fp32", "bf16")
     assert choice.threads == 1
     (reason,) = choice.reasons
-    assert all(name in reason for name in ("fp32 NCHW", "bf16 channels-last", "a step of 4 images takes"))
+    assert all(name in reason for name in ("fp32 NCHW", "bf16", "a step of 4 images takes"))
     assert torch.equal(random, torch.get_rng_state())
     for name, value in net.state_dict().items():
         assert torch.equal(value, before[name]), name
     assert all(parameter.grad is None for parameter in net.parameters())
+
+
+@pytest.mark.parametrize(
+    ("slower", "open_to", "said"),
+    [
+        (4.9, {}, "bf16 NCHW 2450.0 ms"),
+        (
+            21.0,
+            {},
+            "fp32 NCHW: a step of 6 images takes fp32 NCHW 500.0 ms, fp32 channels-last 500.0 ms; bf16 takes 21 times ",
+        ),
+        (21.0, {"channels_last": True}, "fp32: bf16 takes 21 times as long for 4"),
+    ],
+    ids=["near", "hopeless", "hopeless, and nothing else open"],
+)
+def test_hopeless_bf16_is_tried_on_few_images_only(
+    net: nn.Module, monkeypatch: pytest.MonkeyPatch, slower: float, open_to: dict[str, bool], said: str
+) -> None:
+    tried: list[tuple[str, int]] = []
+
+    def stepper(net: nn.Module, loss: Any, example: Any, precision: str, channels_last: bool) -> tuple[str, int]:
+        tried.append((precision, len(example[0])))
+        return tried[-1]
+
+    def times(steps: list[tuple[str, int]], rounds: int = 8) -> list[list[float]]:
+        return [[slower / 2 if precision == "bf16" else 0.5] for precision, _ in steps]
+
+    monkeypatch.setattr(fastest, "_stepper", stepper)
+    monkeypatch.setattr(fastest, "_times", times)
+    example = (torch.randn(6, 1, 8, 8), torch.randint(0, 4, (6,)))
+    choice = fastest.choose(net, nn.functional.cross_entropy, example, Settings(threads=1, **open_to))  # type: ignore[arg-type]
+    assert choice.precision == "fp32"
+    assert said in choice.reasons[0]
+    assert (("bf16", 6) in tried) == (slower < 5)
+    assert ("bf16", 4) in tried
 
 
 def test_what_is_set_is_not_measured(net: nn.Module) -> None:

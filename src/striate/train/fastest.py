@@ -22,6 +22,7 @@ __all__ = ["Choice", "choose"]
 GAIN = 0.95  # anything but the plain choice must save a twentieth of the time: less is noise
 ROUNDS, SECONDS = 8, 5.0  # timed steps of each variant, and the time after which fewer will do
 PROBE_IMAGES, PROBE_SECONDS = 32, 0.4  # a net that takes longer for so few images is not timed on whole batches
+HOPELESS, HOPELESS_IMAGES = 5.0, 4  # times fp32's time, for so few images: bf16 where the CPU cannot multiply it
 
 _Step: TypeAlias = Callable[[], None]
 
@@ -82,12 +83,12 @@ def _choose_format(
     net: nn.Module, loss: Callable[..., Tensor], example: tuple[Tensor, Tensor], settings: Settings
 ) -> tuple[str, bool, tuple[str, ...]]:
     """fp32 or bf16, NCHW or channels-last, by the least time of each: other work can only add to it."""
-    precisions = ["fp32", "bf16"] if settings.precision == "auto" else [settings.precision]
+    precisions, told = _hopeful(net, loss, example) if settings.precision == "auto" else ([settings.precision], "")
     spatial = any(isinstance(module, nn.Conv2d) for module in net.modules())
     layouts = [settings.channels_last] if settings.channels_last is not None else [False, True] if spatial else [False]
     variants = [(precision, layout) for precision in precisions for layout in layouts]
     if len(variants) == 1:
-        return precisions[0], layouts[0], ()
+        return precisions[0], layouts[0], (f"{precisions[0]}: {told}",) if told else ()
     example = _as_many_as_is_quick(net, loss, example, *variants[0])
     times = _times([_stepper(net, loss, example, *variant) for variant in variants])
     seconds = {variant: min(measured) for variant, measured in zip(variants, times, strict=True)}
@@ -95,7 +96,21 @@ def _choose_format(
     fastest = min(variants, key=seconds.__getitem__)
     chosen = fastest if seconds[fastest] < GAIN * seconds[plain] else plain
     measured = ", ".join(f"{_name(*variant)} {1000 * seconds[variant]:.1f} ms" for variant in variants)
-    return *chosen, (f"{_name(*chosen)}: a step of {len(example[0])} images takes {measured}",)
+    said = f"{_name(*chosen)}: a step of {len(example[0])} images takes {measured}"
+    return *chosen, (f"{said}; {told}" if told else said,)
+
+
+def _hopeful(net: nn.Module, loss: Callable[..., Tensor], example: tuple[Tensor, Tensor]) -> tuple[list[str], str]:
+    """The precisions that are worth timing on more than a few images, and why bf16 is none; "" where it is.
+
+    A CPU that has to widen every number, as one with AVX2 alone, takes twenty times as long for a convolution: a race
+    on whole batches would take longer than a short run.
+    """
+    few = example[0][:HOPELESS_IMAGES], example[1][:HOPELESS_IMAGES]
+    (plain,), (narrow,) = _times([_stepper(net, loss, few, name, False) for name in ("fp32", "bf16")], rounds=1)
+    if narrow <= HOPELESS * plain:
+        return ["fp32", "bf16"], ""
+    return ["fp32"], f"bf16 takes {narrow / plain:.0f} times as long for {len(few[0])}"
 
 
 def _as_many_as_is_quick(
