@@ -34,9 +34,20 @@ def _message(error: Exception) -> str:
         return str(error)
     if isinstance(error, MemoryError):
         return "out of memory; smaller batches, images or matrices need less"
+    if isinstance(error, ImportError) and (lacking := _lacking(error)):
+        return f"{lacking}, so striate is not wholly installed; `make` in a checkout, or pip install striate, mends it"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return f"{type(error).__name__}: {error} ({_where(error)}); this is a bug in striate, --debug shows all of it"
+
+
+def _lacking(error: ImportError) -> str | None:
+    """What an installation lacks: a package it needs, as after `pip install --no-deps`, or the core, never built."""
+    if "_native" in str(error) and (error.name or "").split(".")[0] == "striate":
+        return "the native module is not built"
+    if isinstance(error, ModuleNotFoundError) and error.name and error.name.split(".")[0] != "striate":
+        return f"the module {error.name!r} is missing"
+    return None  # a name that a module of ours lacks is a bug
 
 
 def _usage(error: typer.TyperException) -> str:
