@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from striate.errors import StriateError
 
-__all__ = ["check_writable", "replace_file", "sync_folder", "write_bytes"]
+__all__ = ["check_writable", "replace_file", "sync_folder", "umask", "write_bytes"]
 
 TEMPORARY_PREFIX = ".tmp-"  # what a killed process may leave behind; never read, safe to delete
 
@@ -36,7 +36,7 @@ def replace_file(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files; these are ordinary ones
+        os.chmod(temporary, 0o666 & ~umask())  # mkstemp makes private files; these are ordinary ones
         os.replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -76,7 +76,8 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The rights that this process takes from what it makes; it can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

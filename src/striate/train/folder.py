@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from striate.atomic import TEMPORARY_PREFIX, sync_folder, write_bytes
+from striate.atomic import TEMPORARY_PREFIX, sync_folder, umask, write_bytes
 from striate.errors import StriateError, unknown
 from striate.train.settings import Settings, read_toml, settings_from, to_toml
 
@@ -71,7 +71,7 @@ class RunFolder:
                 if (output / name).exists():
                     continue
                 write_bytes(staged / "config.toml", to_toml(settings.replace(name=name)).encode())
-                staged.chmod(0o755)
+                staged.chmod(0o777 & ~umask())  # mkdtemp makes private folders; this is an ordinary one
                 try:
                     os.rename(staged, output / name)
                 except OSError:  # another process took the name in between
