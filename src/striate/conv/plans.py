@@ -126,8 +126,8 @@ def plan(
     """The plan of `algorithm` for one pass of `shape`; the same object for the same arguments.
 
     `from_layout` is that of x (of dy in "backward_data"); `to_layout` that of y (of dx in "backward_data", of dy in
-    "backward_weights"). `threads` is torch's number, as it is now, if not given. `element` is what images, weights and result are made
-    of; in "bfloat16", sums are float32 and each result is rounded once.
+    "backward_weights"). `threads` is torch's number, as it is now, if not given. `element` is what images, weights and
+    result are made of; in "bfloat16", sums are float32 and each result is rounded once.
     Raises WrongShape, with the reason, for what the algorithm cannot do, and for a name that does not exist.
     """
     return _planned(shape, algorithm, pass_, from_layout, to_layout, threads or team_size(), isa, element)
