@@ -41,7 +41,9 @@ def create_model(
     >>> sum(p.numel() for p in net.parameters())
     61706
     """
-    source = locate(model_info(name).name, pretrained, offline=offline) if pretrained else None
+    source = None
+    if pretrained is not None and pretrained is not False:  # "" was meant to be a name
+        source = locate(model_info(name).name, pretrained, offline=offline)
     net = build(name, num_classes=num_classes, in_chans=in_chans, input_size=input_size, **settings)
     if source is not None:
         load_into(net, source)

@@ -267,6 +267,10 @@ def test_weights_become_a_model_file(tmp_path: Path) -> None:
         import_weights(tmp_path / "weights.pth", "resnet20", classes=("a", "b"))
 
 
+class LocalEntryNotFoundError(FileNotFoundError):
+    """As the hub's library calls it."""
+
+
 def test_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net = create_model("lenet5", num_classes=10)
     save_file(net.state_dict(), tmp_path / "model.safetensors")
@@ -274,6 +278,8 @@ def test_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def hf_hub_download(repository: str, file: str, *, local_files_only: bool) -> str:
         asked.append((repository, file, local_files_only))
+        if repository != "owner/lenet" and local_files_only:
+            raise LocalEntryNotFoundError("Cannot find it; to enable downloads set 'local_files_only' to False.")
         if repository != "owner/lenet":
             raise FileNotFoundError("404: no such repository\nmore lines")
         return str(tmp_path / file)
@@ -286,10 +292,15 @@ def test_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == [("owner/lenet", "model.safetensors", False), ("owner/lenet", "model.safetensors", True)]
     with pytest.raises(StriateError, match=r"cannot get a\.bin of owner/other from the hub: 404: no such repository$"):
         create_model("lenet5", pretrained="hf:owner/other:a.bin")
-    with pytest.raises(StriateError, match="this is offline, and the hub's cache does not have it"):
+    with pytest.raises(StriateError, match=r"from the hub: this is offline, and the hub's cache does not have it$"):
         create_model("lenet5", pretrained="hf:owner/other", offline=True)
     with pytest.raises(StriateError, match="'hf:lenet' is no address on the hub; write hf:owner/name"):
         create_model("lenet5", pretrained="hf:lenet")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(StriateError, match=r"needs huggingface_hub, .*: pip install 'striate\[hub\]'"):
         create_model("lenet5", pretrained="hf:owner/lenet")
+
+
+def test_an_empty_name_is_no_net_without_weights() -> None:
+    with pytest.raises(StriateError, match="pretrained is True, a name, or the path of a file of weights, got ''"):
+        create_model("lenet5", pretrained="")

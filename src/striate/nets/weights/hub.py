@@ -34,5 +34,6 @@ def find_on_hub(address: str, *, offline: bool = False) -> Path:
         return Path(hub.hf_hub_download(repository, file or FILE, local_files_only=offline))
     except Exception as error:  # whatever its network library raises: the hub is not ours to list
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        hint = "; this is offline, and the hub's cache does not have it" if offline else ""
-        raise StriateError(f"cannot get {file or FILE} of {repository} from the hub: {reason}{hint}") from error
+        if offline and type(error).__name__ == "LocalEntryNotFoundError":  # which speaks of arguments of its own
+            reason = "this is offline, and the hub's cache does not have it"
+        raise StriateError(f"cannot get {file or FILE} of {repository} from the hub: {reason}") from error

@@ -47,7 +47,7 @@ def locate(net: str, pretrained: bool | str | Path, *, offline: bool = False) ->
         for published in known:
             if published.name == pretrained.removesuffix(".pth") and not Path(pretrained).exists():
                 return Source(path=find(published, offline=offline), published=published)
-    if not isinstance(pretrained, str | os.PathLike):
+    if not isinstance(pretrained, str | os.PathLike) or pretrained == "":
         raise StriateError(f"pretrained is True, a name, or the path of a file of weights, got {pretrained!r}")
     return Source(path=Path(pretrained))
 
