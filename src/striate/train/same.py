@@ -54,9 +54,8 @@ def check_same_data(checkpoint: Checkpoint, data: Dataset, folder: RunFolder) ->
     then, now = checkpoint.state["data"], fingerprint(data)
     if then == now:
         before, after = checkpoint.state.get("contents", {}), contents(data)  # none of a run from before they were kept
-        if all(
-            before[kind] == after[kind] for kind in before.keys() & after.keys()
-        ):  # a folder may be packed meanwhile
+        both = before.keys() & after.keys()  # a folder may have been packed meanwhile
+        if all(before[kind] == after[kind] for kind in both):
             return
         raise StriateError(
             f"cannot go on with {folder.path}: its training images changed, though they are called as before; put them "
