@@ -30,6 +30,16 @@ def test_help_names_every_command(striate: Run) -> None:
         assert f"\n  {command} " in done.stdout
 
 
+@pytest.mark.parametrize("group", [[], ["bench"], ["data"], ["doctor"]], ids=["striate", "bench", "data", "doctor"])
+def test_what_a_command_does_is_said_to_the_end(group: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*group, "--help"]) == 0
+    out = capsys.readouterr().out
+    said = " ".join(out[out.index("\nCommands:") :].split())
+    assert "..." not in said
+    if not group:
+        assert "search Search settings: give any setting of `striate train` as LOW:HIGH, LOW:HIGH:log, or a,b,c;" in said
+
+
 def test_no_command_is_a_usage_error_that_shows_the_help(striate: Run) -> None:
     done = striate()
     assert done.returncode == 2

@@ -46,6 +46,7 @@ __all__ = ["app", "main"]
 
 SIGINT_EXIT = 128 + signal.SIGINT  # 130 and 143: what a shell reports for a command that a signal ended
 SIGTERM_EXIT = 128 + signal.SIGTERM
+LONGEST_SENTENCE = 1000  # characters: none is cut
 
 
 class Commands(typer.core.TyperGroup):
@@ -57,6 +58,13 @@ class Commands(typer.core.TyperGroup):
             typer.echo(ctx.get_help())
             raise typer.Exit(2)
         return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Each command with the whole first sentence of its help, folded: the parser's own way cuts it at one line."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, each.get_short_help_str(limit=LONGEST_SENTENCE)) for name, each in self.commands.items()]
+            )
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command called `args[0]`; UsageError when there is none."""
