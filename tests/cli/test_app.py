@@ -37,7 +37,7 @@ def test_what_a_command_does_is_said_to_the_end(group: list[str], capsys: pytest
     said = " ".join(out[out.index("\nCommands:") :].split())
     assert "..." not in said
     if not group:
-        assert "search Search settings: give any setting of `striate train` as LOW:HIGH, LOW:HIGH:log, or a,b,c;" in said
+        assert "Search settings: give any setting of `striate train` as LOW:HIGH, LOW:HIGH:log, or a,b,c;" in said
 
 
 def test_no_command_is_a_usage_error_that_shows_the_help(striate: Run) -> None:

@@ -205,6 +205,8 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, quick: dict[str, 
     (tmp_path / "file").write_text("")
     with pytest.raises(StriateError, match=r"cannot make a run in .*file: .*; choose --output"):
         train({**quick, "output": str(tmp_path / "file")})
+    with pytest.raises(StriateError, match=r"cannot make a run in .*/file/runs: Not a directory; choose --output"):
+        train({**quick, "data": "missing/", "output": str(tmp_path / "file" / "runs")})  # before data are looked for
 
 
 def test_a_disk_that_fills_up_ends_the_run_with_one_line(

@@ -9,6 +9,7 @@ runs/<name>/config.toml        the resolved settings
             report.html        the page to read
 """
 
+import errno
 import itertools
 import os
 import shutil
@@ -41,12 +42,13 @@ class RunFolder:
 
     @classmethod
     def check_free(cls, settings: Settings) -> None:
-        """Refuse a taken run name, and what no config could say, before any work is done."""
+        """Refuse a taken run name, a place that holds no run, and what no config could say, before any work is done."""
         for given in (settings.data, settings.output, settings.name or ""):
             try:
                 given.encode()
             except UnicodeEncodeError:
                 raise StriateError(f"{given!r} is no text in UTF-8, as a config needs it; rename it") from None
+        _check_place(Path(settings.output))
         if settings.name is None:
             return
         if Path(settings.name).name != settings.name or settings.name in ("", ".", ".."):
@@ -106,6 +108,16 @@ class RunFolder:
         except StriateError as error:
             where = "" if str(self.config) in str(error) else f"{self.config}: "
             raise StriateError(f"{where}{error}") from error
+
+
+def _check_place(output: Path) -> None:
+    """Raise StriateError where no folder can be made, as the nearest one above that is there tells."""
+    above = output
+    while not os.path.exists(above) and above != above.parent:  # noqa: PTH110 - pathlib's raises for names too long
+        above = above.parent
+    lacking = errno.ENOTDIR if not above.is_dir() else 0 if os.access(above, os.W_OK | os.X_OK) else errno.EACCES
+    if lacking:
+        raise StriateError(f"cannot make a run in {output}: {os.strerror(lacking)}; choose --output")
 
 
 def _numbered(name: str) -> itertools.chain[str]:
