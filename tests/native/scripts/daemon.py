@@ -37,4 +37,5 @@ def main() -> None:
     print("the end", flush=True)
 
 
-main()
+if __name__ == "__main__":  # doctests are looked for in every file
+    main()
