@@ -135,6 +135,14 @@ def test_lock_pins_what_the_project_needs() -> None:
         assert pinned[name] in need.specifier, f"{name} {pinned[name]} is not {need.specifier}"
 
 
+def test_no_script_of_a_test_runs_when_it_is_imported() -> None:
+    """Doctests are looked for in every file: a script that began there would run in the tests' own process."""
+    scripts = [path for path in (ROOT / "tests").rglob("*.py") if not path.name.startswith(("test_", "conftest"))]
+    for path in scripts:
+        calls = [line for line in parsed(path).body if isinstance(line, ast.Expr) and isinstance(line.value, ast.Call)]
+        assert not calls, f"{path}, line {calls[0].lineno}: put it behind `if __name__ == '__main__'`"
+
+
 def test_lock_holds_torch_still() -> None:
     assert lock()["torch"] == "2.13.0"
 
