@@ -85,14 +85,23 @@ def fit_temperature(probabilities: NDArray[Any], labels: NDArray[np.int64]) -> f
     z = np.log(np.maximum(np.asarray(probabilities, np.float64), TINY))
     z = z - z.max(1, keepdims=True)
     true = z[np.arange(len(labels)), labels]
-    low, high = 1 / HOTTEST, HOTTEST
-    beta = 1.0
-    for _ in range(STEPS):
+
+    def slope_and_curvature(beta: float) -> tuple[float, float]:  # of the mean loss
         weights = np.exp(beta * z)
         weights /= weights.sum(1, keepdims=True)
         mean = (weights * z).sum(1)
-        slope = float((mean - true).mean())
-        curvature = float(((weights * z * z).sum(1) - mean * mean).mean())
+        return float((mean - true).mean()), float(((weights * z * z).sum(1) - mean * mean).mean())
+
+    low, high = 1 / HOTTEST, HOTTEST
+    if slope_and_curvature(1.0)[0] == 0:  # none is better; perhaps any would do
+        return 1.0
+    if slope_and_curvature(high)[0] <= 0:  # the loss is convex: it falls all the way
+        return 1 / high
+    if slope_and_curvature(low)[0] >= 0:
+        return 1 / low
+    beta = 1.0
+    for _ in range(STEPS):
+        slope, curvature = slope_and_curvature(beta)
         if slope == 0:
             break
         if slope > 0:
