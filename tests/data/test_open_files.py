@@ -1,4 +1,7 @@
-"""Folders, zips and lists through `striate.data.open`: what is read, what is left out, what is said."""
+"""Folders, zips and lists through `striate.data.open`: what is read, what is left out, what is said.
+
+Long, because it is a list of what people have in a folder, told to one function.
+"""
 
 import itertools
 import os

@@ -130,25 +130,7 @@ def plan(
     result are made of; in "bfloat16", sums are float32 and each result is rounded once.
     Raises WrongShape, with the reason, for what the algorithm cannot do, and for a name that does not exist.
     """
-    return _planned(shape, algorithm, pass_, from_layout, to_layout, threads or team_size(), isa, element)
-
-
-@lru_cache(maxsize=4096)
-def _planned(
-    shape: ConvShape,
-    algorithm: str,
-    pass_: Pass,
-    from_layout: Layout,
-    to_layout: Layout,
-    threads: int,
-    isa: Isa | None,
-    element: Element,
-) -> "Plan":
-    why = refusal(algorithm, pass_, shape, from_layout, to_layout, element)
-    if why:
-        raise WrongShape(f"{algorithm} cannot compute {shape} ({pass_}): it {why}")
-    join_torch()
-    return Plan(shape, algorithm, pass_, from_layout, to_layout, threads, isa, element)
+    return _plan_made_once(shape, algorithm, pass_, from_layout, to_layout, threads or team_size(), isa, element)
 
 
 class Plan:
@@ -165,6 +147,10 @@ class Plan:
         isa: Isa | None,
         element: Element,
     ) -> None:
+        why = refusal(algorithm, pass_, shape, from_layout, to_layout, element)
+        if why:
+            raise WrongShape(f"{algorithm} cannot compute {shape} ({pass_}): it {why}")
+        join_torch()
         self.shape, self.algorithm, self.pass_ = shape, algorithm, pass_
         self.from_layout, self.to_layout, self.threads = from_layout, to_layout, threads
         self.element, self._dtype = element, _DTYPES[element]
@@ -271,3 +257,6 @@ def _dense(given: Tensor, size: tuple[int, ...], what: str, layout: Layout, dtyp
     if layout == "channels_last":
         return given.contiguous(memory_format=torch.channels_last)
     return given.contiguous()
+
+
+_plan_made_once = lru_cache(maxsize=4096)(Plan)
