@@ -13,7 +13,7 @@ from striate.data import ArraySamples, Dataset, Loader, Preprocess
 from striate.errors import StriateError
 from striate.nets import Net
 from striate.nets.cut import INPUT
-from striate.train.transfer.cache import FeatureCache, digest_of_net
+from striate.train.transfer.cache import FeatureCache, digest_of_images, digest_of_net
 from striate.train.transfer.features import Way, extract, unit
 
 PREPROCESS = Preprocess(channels=3, size=(16, 16), mean=(0.5,) * 3, std=(0.25,) * 3)
@@ -97,6 +97,13 @@ def test_whatever_changes_the_numbers_changes_the_name(net: Net, data: Dataset, 
     relabelled = data.train.relabelled(data.train.labels[::-1])
     FeatureCache(tmp_path, net).features(["layer3"], relabelled, WAY, workers=0)
     assert files() == 6, "labels are no part of what a net sees"
+
+
+def test_the_same_bytes_in_another_shape_are_other_images() -> None:
+    wide = np.arange(2 * 8 * 32 * 3, dtype=np.uint8).reshape(2, 8, 32, 3)
+    labels = np.zeros(2, np.int64)
+    digests = [digest_of_images(ArraySamples(images, labels)) for images in (wide, wide.reshape(2, 32, 8, 3))]
+    assert digests[0] != digests[1]
 
 
 @pytest.mark.parametrize("harm", ["cut short", "a bit", "another's"])

@@ -139,9 +139,15 @@ def digest_of_images(images: Samples) -> str:
     """SHA-256 over the images in their order, as they lie on the disk where they do; labels do not count."""
     digest = hashlib.sha256()
     for i in range(len(images)):
-        content = images.read(i) if isinstance(images, EncodedSamples) else images.pixels(i, 3).tobytes()
-        digest.update(hashlib.blake2b(content, digest_size=16).digest())
+        digest.update(hashlib.blake2b(_content(images, i), digest_size=16).digest())
     return digest.hexdigest()
+
+
+def _content(images: Samples, i: int) -> bytes:
+    if isinstance(images, EncodedSamples):
+        return images.read(i)
+    pixels = images.pixels(i, 3)
+    return f"{pixels.shape}".encode() + pixels.tobytes()
 
 
 def _digest(about: dict[str, Any]) -> str:
