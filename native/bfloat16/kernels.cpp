@@ -321,8 +321,7 @@ void finish(const BfloatFinishOf<Element>& f) {
 
 template <typename Element>
 constexpr BfloatKernelsOf<Element> kernels = {
-    lanes,          transforms<Element>, sizeof transforms<Element> / sizeof transforms<Element>[0],
-    multiply,       interleave<Element>, filters<Element>,
+    lanes,          transforms<Element>, multiply,       interleave<Element>, filters<Element>,
     terms<Element>, maps_last<Element>,  finish<Element>};
 
 }  // namespace

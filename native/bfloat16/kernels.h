@@ -36,7 +36,6 @@ template <typename Element>
 struct BfloatKernelsOf {
     std::int64_t lanes;
     const WinogradTransformsOf<Element, Bfloat16>* transforms;
-    std::int64_t transforms_count;
 
     void (*multiply)(const BfloatProducts&);
 

@@ -328,7 +328,7 @@ std::string refuses(Pass, const ConvShape& shape) {
 
 template <int M>
 double growth_squared(std::int64_t kernel) {
-    return kernel == 1 ? 1 : winograd_growth_squared<M, 3>();
+    return kernel == 1 ? 1 : winograd_growth<M, 3>.of_outputs();
 }
 
 // As in float32, beside what bfloat16 numbers leave of floats: `roundings` times in each of a component's products.

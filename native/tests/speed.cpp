@@ -5,6 +5,8 @@
 //                   [--layout nchw|channels_last|blocked] [--threads T] [--isa NAME] [--seconds S]
 //                   [--rival MB]
 //
+// KERNEL is the taps of both axes, or ROWSxCOLUMNS; padding is half of an axis' taps unless it is given.
+//
 // With --rival, so many megabytes of other memory are read before each run, as other layers of a net would: weights
 // that fit the last cache come from beyond it then. Prints the median and the smallest time of a run, effective GFLOP/s
 // (operations of the direct sum / time), and its share of the multiply-add peak measured just before; and the time that
@@ -58,11 +60,16 @@ int main(int count, char** words) {
         return 2;
     }
     const auto sizes = [&](std::size_t i) { return static_cast<std::int64_t>(std::atoll(plain[i].c_str())); };
-    const std::int64_t kernel = sizes(6), padding = number("padding", kernel / 2), stride = number("stride", 1);
+    const std::int64_t stride = number("stride", 1);
     ConvShape shape{
         .batch = sizes(1), .in = sizes(2), .out = sizes(5), .groups = number("groups", 1), .rows = {}, .columns = {}};
-    shape.rows = {.size = sizes(3), .kernel = kernel, .stride = stride, .low = padding, .high = padding};
-    shape.columns = {.size = sizes(4), .kernel = kernel, .stride = stride, .low = padding, .high = padding};
+    const auto axis = [&](std::int64_t size, std::int64_t kernel) {
+        const std::int64_t padding = number("padding", kernel / 2);
+        return Axis{.size = size, .kernel = kernel, .stride = stride, .low = padding, .high = padding};
+    };
+    const std::size_t by = plain[6].find('x');  // 3, or 1x7
+    shape.rows = axis(sizes(3), sizes(6));
+    shape.columns = axis(sizes(4), by == std::string::npos ? sizes(6) : std::atoll(plain[6].substr(by + 1).c_str()));
     ConvOptions options;
     options.isa = named.count("isa") ? isa_named(named["isa"], "--isa") : available_isas().back();
     options.threads = static_cast<int>(number("threads", 1));

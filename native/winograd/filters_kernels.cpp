@@ -10,6 +10,10 @@ namespace striate::STRIATE_ISA_NAMESPACE {
 
 namespace {
 
+// Pixels of a run's row: four registers of 16.
+constexpr int run_pixels = 64;
+constexpr int row_floats = (run_pixels + lanes) * lanes;  // with room for a register more
+
 // Of 32 registers 16 sums, twice what covers the latency, and half a block of maps; of 16 registers 8.
 constexpr int sum_rows = registers / 4;
 
@@ -41,35 +45,35 @@ void tiles_of(const WinogradTiles& run, std::int64_t begin, std::int64_t end, st
     const auto next_column = [&](int j) __attribute__((always_inline)) {
         Floats column[Down::columns], result[Down::rows];
         if (x < begin || x >= end) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int i = 0; i < Down::rows; ++i) down[i][j] = zeros();
         } else {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int i = 0; i < Down::columns; ++i) {
                 column[i] = Whole ? load(rows[i]) : load_first(rows[i], maps);
                 __builtin_prefetch(rows[i] + 8 * steps[i]);  // maps that lie together leave pixels far apart
                 rows[i] += steps[i];
             }
             Down::apply(column, result);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int i = 0; i < Down::rows; ++i) down[i][j] = result[i];
         }
         ++x;
     };
     for (int j = 0; j < shared; ++j) next_column(step + j);
     for (std::int64_t t = 0; t < run.tiles; ++t) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int i = 0; i < Down::rows; ++i) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int j = 0; j < shared; ++j) down[i][j] = down[i][j + step];
         }
         for (int j = shared; j < in; ++j) next_column(j);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int i = 0; i < Down::rows; ++i) {
             Floats along[Along::rows];
             Along::apply(down[i], along);
             float* const row = run.components + Down::Of::place(i) * Along::Of::products * run.component + t * lanes;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int j = 0; j < Along::rows; ++j) store(row + Along::Of::place(j) * run.component, along[j]);
         }
     }
@@ -93,7 +97,7 @@ void tiles(const WinogradTiles& run) {
             rows[i] = row + begin * run.strides.pixel, steps[i] = run.strides.pixel;
             continue;
         }
-        float* const to = run.scratch + i * (64 + lanes) * lanes;
+        float* const to = run.scratch + i * row_floats;
         gather_row(row, run.strides, run.maps, run.width, begin, end, to);
         rows[i] = to, steps[i] = lanes;
     }
@@ -138,59 +142,67 @@ void multiply(const WinogradSums& of) {
     }
 }
 
-// Gᵀ sums G, every lane a filter; then filters as they lie, 9 floats each.
-template <int M>
+// Gᵀ sums G, every lane a filter; then filters as they lie, tap after tap.
+template <typename Down, typename Along>
 void filters(const WinogradUnit& unit) {
-    constexpr int size = M + 2;
+    constexpr int taps = Down::taps * Along::taps;
     for (std::int64_t r = 0; r < unit.rows; ++r) {
         for (std::int64_t first = 0; first < unit.columns; first += lanes) {
             const float* from = unit.sums + r * 2 * lanes + first;
-            Floats half[3][size];
-#pragma GCC unroll 8
-            for (int j = 0; j < size; ++j) {
-                Floats column[size], down[3];
-#pragma GCC unroll 8
-                for (int i = 0; i < size; ++i) column[i] = load(from + (i * size + j) * unit.component);
-                Product<gt_matrix<M>>::by_columns(column, down);
-#pragma GCC unroll 3
-                for (int i = 0; i < 3; ++i) half[i][j] = down[i];
+            Floats half[Down::taps][Along::size];
+#pragma GCC unroll 16
+            for (int j = 0; j < Along::size; ++j) {
+                Floats column[Down::size], down[Down::taps];
+#pragma GCC unroll 16
+                for (int i = 0; i < Down::size; ++i) column[i] = load(from + (i * Along::size + j) * unit.component);
+                Product<gt_matrix<Down>>::by_columns(column, down);
+#pragma GCC unroll 16
+                for (int i = 0; i < Down::taps; ++i) half[i][j] = down[i];
             }
-            Floats taps[3][3];
-#pragma GCC unroll 3
-            for (int i = 0; i < 3; ++i) Product<gt_matrix<M>>::by_columns(half[i], taps[i]);
+            Floats each[taps];
+#pragma GCC unroll 16
+            for (int i = 0; i < Down::taps; ++i) {
+                Floats along[Along::taps];
+                Product<gt_matrix<Along>>::by_columns(half[i], along);
+#pragma GCC unroll 16
+                for (int j = 0; j < Along::taps; ++j) each[i * Along::taps + j] = along[j];
+            }
 
             float* const to = unit.filters + r * unit.row + first * unit.column;
             const std::int64_t maps = smaller(lanes, unit.columns - first);
-#pragma GCC unroll 3
-            for (int begin = 0; begin < 9; begin += lanes) {
+#pragma GCC unroll 16
+            for (int begin = 0; begin < taps; begin += lanes) {
                 Floats block[lanes];
 #pragma GCC unroll 16
-                for (int tap = 0; tap < lanes; ++tap) {
-                    block[tap] = begin + tap < 9 ? taps[(begin + tap) / 3][(begin + tap) % 3] : zeros();
-                }
+                for (int tap = 0; tap < lanes; ++tap) block[tap] = begin + tap < taps ? each[begin + tap] : zeros();
                 transpose(block);
 #pragma GCC unroll 16
                 for (int lane = 0; lane < lanes; ++lane) {
                     if (lane >= maps) break;
-                    store_first(to + lane * unit.column + begin, block[lane], smaller(lanes, 9 - begin));
+                    store_first(to + lane * unit.column + begin, block[lane], smaller(lanes, taps - begin));
                 }
             }
         }
     }
 }
 
-template <int M>
-using Three = Transform<M, 3>;
-template <int M>
-using ShortThree = ShortTransformOf<M, 3>;
-
-template <template <typename> class Side, int M>
+template <template <typename> class Side, typename Down, typename Along, typename ShortDown, typename ShortAlong>
 constexpr WinogradTilesByKind by_kind = {
-    {{tiles<Side<Three<M>>, Side<Three<M>>>, tiles<Side<Three<M>>, Side<ShortThree<M>>>},
-     {tiles<Side<ShortThree<M>>, Side<Three<M>>>, tiles<Side<ShortThree<M>>, Side<ShortThree<M>>>}}};
+    {{tiles<Side<Down>, Side<Along>>, tiles<Side<Down>, Side<ShortAlong>>},
+     {tiles<Side<ShortDown>, Side<Along>>, tiles<Side<ShortDown>, Side<ShortAlong>>}}};
 
-template <int M>
-constexpr WinogradFilterTransforms transforms = {by_kind<OfX, M>, by_kind<OfGradient, M>, filters<M>};
+struct FilterTransformsOf {
+    template <typename Down, typename Along, typename ShortDown, typename ShortAlong>
+    static constexpr WinogradFilterTransforms of = {
+        .rows = {Down::outputs, Down::taps, ShortDown::outputs},
+        .columns = {Along::outputs, Along::taps, ShortAlong::outputs},
+        .run = (run_pixels - Along::taps + 1) / Along::outputs,
+        .scratch_floats = Down::size * row_floats,
+        .images = by_kind<OfX, Down, Along, ShortDown, ShortAlong>,
+        .gradients = by_kind<OfGradient, Down, Along, ShortDown, ShortAlong>,
+        .filters = filters<Down, Along>,
+    };
+};
 
 #define ROWS(rows) {multiply<rows, 1>, multiply<rows, 2>}
 
@@ -199,7 +211,7 @@ constexpr WinogradFilterTransforms transforms = {by_kind<OfX, M>, by_kind<OfGrad
 const WinogradFilterKernels winograd_filter_kernels = {
     lanes,
     sum_rows,
-    {transforms<2>, transforms<4>, transforms<5>, transforms<6>},
+    ForEachTransform<FilterTransformsOf>::table,
     {ROWS(1), ROWS(2), ROWS(3), ROWS(4), ROWS(5), ROWS(6), ROWS(7), ROWS(8)}};
 
 #undef ROWS

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "conv/strides.h"
+#include "winograd/size.h"
 
 namespace striate {
 
@@ -18,22 +19,11 @@ struct WinogradTiles {
     std::int64_t maps;           // that exist, ≤ lanes; the other lanes get zeros
     std::int64_t height, width;  // of the image
     std::int64_t top, left;      // of the first tile; pixels outside the image are zero
-    std::int64_t tiles;          // ≤ winograd_filter_run(m)
-    float* components;           // [(m + 2)²] steps of `component`, each [tiles, lanes]; of short tiles those they have
+    std::int64_t tiles;          // ≤ WinogradFilterTransforms::run
+    float* components;           // steps of `component`, each [tiles, lanes]; of short tiles those they have
     std::int64_t component;
-    float* scratch;  // winograd_filter_scratch(m, lanes) floats
+    float* scratch;  // WinogradFilterTransforms::scratch_floats
 };
-
-// m of the algorithms F(m, 3), in the order in which kernels are listed.
-constexpr std::int64_t winograd_filter_tiles[] = {2, 4, 5, 6};
-
-// Tiles whose pixels are four registers of 16, nearly.
-constexpr std::int64_t winograd_filter_run(std::int64_t m) { return 62 / m; }
-
-// The rows of a run of tiles, each with room for a register more.
-constexpr std::int64_t winograd_filter_scratch(std::int64_t m, std::int64_t lanes) {
-    return (m + 2) * (64 + lanes) * lanes;
-}
 
 // Sums of products over tiles, of `rows` maps with one or two registers of maps.
 struct WinogradSums {
@@ -46,12 +36,12 @@ struct WinogradSums {
     bool accumulate;
 };
 
-// One unit of sums to filters: [lanes, 2 · lanes] maps of (m + 2)² components.
+// One unit of sums to filters: [lanes, 2 · lanes] maps of all components.
 struct WinogradUnit {
     const float* sums;  // component i at sums + i · component
     std::int64_t component;
     std::int64_t rows, columns;  // maps that exist
-    float* filters;              // [3, 3] of the first pair of maps
+    float* filters;              // the taps of the first pair of maps
     std::int64_t row, column;    // from one map's filter to the next
 };
 
@@ -59,8 +49,12 @@ struct WinogradTilesByKind {
     void (*of[2][2])(const WinogradTiles&);  // of tiles that are short down their columns; along their rows
 };
 
+// Of F(rows.m × columns.m, rows.r × columns.r).
 struct WinogradFilterTransforms {
-    WinogradTilesByKind images;     // of x: tiles of m + 2, by Bᵀ
+    WinogradSize rows, columns;
+    std::int64_t run;  // tiles of a run, at most
+    std::int64_t scratch_floats;
+    WinogradTilesByKind images;     // of x: tiles of m + r − 1, by Bᵀ
     WinogradTilesByKind gradients;  // of dy: tiles of m, by A
     void (*filters)(const WinogradUnit&);
 };
@@ -68,8 +62,8 @@ struct WinogradFilterTransforms {
 struct WinogradFilterKernels {
     std::int64_t lanes;
     std::int64_t sum_rows;  // rows of a product; divides lanes
+    const WinogradFilterTransforms* transforms;
 
-    WinogradFilterTransforms transforms[4];  // for each of winograd_filter_tiles
     // For rows = 1, …, sum_rows, one and two registers of columns.
     void (*multiply[8][2])(const WinogradSums&);
 };

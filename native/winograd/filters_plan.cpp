@@ -38,12 +38,11 @@ class WinogradFilters final : public FilterPlan {
 public:
     WinogradFilters(const ConvShape& shape, const ConvOptions& options, int m)
         : shape_(shape),
-          size_{m, 3, short_outputs(m)},
-          components_(size_.components() * size_.components()),
           threads_(options.threads),
           kernels_(STRIATE_KERNELS_OF(options.isa, winograd_filter_kernels)),
-          transforms_(kernels_.transforms[std::ranges::find(winograd_filter_tiles, m) - winograd_filter_tiles]),
-          runs_(shape, size_, size_, winograd_filter_run(m)) {
+          transforms_(transforms_of(kernels_.transforms, shape, m)),
+          components_(transforms_.rows.components() * transforms_.columns.components()),
+          runs_(shape, transforms_.rows, transforms_.columns, transforms_.run) {
         const std::int64_t lanes = kernels_.lanes;
         const Axis &rows = shape.rows, &columns = shape.columns;
         const Side x{.strides = strides_of(options.from, shape.in, rows.size, columns.size),
@@ -210,7 +209,7 @@ private:
     std::int64_t component_floats() const { return (chunk_rows_ * tiles_of_row_ | 1) * kernels_.lanes; }
     std::int64_t block_floats() const { return components_ * component_floats(); }
     std::int64_t unit_floats() const { return components_ * unit_component_; }
-    std::int64_t scratch_floats() const { return winograd_filter_scratch(size_.m, kernels_.lanes); }
+    std::int64_t scratch_floats() const { return transforms_.scratch_floats; }
     // Units that one thread holds, where one chunk is all.
     std::int64_t held_units() const { return item_rows_ * item_pairs_; }
     std::int64_t slot_floats() const {
@@ -257,7 +256,7 @@ private:
         const std::int64_t first_column = 2 * block.pair,
                            end_column = std::min(2 * (block.pair + block.pairs), columns_.blocks);
         for (std::int64_t i = 0; i < components_; ++i) {
-            const Range tiles = order.with(i, size_, size_);
+            const Range tiles = order.with(i, transforms_.rows, transforms_.columns);
             const std::int64_t at = i * component_floats() + tiles.begin * lanes;
             const float* const rows = chunk.rows + block.row * block_floats() + at;
             const float* const columns = chunk.columns + first_column * block_floats() + at;
@@ -286,7 +285,7 @@ private:
     }
 
     void filters(const Block& block, std::int64_t group, float* dw) const {
-        const std::int64_t lanes = kernels_.lanes, of_in = 9, of_out = 9 * shape_.group_in();
+        const std::int64_t lanes = kernels_.lanes, of_in = shape_.taps(), of_out = of_in * shape_.group_in();
         const std::int64_t of_row = x_is_rows_ ? of_in : of_out, of_column = x_is_rows_ ? of_out : of_in;
         float* const group_filters = dw + group * shape_.group_out() * of_out;
         for (std::int64_t pair = 0; pair < block.pairs; ++pair) {
@@ -305,11 +304,10 @@ private:
     }
 
     ConvShape shape_;
-    WinogradSize size_;  // along both axes
-    std::int64_t components_;
     int threads_;
     const WinogradFilterKernels& kernels_;
     const WinogradFilterTransforms& transforms_;
+    std::int64_t components_;  // of a tile
     WinogradRuns runs_;
     bool x_is_rows_;
     Side rows_, columns_;        // of the products
@@ -322,33 +320,6 @@ private:
     std::int64_t item_rows_, item_pairs_;  // blocks and pairs of blocks that a thread multiplies at a time
     std::int64_t unit_component_;          // floats from one component of a unit to the next
 };
-
-// max_i Σ_j (|G_ji| ‖A_j‖₁ ‖Bᵀ_j‖₁)², over one axis: the variance of a weight whose components carry independent
-// errors, each as large as the largest pixels of x and dy can make its component.
-template <int M, typename At = Points<M + 2>>
-constexpr double growth_squared() {
-    constexpr const auto& exact = cook_toom<M, 3, At>;
-    const auto size = [](double x) { return x < 0 ? -x : x; };
-    double largest = 0;
-    for (int i = 0; i < 3; ++i) {
-        double sum = 0;
-        for (int j = 0; j < M + 2; ++j) {
-            double x = 0, dy = 0;
-            for (int k = 0; k < M + 2; ++k) x += size(exact.bt[j][k].value());
-            for (int k = 0; k < M; ++k) dy += size(exact.at[k][j].value());
-            const double term = size(exact.g[j][i].value()) * x * dy;
-            sum += term * term;
-        }
-        largest = std::max(largest, sum);
-    }
-    return largest;
-}
-
-// Short tiles, which factors of their components do not change, are within the bounds of long ones.
-template <int M>
-constexpr bool short_is_as_exact =
-    growth_squared<short_outputs(M), FirstPoints<M, short_outputs(M), 3>>() <= growth_squared<M>();
-static_assert(short_is_as_exact<4> && short_is_as_exact<5> && short_is_as_exact<6>);
 
 // Pairs of a pixel and a result that meet at one tap, at the tap where most do; at least 1.
 std::int64_t most_pairs(const Axis& axis) {
@@ -366,17 +337,18 @@ std::unique_ptr<FilterPlan> winograd_filters(const ConvShape& shape, const ConvO
     return std::make_unique<WinogradFilters>(shape, options, m);
 }
 
-double winograd_filters_error_bound(const ConvShape& shape, int m) {
-    const double growth = m == 2   ? growth_squared<2>()
-                          : m == 4 ? growth_squared<4>()
-                          : m == 5 ? growth_squared<5>()
-                                   : growth_squared<6>();
-    const WinogradSize size{m, 3, short_outputs(m)};
-    const std::int64_t rows = WinogradAxis(shape.rows.out(), size).tiles(),
-                       columns = WinogradAxis(shape.columns.out(), size).tiles();
+double winograd_filters_roundings(const ConvShape& shape, int m) {
+    const auto size_of = [&](const Axis& axis) {
+        const int outputs = outputs_of(m, axis.kernel), taps = static_cast<int>(axis.kernel);
+        return WinogradSize{outputs, taps, std::min(outputs, short_outputs(m))};
+    };
+    const WinogradSize down = size_of(shape.rows), along = size_of(shape.columns);
+    const std::int64_t rows = WinogradAxis(shape.rows.out(), down).tiles(),
+                       columns = WinogradAxis(shape.columns.out(), along).tiles();
     const double crowded =
         static_cast<double>(rows * columns) / static_cast<double>(most_pairs(shape.rows) * most_pairs(shape.columns));
-    return growth * crowded * std::sqrt(static_cast<double>(shape.batch * rows * columns + 6 * m + 11));
+    const std::int64_t of_transforms = down.m + along.m + 2 * (down.components() + along.components()) + 3;
+    return crowded * std::sqrt(static_cast<double>(shape.batch * rows * columns + of_transforms));
 }
 
 }  // namespace striate

@@ -10,21 +10,9 @@ namespace {
 constexpr int stretch = static_cast<int>(winograd_stretch(lanes));
 constexpr int tile_rows = registers == 32 ? 14 : 6;  // twice as many sums, 2 registers of weights, 1 spread input
 
-using One = Transform<1, 1>;
-
-template <int M, int R>
-constexpr WinogradTransforms square =
-    winograd_transforms<Transform<M, R>, Transform<M, R>, ShortTransformOf<M, R>, ShortTransformOf<M, R>>;
-template <int M, int R>
-constexpr WinogradTransforms along = winograd_transforms<One, Transform<M, R>, One, ShortTransformOf<M, R>>;
-template <int M, int R>
-constexpr WinogradTransforms down = winograd_transforms<Transform<M, R>, One, ShortTransformOf<M, R>, One>;
-
-constexpr WinogradTransforms transforms[] = {
-    square<2, 3>, square<4, 3>, square<5, 3>, square<6, 3>, square<2, 5>, square<4, 5>, square<2, 7>,
-    along<2, 3>,  along<4, 3>,  along<5, 3>,  along<6, 3>,  along<2, 5>,  along<4, 5>,  along<6, 5>,
-    along<2, 7>,  along<4, 7>,  along<6, 7>,  down<2, 3>,   down<4, 3>,   down<5, 3>,   down<6, 3>,
-    down<2, 5>,   down<4, 5>,   down<6, 5>,   down<2, 7>,   down<4, 7>,   down<6, 7>,
+struct TransformsOf {
+    template <typename Down, typename Along, typename ShortDown, typename ShortAlong>
+    static constexpr WinogradTransforms of = winograd_transforms<Down, Along, ShortDown, ShortAlong>;
 };
 
 // One map of the input into all sums.
@@ -88,7 +76,7 @@ void copy(const float* from, std::int64_t floats, float* to, bool past_caches) {
 
 }  // namespace
 
-const WinogradKernels winograd_kernels = {
-    lanes, tile_rows, transforms, sizeof transforms / sizeof transforms[0], multiply<>, copy, settle_streams};
+const WinogradKernels winograd_kernels = {lanes,      tile_rows, ForEachTransform<TransformsOf>::table,
+                                          multiply<>, copy,      settle_streams};
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

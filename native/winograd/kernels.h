@@ -112,7 +112,6 @@ struct WinogradKernels {
     std::int64_t lanes;
     std::int64_t tile_rows;  // tiles whose sums fit the registers beside two registers of weights
     const WinogradTransforms* transforms;
-    std::int64_t transforms_count;
 
     void (*multiply)(const WinogradProduct& product);
 

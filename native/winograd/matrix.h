@@ -5,7 +5,6 @@
 #pragma once
 
 #include "simd/floats.h"
-#include "winograd/points.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
 
@@ -15,7 +14,7 @@ struct Matrix {
     float at[Rows][Columns];
 };
 
-// The matrices that backward to weights takes beside Bᵀ (transform.h): A of a Transform, and Gᵀ of F(M, 3).
+// The matrices that backward to weights takes beside Bᵀ: A and Gᵀ of a Transform, whose floats are exact.
 template <typename Filtering>
 inline constexpr auto a_matrix = [] {
     Matrix<Filtering::size, Filtering::outputs> matrix{};
@@ -25,11 +24,13 @@ inline constexpr auto a_matrix = [] {
     return matrix;
 }();
 
-template <int M>
+template <typename Filtering>
 inline constexpr auto gt_matrix = [] {
-    Matrix<3, M + 2> matrix{};
-    for (int j = 0; j < M + 2; ++j) {
-        for (int i = 0; i < 3; ++i) matrix.at[i][j] = static_cast<float>(cook_toom<M, 3>.g[j][i].value());
+    Matrix<Filtering::taps, Filtering::size> matrix{};
+    for (int j = 0; j < Filtering::size; ++j) {
+        for (int i = 0; i < Filtering::taps; ++i) {
+            matrix.at[i][j] = Filtering::tables.powers[j][i] / Filtering::tables.divisor[j];
+        }
     }
     return matrix;
 }();

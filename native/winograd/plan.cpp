@@ -25,11 +25,8 @@ std::string taken() {
 }
 
 template <int M>
-std::string refuses(Pass pass, const ConvShape& shape, const ConvOptions&) {
+std::string refuses(Pass, const ConvShape& shape, const ConvOptions&) {
     const std::int64_t rows = shape.rows.kernel, columns = shape.columns.kernel;
-    if (pass == Pass::backward_weights && (rows != 3 || columns != 3)) {
-        return "has the gradient of 3×3 weights only, not of " + std::to_string(rows) + "×" + std::to_string(columns);
-    }
     const bool alone = std::min(rows, columns) == 1;  // a filter of one tap is not transformed
     if ((rows != columns && !alone) || !winograd_takes(M, std::max(rows, columns), alone)) {
         return "takes " + taken<M>() + " filters, not " + std::to_string(rows) + "×" + std::to_string(columns);
@@ -51,28 +48,33 @@ std::unique_ptr<FilterPlan> filters(const ConvShape& shape, const ConvOptions& o
     return winograd_filters(shape, options, M);
 }
 
-// Of the outputs of an axis with `kernel` taps, squared; one tap is not transformed.
+// Of the results of a pass along an axis with `kernel` taps, squared; one tap is not transformed.
 template <int M>
-double growth_squared(std::int64_t kernel) {
+double growth_squared(Pass pass, std::int64_t kernel) {
+    const auto of = [&](const auto& growth) {
+        return pass == Pass::backward_weights ? growth.of_weights() : growth.of_outputs();
+    };
     if (kernel == 1) return 1;
     if constexpr (winograd_takes(M, 5, true)) {
-        if (kernel == 5) return winograd_growth_squared<M, 5>();
+        if (kernel == 5) return of(winograd_growth<M, 5>);
     }
     if constexpr (winograd_takes(M, 7, true)) {
-        if (kernel == 7) return winograd_growth_squared<M, 7>();
+        if (kernel == 7) return of(winograd_growth<M, 7>);
     }
-    return winograd_growth_squared<M, 3>();
+    return of(winograd_growth<M, 3>);
 }
 
-// docs/algorithms/winograd.md derives it: the growth of one rounding, times the root of how many there are.
+// docs/algorithms/winograd.md and winograd-weights.md derive it: the growth of one rounding, times the root of how many
+// there are.
 template <int M>
 double error_bound(Pass pass, const ConvShape& shape) {
-    if (pass == Pass::backward_weights) return winograd_filters_error_bound(shape, M);
     const std::int64_t rows = shape.rows.kernel, columns = shape.columns.kernel;
+    const double growth = std::sqrt(growth_squared<M>(pass, rows) * growth_squared<M>(pass, columns));
+    if (pass == Pass::backward_weights) return growth * winograd_filters_roundings(shape, M);
     const std::int64_t maps =
         shape.groups > 0 ? std::max(shape.group_in(), shape.group_out()) : 0;  // forward or adjoint
     const std::int64_t transforms = 3 * (outputs_of(M, rows) + rows + outputs_of(M, columns) + columns);
-    return std::sqrt(growth_squared<M>(rows) * growth_squared<M>(columns) * static_cast<double>(maps + transforms));
+    return growth * std::sqrt(static_cast<double>(maps + transforms));
 }
 
 }  // namespace

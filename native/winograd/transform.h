@@ -219,9 +219,9 @@ struct Transform<1, 1> {
     static constexpr int outputs = 1, taps = 1, size = 1, products = 1;
     static constexpr int place(int j) { return j; }
     struct Tables {
-        float divisor[1];
+        float at[1][1], powers[1][1], divisor[1];
     };
-    static constexpr Tables tables{{1.0f}};
+    static constexpr Tables tables{{{1.0f}}, {{1.0f}}, {1.0f}};
 
     static inline __attribute__((always_inline)) void input(const Floats (&in)[1], Floats (&out)[1]) { out[0] = in[0]; }
     static inline __attribute__((always_inline)) void output(const Floats (&in)[1], Floats (&out)[1]) {
@@ -230,6 +230,28 @@ struct Transform<1, 1> {
     static inline __attribute__((always_inline)) void filter(const Floats (&in)[1], Floats (&out)[1]) {
         out[0] = in[0];
     }
+};
+
+// A table of what Of::of<Down, Along, ShortDown, ShortAlong> is for every F(m, r) that winograd_takes.
+template <typename Of>
+class ForEachTransform {
+    using One = Transform<1, 1>;
+
+    template <int M, int R>
+    static constexpr auto square =
+        Of::template of<Transform<M, R>, Transform<M, R>, ShortTransformOf<M, R>, ShortTransformOf<M, R>>;
+    template <int M, int R>
+    static constexpr auto along = Of::template of<One, Transform<M, R>, One, ShortTransformOf<M, R>>;
+    template <int M, int R>
+    static constexpr auto down = Of::template of<Transform<M, R>, One, ShortTransformOf<M, R>, One>;
+
+public:
+    static constexpr decltype(square<2, 3>) table[] = {
+        square<2, 3>, square<4, 3>, square<5, 3>, square<6, 3>, square<2, 5>, square<4, 5>, square<2, 7>,
+        along<2, 3>,  along<4, 3>,  along<5, 3>,  along<6, 3>,  along<2, 5>,  along<4, 5>,  along<6, 5>,
+        along<2, 7>,  along<4, 7>,  along<6, 7>,  down<2, 3>,   down<4, 3>,   down<5, 3>,   down<6, 3>,
+        down<2, 5>,   down<4, 5>,   down<6, 5>,   down<2, 7>,   down<4, 7>,   down<6, 7>,
+    };
 };
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -121,6 +121,20 @@ def test_within_its_bound_of_float64_on_every_instruction_set(algorithm, pass_, 
             assert (result - wanted).abs().max().item() <= limit if wanted.numel() else True
 
 
+@pytest.mark.parametrize("pass_", PASSES)
+@pytest.mark.parametrize(
+    ("m", "kernel"), [(5, (1, 3)), (4, (5, 5)), (2, (7, 7)), (6, (1, 5)), (6, (5, 1)), (4, (7, 1)), (6, (1, 7))]
+)
+def test_winograd_has_every_pass_of_every_filter_it_takes(m, kernel, pass_):
+    algorithm = f"winograd{m}"
+    shape = ConvShape.of((3, 20, 23, 29), (36, 20, *kernel), padding=(kernel[0] // 2, kernel[1] // 2))
+    assert not refusal(algorithm, pass_, shape)
+    x, weight, gradient = (torch.randn(size) for size in (shape.images, shape.filters, shape.result))
+    result = run(shape, pass_, algorithm, x, weight, gradient)
+    error = (result - in_double(shape, pass_, x, weight, gradient)).abs().max().item()
+    assert error <= allowed(shape, pass_, algorithm, x, weight, gradient)
+
+
 @pytest.mark.parametrize("algorithm", NAMES)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_bias_residual_and_relu_are_fused(algorithm, layout):
