@@ -176,8 +176,9 @@ private:
 
 class MatrixBackwardData final : public ImagePlan {
 public:
-    MatrixBackwardData(const ConvShape& s, const ConvOptions& options)
-        : columns_(s, options),
+    MatrixBackwardData(const ConvShape& s, const ConvOptions& options, int levels)
+        : levels_(levels),
+          columns_(s, options),
           from_(strides_of(options.from, s.out, s.rows.out(), s.columns.out())),
           to_(strides_of(options.to, s.in, s.rows.size, s.columns.size)),
           stored_(stored_maps(options.to, s.group_in())),
@@ -186,8 +187,8 @@ public:
     std::int64_t packed_floats() const override { return columns_.shape.out * columns_.depth(); }
     std::int64_t workspace_floats() const override {
         return matrix_floats() + dy_floats() + dx_floats() +
-               gemm_workspace(columns_.depth(), columns_.pixels(), columns_.shape.group_out(), columns_.isa,
-                              columns_.threads);
+               strassen_workspace(columns_.depth(), columns_.pixels(), columns_.shape.group_out(), levels_,
+                                  columns_.isa, columns_.threads);
     }
     void pack(const Filters& filters, float* packed) const override { copy_filters(columns_.shape, filters, packed); }
 
@@ -201,14 +202,14 @@ public:
         for (std::int64_t image = 0; image < s.batch; ++image) {
             for (std::int64_t group = 0; group < s.groups; ++group) {
                 columns_.plain(images, from_, image, group * maps, maps, dy);
-                gemm({.m = depth,
-                      .n = pixels,
-                      .k = maps,
-                      .a = {packed + group * maps * depth, 1, depth},
-                      .b = {dy, pixels, 1},
-                      .c = matrix,
-                      .c_row = pixels},
-                     dx + dx_floats(), columns_.isa, columns_.threads);
+                strassen({.m = depth,
+                          .n = pixels,
+                          .k = maps,
+                          .a = {packed + group * maps * depth, 1, depth},
+                          .b = {dy, pixels, 1},
+                          .c = matrix,
+                          .c_row = pixels},
+                         levels_, dx + dx_floats(), columns_.isa, columns_.threads);
                 parallel_items(s.group_in(), columns_.threads, [&](std::int64_t map, int) {
                     gather(matrix + map * s.taps() * pixels, dx + map * s.in_pixels());
                 });
@@ -243,6 +244,7 @@ private:
         }
     }
 
+    int levels_;
     Columns columns_;
     ImageStrides from_, to_;
     std::int64_t stored_;
@@ -251,15 +253,16 @@ private:
 
 class MatrixFilters final : public FilterPlan {
 public:
-    MatrixFilters(const ConvShape& s, const ConvOptions& options)
-        : columns_(s, options),
+    MatrixFilters(const ConvShape& s, const ConvOptions& options, int levels)
+        : levels_(levels),
+          columns_(s, options),
           x_(strides_of(options.from, s.in, s.rows.size, s.columns.size)),
           dy_(strides_of(options.to, s.out, s.rows.out(), s.columns.out())) {}
 
     std::int64_t workspace_floats() const override {
-        return matrix_floats() + dy_floats() +
-               gemm_workspace(columns_.shape.group_out(), columns_.depth(), columns_.pixels(), columns_.isa,
-                              columns_.threads);
+        return matrix_floats() + dy_floats() + sums_floats() +
+               strassen_workspace(columns_.shape.group_out(), columns_.depth(), columns_.pixels(), levels_,
+                                  columns_.isa, columns_.threads);
     }
 
     void run(const float* x, const float* dy, float* dw, float* workspace) const override {
@@ -267,19 +270,26 @@ public:
         const std::int64_t maps = s.group_out(), pixels = columns_.pixels(), depth = columns_.depth();
         float* const matrix = workspace;
         float* const plain = matrix + matrix_floats();
+        float* const sums = plain + dy_floats();
         for (std::int64_t image = 0; image < s.batch; ++image) {
             for (std::int64_t group = 0; group < s.groups; ++group) {
                 columns_.columns(x, x_, image, group, matrix);
                 columns_.plain(dy, dy_, image, group * maps, maps, plain);
-                gemm({.m = maps,
-                      .n = depth,
-                      .k = pixels,
-                      .a = {plain, pixels, 1},
-                      .b = {matrix, 1, pixels},
-                      .c = dw + group * maps * depth,
-                      .c_row = depth,
-                      .accumulate = image > 0},
-                     plain + dy_floats(), columns_.isa, columns_.threads);
+                float* const filters = dw + group * maps * depth;
+                const bool is_apart = image > 0 && levels_ > 0;
+                strassen({.m = maps,
+                          .n = depth,
+                          .k = pixels,
+                          .a = {plain, pixels, 1},
+                          .b = {matrix, 1, pixels},
+                          .c = is_apart ? sums : filters,
+                          .c_row = depth,
+                          .accumulate = image > 0 && !is_apart},
+                         levels_, sums + sums_floats(), columns_.isa, columns_.threads);
+                if (!is_apart) continue;
+                parallel_items(maps, columns_.threads, [&](std::int64_t map, int) {
+                    for (std::int64_t i = map * depth; i < (map + 1) * depth; ++i) filters[i] += sums[i];
+                });
             }
         }
     }
@@ -287,7 +297,13 @@ public:
 private:
     std::int64_t matrix_floats() const { return aligned(columns_.depth() * columns_.pixels()); }
     std::int64_t dy_floats() const { return aligned(columns_.shape.group_out() * columns_.pixels()); }
+    // Of one image: Strassen's product does not add to what is there.
+    std::int64_t sums_floats() const {
+        const ConvShape& s = columns_.shape;
+        return levels_ > 0 && s.batch > 1 ? aligned(s.group_out() * columns_.depth()) : 0;
+    }
 
+    int levels_;
     Columns columns_;
     ImageStrides x_, dy_;
 };
@@ -298,12 +314,12 @@ std::unique_ptr<ImagePlan> matrix_forward(const ConvShape& shape, const ConvOpti
     return std::make_unique<MatrixForward>(shape, options, levels);
 }
 
-std::unique_ptr<ImagePlan> matrix_backward_data(const ConvShape& shape, const ConvOptions& options) {
-    return std::make_unique<MatrixBackwardData>(shape, options);
+std::unique_ptr<ImagePlan> matrix_backward_data(const ConvShape& shape, const ConvOptions& options, int levels) {
+    return std::make_unique<MatrixBackwardData>(shape, options, levels);
 }
 
-std::unique_ptr<FilterPlan> matrix_filters(const ConvShape& shape, const ConvOptions& options) {
-    return std::make_unique<MatrixFilters>(shape, options);
+std::unique_ptr<FilterPlan> matrix_filters(const ConvShape& shape, const ConvOptions& options, int levels) {
+    return std::make_unique<MatrixFilters>(shape, options, levels);
 }
 
 }  // namespace striate

@@ -10,7 +10,15 @@ namespace {
 std::string refuses(Pass, const ConvShape&, const ConvOptions&) { return {}; }
 
 std::unique_ptr<ImagePlan> plain_forward(const ConvShape& shape, const ConvOptions& options) {
-    return matrix_forward(shape, options);
+    return matrix_forward(shape, options, 0);
+}
+
+std::unique_ptr<ImagePlan> plain_backward_data(const ConvShape& shape, const ConvOptions& options) {
+    return matrix_backward_data(shape, options, 0);
+}
+
+std::unique_ptr<FilterPlan> plain_filters(const ConvShape& shape, const ConvOptions& options) {
+    return matrix_filters(shape, options, 0);
 }
 
 std::unique_ptr<ImagePlan> packed_forward(const ConvShape& shape, const ConvOptions& options) {
@@ -26,8 +34,8 @@ std::unique_ptr<ImagePlan> packed_backward_data(const ConvShape& shape, const Co
 const ConvAlgorithm im2col_algorithm = {.name = "im2col",
                                         .refuses = refuses,
                                         .images = plain_forward,
-                                        .strided_backward_data = matrix_backward_data,
-                                        .filters = matrix_filters,
+                                        .strided_backward_data = plain_backward_data,
+                                        .filters = plain_filters,
                                         .error_bound = plain_sum_error_bound};
 
 const ConvAlgorithm im2col_packed_algorithm = {.name = "im2col_packed",

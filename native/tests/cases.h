@@ -125,6 +125,7 @@ inline std::vector<ConvShape> chosen_shapes() {
         shape(2, 131, 130, 1, square(12, 1, 1, 0)),  // products that Strassen halves, with something left over
         shape(1, 40, 262, 2, square(13, 3, 1, 1)),   // the same by im2col, in groups
         shape(1, 260, 262, 2, square(12, 1, 1, 0)),  // and by groups of whole images
+        shape(3, 20, 130, 1, square(24, 3, 2, 1)),   // with a stride, and sums over images
     };
 }
 
