@@ -38,7 +38,7 @@ def labels_match(subject: Subject) -> Finding:
     low, high = (float(dealt.quantile(q)) for q in (0.025, 0.975))
     figures = {"accuracy": right, "dealt": dealt.tolist(), "p": p, "images": count}
     evidence = (
-        f"a probe is right on {right:.1%}, with dealt labels on {low:.1%} to {high:.1%} (p {p:.3f}, {count} images)"
+        f"a probe is right on {right:.1%}, with dealt labels on {low:.1%} to {high:.1%} (p {p:.3f}, {count:,} images)"
     )
     if p <= SURE:
         return Finding(name="labels", verdict="ok", evidence=evidence, figures=figures)
