@@ -1,6 +1,7 @@
 """A file is wholly there or not at all."""
 
 import errno
+import itertools
 import os
 import stat
 from pathlib import Path
@@ -70,3 +71,37 @@ def test_what_could_not_be_written_is_told_beforehand(tmp_path: Path) -> None:
         atomic.check_writable(tmp_path / "absent" / "file.bin")
     with pytest.raises(StriateError, match="it is a folder; give the name of a file"):
         atomic.check_writable(tmp_path)
+
+
+def test_a_folder_has_all_it_holds_from_the_moment_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "a" / "b"
+
+    def fill(folder: Path, name: str) -> None:
+        assert not (place / name).exists()
+        (folder / "it").write_text(name)
+
+    assert atomic.new_folder(place, ["one"], fill) == place / "one"
+    assert atomic.new_folder(place, ["one"], fill) is None
+    assert atomic.new_folder(place, ["one", "two", "three"], fill) == place / "two"
+    assert (place / "two" / "it").read_text() == "two"
+
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(OSError, match=os.strerror(errno.EDQUOT)):
+        atomic.new_folder(place, itertools.cycle(["free"]), fill)  # not the next name, for ever
+    assert sorted(entry.name for entry in place.iterdir()) == ["one", "two"]
+
+
+def test_every_folder_that_is_made_is_flushed_into_the_one_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr(atomic, "sync_folder", flushed.append)
+    atomic.make_folder(tmp_path / "a" / "b")
+    assert flushed == [tmp_path, tmp_path / "a"]
+    atomic.make_folder(tmp_path / "a" / "b")
+    assert flushed == [tmp_path, tmp_path / "a"]

@@ -1,20 +1,22 @@
-"""Files that are either wholly there or not at all.
+"""Files, and folders, that are either wholly there or not at all.
 
 A file is written under a temporary name in the folder it is meant for, flushed to the disk, and renamed; then the
-folder itself is flushed, so that the name survives a power cut as well (POSIX rename(2), fsync(2)).
+folder itself is flushed, so that the name survives a power cut as well (POSIX rename(2), fsync(2)). A folder is filled
+under a temporary name in the same way.
 """
 
 import contextlib
 import errno
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from striate.errors import StriateError
 
-__all__ = ["check_writable", "replace_file", "sync_folder", "umask", "write_bytes"]
+__all__ = ["check_writable", "make_folder", "new_folder", "replace_file", "sync_folder", "umask", "write_bytes"]
 
 TEMPORARY_PREFIX = ".tmp-"  # what a killed process may leave behind; never read, safe to delete
 
@@ -51,6 +53,42 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` as the whole of `path`, atomically."""
     with replace_file(path) as file:
         file.write(data)
+
+
+def new_folder(place: Path, names: Iterable[str], fill: Callable[[Path, str], None]) -> Path | None:
+    """A folder in `place` called by the first of `names` that is free; None when all are taken.
+
+    `fill(folder, name)` writes what it holds from the moment it has that name. Raises OSError where none can be made.
+    """
+    make_folder(place)
+    staged = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=place))
+    try:
+        for name in names:
+            if (place / name).exists():
+                continue
+            fill(staged, name)
+            staged.chmod(0o777 & ~umask())  # mkdtemp makes private folders; this is an ordinary one
+            try:
+                os.rename(staged, place / name)
+            except OSError:
+                if not (place / name).exists():
+                    raise
+                continue  # another process took the name in between
+            sync_folder(place)
+            return place / name
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return None
+
+
+def make_folder(folder: Path) -> None:
+    """A folder, and those above it, by names that survive a power cut; nothing where it is there already."""
+    if folder.is_dir():
+        return
+    if folder.parent != folder:
+        make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)  # another process may have been faster
+    sync_folder(folder.parent)
 
 
 def check_writable(path: Path) -> None:

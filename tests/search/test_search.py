@@ -206,6 +206,23 @@ def test_a_search_whose_trials_all_fail_stops_and_says_why(tmp_path: Path) -> No
         folder_of(plan, tmp_path)
 
 
+def test_a_search_killed_as_it_begins_takes_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was left was no search to go on with, and its name was taken all the same."""
+    plan = conclude_plan("digits", FIXED, SPACE, stages="3x1")
+
+    def killed(path: Path, data: bytes) -> None:
+        assert path.name == "search.toml"
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr("striate.search.folder.write_bytes", killed)
+        patch.setattr("shutil.rmtree", lambda *_, **__: None)  # a killed process clears nothing away
+        with pytest.raises(SystemExit):
+            SearchFolder.create(plan, tmp_path, "mine", "x", None)
+    assert not (tmp_path / "mine").exists()
+    assert SearchFolder.create(plan, tmp_path, "mine", "x", None).plan() == plan
+
+
 def test_a_taken_name_and_a_folder_that_is_no_search(tmp_path: Path) -> None:
     plan = conclude_plan("digits", FIXED, SPACE, stages="3x1")
     SearchFolder.create(plan, tmp_path, "mine", "x", None)

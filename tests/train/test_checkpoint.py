@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from striate import atomic
 from striate.errors import StriateError
 from striate.train.checkpoint import (
     Checkpoint,
@@ -96,6 +97,27 @@ def test_the_newest_are_kept_and_the_best(folder: CheckpointFolder) -> None:
         folder.save(make(step), also_keep=4)
     assert folder.steps() == [4, 6, 7]
     assert len(list(folder.folder.iterdir())) == 6
+
+
+def test_a_run_that_was_moved_is_not_made_anew_where_it_was(tmp_path: Path) -> None:
+    """It went on in a folder without a config or a log, and its end was missing where the run was."""
+    (tmp_path / "run").mkdir()
+    folder = CheckpointFolder(tmp_path / "run" / "checkpoints", keep=2)
+    folder.save(make(1))
+    (tmp_path / "run").rename(tmp_path / "moved")
+    with pytest.raises(StriateError, match=r"^cannot save in .*run/checkpoints: the run's folder is gone; if it was"):
+        folder.save(make(2))
+    assert not (tmp_path / "run").exists()
+    assert CheckpointFolder(tmp_path / "moved" / "checkpoints", keep=2).steps() == [1]
+
+
+def test_the_first_checkpoint_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder's own name was in no flushed folder until the first best model was written beside it."""
+    flushed = []
+    sync = atomic.sync_folder
+    monkeypatch.setattr(atomic, "sync_folder", lambda path: (flushed.append(path), sync(path)))
+    CheckpointFolder(tmp_path / "checkpoints", keep=2).save(make(1))
+    assert flushed == [tmp_path, tmp_path / "checkpoints", tmp_path / "checkpoints"]
 
 
 def test_what_a_killed_process_left_is_cleared_away(folder: CheckpointFolder) -> None:

@@ -1,11 +1,14 @@
 """A run's folder as it is made."""
 
 import os
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
+from striate.atomic import TEMPORARY_PREFIX
+from striate.errors import StriateError
 from striate.train import RunFolder, Settings
 
 
@@ -17,3 +20,17 @@ def test_it_is_as_open_as_the_umask_says(tmp_path: Path, mask: int, mode: int) -
     finally:
         os.umask(before)
     assert stat.S_IMODE(folder.path.stat().st_mode) == mode
+
+
+def test_what_a_killed_process_was_making_is_no_run(tmp_path: Path) -> None:
+    """Between its config and its name a kill leaves a folder that `--resume` took for the newest run."""
+    made = RunFolder.create(Settings(output=str(tmp_path)), "net-data").path
+    shutil.copytree(made, tmp_path / f"{TEMPORARY_PREFIX}4f")
+    assert RunFolder.all_in(tmp_path) == [made]
+    assert RunFolder.all_in(tmp_path / "none") == []
+
+
+def test_a_name_too_long_for_a_folder_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(StriateError, match=r"^cannot make a run in .*: File name too long; choose a shorter --name$"):
+        RunFolder.create(Settings(output=str(tmp_path)), "n" * 300)
+    assert list(tmp_path.iterdir()) == []

@@ -30,3 +30,11 @@ def test_points_reach_tensorboard_at_sync_with_the_time_they_were_made(
     log.scalars(3, loss__step=0.25)
     log.close()
     assert [step for step, *_ in points(tmp_path)] == [1, 2, 3]
+
+
+def test_the_log_s_name_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is flushed in a folder that is not may have no name afterwards."""
+    flushed: list[Path] = []
+    monkeypatch.setattr("striate.train.log.sync_folder", flushed.append)
+    RunLog(tmp_path, tensorboard=False).close()
+    assert flushed == [tmp_path]

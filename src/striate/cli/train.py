@@ -163,15 +163,17 @@ def _only(flags: dict[str, Any], **others: Any) -> None:
 
 def _run_to_resume(run: str | None, output: str | None, name: str | None) -> Path:
     """The run that is meant: the folder given, the one named, or the one whose log is newest."""
+    from striate.train import RunFolder
+
     folder = Path(output or "runs")
     if run is not None:
         return Path(run)
     if name is not None:
         return folder / name
-    configs = list(folder.glob("*/config.toml"))
-    if not configs:
+    runs = RunFolder.all_in(folder)
+    if not runs:
         raise StriateError(f"no run in {folder} to resume; give its folder: striate train --resume RUN")
-    return max((config.parent for config in configs), key=lambda path: max(f.stat().st_mtime for f in path.iterdir()))
+    return max(runs, key=lambda path: max(f.stat().st_mtime for f in path.iterdir()))
 
 
 def _whole_numbers(text: str) -> tuple[int, ...]:

@@ -115,8 +115,9 @@ def _share(value: float | None) -> str | None:
 
 def _newest(output: Path) -> Path:
     from striate.errors import StriateError
+    from striate.train import RunFolder
 
-    logs = [path for path in output.glob("*/log.jsonl") if path.with_name("config.toml").is_file()]
+    logs = [log for run in RunFolder.all_in(output) if (log := RunFolder(run).log).is_file()]
     if not logs:
         raise StriateError(f"no run in {output} to watch; give its folder: striate watch RUN")
     return max(logs, key=lambda path: path.stat().st_mtime).parent

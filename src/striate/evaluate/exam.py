@@ -64,7 +64,7 @@ def model_path(model: str | Path) -> Path:
             raise StriateError(f"{path} has no model yet, its first epoch is not done; continue it: --resume {path}")
         return file
     if not path.exists() and not is_published(str(model)):
-        runs = [str(config.parent) for config in sorted(path.parent.glob("*/config.toml"))]
+        runs = [str(run) for run in RunFolder.all_in(path.parent)]
         near = difflib.get_close_matches(str(model), [*runs, *published_names()], n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise StriateError(f"no model file or run {shown(str(path))}, and no published weights of that name{hint}")

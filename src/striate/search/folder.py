@@ -9,14 +9,14 @@ searches/<name>/search.toml     the whole plan; a space file that repeats the se
                 workers/        what the worker processes said on stderr
 """
 
-import itertools
 from pathlib import Path
 
-from striate.atomic import write_bytes
+from striate.atomic import TEMPORARY_PREFIX, new_folder, write_bytes
 from striate.errors import StriateError, unknown
 from striate.search.plan import Plan, plan_from, to_toml
 from striate.search.storage import sqlite_url
 from striate.train import read_toml
+from striate.train.folder import numbered
 
 __all__ = ["SearchFolder"]
 
@@ -43,28 +43,24 @@ class SearchFolder:
     def create(
         cls, plan: Plan, output: Path, name: str | None, default_name: str, storage: str | None
     ) -> "SearchFolder":
-        """A new folder with its plan. Raises StriateError where the name is taken."""
+        """A new folder that holds its plan from the moment it has its name. Raises StriateError where that is taken."""
         if name is not None and (Path(name).name != name or name in ("", ".", "..")):
             raise StriateError(f"--name {name!r} is not a plain name; put the folder in --output")
-        names = (
-            [name]
-            if name
-            else itertools.chain([default_name], (f"{default_name}-{number}" for number in itertools.count(2)))
-        )
-        for one in names:
-            folder = cls(output / one)
-            try:
-                folder.path.mkdir(parents=True)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise StriateError(f"cannot make a search in {output}: {error.strerror}; choose --output") from error
+
+        def fill(staged: Path, _: str) -> None:
+            folder = cls(staged)
             folder.trials.mkdir()
             folder.workers.mkdir()
             if storage is not None:
                 write_bytes(folder.address, f"{storage}\n".encode())
             write_bytes(folder.plan_file, to_toml(plan).encode())
-            return folder
+
+        try:
+            made = new_folder(output, [name] if name else numbered(default_name), fill)
+        except OSError as error:
+            raise StriateError(f"cannot make a search in {output}: {error.strerror}; choose --output") from error
+        if made is not None:
+            return cls(made)
         taken = output / str(name)
         raise StriateError(f"search {taken} exists; choose another --name, or go on with it: --resume {taken}")
 
@@ -75,7 +71,8 @@ class SearchFolder:
         if folder.plan_file.is_file():
             return folder
         parent = folder.path.parent
-        known = sorted(one.parent.name for one in parent.glob("*/search.toml")) if parent.is_dir() else []
+        found = sorted(one.parent.name for one in parent.glob("*/search.toml"))
+        known = [one for one in found if not one.startswith(TEMPORARY_PREFIX)]
         if known and not folder.path.exists():
             raise StriateError(unknown(f"search in {parent}", folder.path.name, known))
         raise StriateError(f"{path} is not a search: it has no search.toml")

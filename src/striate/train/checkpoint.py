@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as serialise_tensors
 
-from striate.atomic import TEMPORARY_PREFIX, write_bytes
+from striate.atomic import TEMPORARY_PREFIX, make_folder, write_bytes
 from striate.errors import StriateError
 
 __all__ = ["Checkpoint", "CheckpointFolder", "DamagedCheckpoint", "flatten_state", "restore_state"]
@@ -50,14 +50,19 @@ class CheckpointFolder:
     def save(self, checkpoint: Checkpoint, *, also_keep: int | None = None) -> Path:
         """Write a checkpoint, seal it, then remove all but the newest `keep` and the one at step `also_keep`.
 
-        Raises StriateError when the disk is full or the folder may not be written; earlier checkpoints stay intact.
+        Raises StriateError when the disk is full, the folder may not be written, or the one it lies in is gone; earlier
+        checkpoints stay intact.
         """
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
         data = serialise_tensors(tensors)
         digest = hashlib.sha256(data).hexdigest()
         body = {"step": checkpoint.step, "tensors_sha256": digest, "state": checkpoint.state}
         sealed = {**body, "sha256": _digest(body)}
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.folder.parent.is_dir():  # to make it anew would leave a checkpoint without its run
+            raise StriateError(
+                f"cannot save in {self.folder}: the run's folder is gone; if it was moved, go on there with --resume"
+            )
+        make_folder(self.folder)
         seal = self.folder / f"step-{checkpoint.step:09d}.json"
         write_bytes(self._tensors_file(checkpoint.step, digest), data)
         write_bytes(seal, _canonical(sealed))

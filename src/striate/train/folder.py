@@ -12,15 +12,14 @@ runs/<name>/config.toml        the resolved settings
 import errno
 import itertools
 import os
-import shutil
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from striate.atomic import TEMPORARY_PREFIX, sync_folder, umask, write_bytes
+from striate.atomic import TEMPORARY_PREFIX, new_folder, write_bytes
 from striate.errors import StriateError, unknown
 from striate.train.settings import Settings, read_toml, settings_from, to_toml
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "numbered"]
 
 
 class RunFolder:
@@ -62,27 +61,24 @@ class RunFolder:
         """A new folder that holds its config from the moment it has its name; unnamed runs are numbered."""
         cls.check_free(settings)
         output = Path(settings.output)
+
+        def fill(staged: Path, name: str) -> None:
+            write_bytes(staged / "config.toml", to_toml(settings.replace(name=name)).encode())
+
         try:
-            output.mkdir(parents=True, exist_ok=True)
-            staged = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=output))
+            made = new_folder(output, [settings.name] if settings.name else numbered(default_name), fill)
         except OSError as error:
-            raise StriateError(f"cannot make a run in {output}: {error.strerror}; choose --output") from error
-        try:
-            names = [settings.name] if settings.name else _numbered(default_name)
-            for name in names:
-                if (output / name).exists():
-                    continue
-                write_bytes(staged / "config.toml", to_toml(settings.replace(name=name)).encode())
-                staged.chmod(0o777 & ~umask())  # mkdtemp makes private folders; this is an ordinary one
-                try:
-                    os.rename(staged, output / name)
-                except OSError:  # another process took the name in between
-                    continue
-                sync_folder(output)
-                return cls(output / name)
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
-        raise StriateError(f"run {output / str(settings.name)} exists; choose another --name")
+            choose = "a shorter --name" if error.errno == errno.ENAMETOOLONG else "--output"
+            raise StriateError(f"cannot make a run in {output}: {error.strerror}; choose {choose}") from error
+        if made is None:
+            raise StriateError(f"run {output / str(settings.name)} exists; choose another --name")
+        return cls(made)
+
+    @staticmethod
+    def all_in(output: Path) -> list[Path]:
+        """The folders of the runs in `output`, by name; one that a killed process was making is none."""
+        found = (config.parent for config in output.glob("*/config.toml"))
+        return sorted(path for path in found if not path.name.startswith(TEMPORARY_PREFIX))
 
     @classmethod
     def open(cls, path: Path | str) -> "RunFolder":
@@ -92,7 +88,7 @@ class RunFolder:
             return folder
         if not folder.path.is_dir():
             parent = folder.path.parent
-            runs = sorted(found.parent.name for found in parent.glob("*/config.toml"))
+            runs = [found.name for found in cls.all_in(parent)]
             raise StriateError(unknown(f"run in {parent}", folder.path.name, runs) if runs else f"no run {path}")
         raise StriateError(f"{path} is not a run: it has no config.toml")
 
@@ -120,5 +116,6 @@ def _check_place(output: Path) -> None:
         raise StriateError(f"cannot make a run in {output}: {os.strerror(lacking)}; choose --output")
 
 
-def _numbered(name: str) -> itertools.chain[str]:
+def numbered(name: str) -> Iterator[str]:
+    """The name, and what it is called where that is taken."""
     return itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from striate.atomic import sync_folder
 from striate.errors import StriateError
 
 __all__ = ["RunLog", "read_log"]
@@ -33,6 +34,7 @@ class RunLog:
         self.path = Path(folder) / "log.jsonl"
         with _clear_errors(self.path):
             self._file = self.path.open("ab")
+            sync_folder(self.path.parent)  # what `sync` makes durable has a name that is
             self.lost_nbytes = 0
             if keep_nbytes is not None:
                 there = self._file.seek(0, os.SEEK_END)

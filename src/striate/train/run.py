@@ -94,13 +94,19 @@ def start(settings: Settings, reporter: Reporter, *, data: Dataset | None = None
     folder = RunFolder.create(settings, default_name=ranked(f"{settings.model}-{data.name}", settings))
     settings = settings.replace(name=folder.path.name)
     reporter.note(f"run {folder.path}")
-    return _train(folder, settings, data, preprocess, net, None, reporter)
+    with alone_in(folder.path):
+        return _train(folder, settings, data, preprocess, net, None, reporter)
 
 
 @subnormals_are_zero()
 def resume(path: str | os.PathLike[str], reporter: Reporter, *, workers: int | None = None) -> Ended:
     """Go on with a run where its newest valid checkpoint left it, or from its beginning when it has none."""
     folder = RunFolder.open(os.fspath(path))
+    with alone_in(folder.path):  # before the newest checkpoint is looked for: it is the newest as long as this lasts
+        return _go_on(folder, reporter, workers)
+
+
+def _go_on(folder: RunFolder, reporter: Reporter, workers: int | None) -> Ended:
     settings = folder.settings()
     if workers is not None:
         settings = settings.replace(workers=workers)
@@ -221,10 +227,7 @@ def _train(
 
     record = {"settings": settings, "data": data, "preprocess": preprocess}
     keep_nbytes = checkpoint.state["log_nbytes"] if checkpoint is not None else 0
-    with (
-        alone_in(folder.path),
-        contextlib.closing(RunLog(folder.path, keep_nbytes=keep_nbytes, step=position.step)) as log,
-    ):
+    with contextlib.closing(RunLog(folder.path, keep_nbytes=keep_nbytes, step=position.step)) as log:
         folder.clear()
         if log.lost_nbytes:
             reporter.note(
