@@ -132,6 +132,21 @@ def test_what_a_killed_process_left_is_cleared_away(folder: CheckpointFolder) ->
     ]
 
 
+def test_a_seal_that_cannot_be_read_for_a_moment_costs_no_tensors(
+    folder: CheckpointFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk or a network that answered one read with an error had the tensors of that checkpoint removed."""
+
+    def failing(path: Path) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        folder.save(make(3))
+    assert folder.steps() == [2, 3]
+    assert same(folder.load(2), make(2))
+
+
 def test_a_step_that_is_saved_again_is_never_without_a_whole_checkpoint(
     folder: CheckpointFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

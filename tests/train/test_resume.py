@@ -279,6 +279,10 @@ def test_one_process_at_a_time(tmp_path: Path, short: dict[str, object], capsys:
     start(settings_from(short), reporter_for(quiet=True))
     half = tmp_path / "run" / ".tmp-half.safetensors"  # of a killed process
     half.write_bytes(b"half")
+    unsealed = (
+        tmp_path / "run" / "checkpoints" / "step-000000003-0123456789ab.safetensors"
+    )  # killed
+    unsealed.write_bytes(b"whole")
     with (
         alone_in(tmp_path / "run"),
         pytest.raises(
@@ -292,6 +296,7 @@ def test_one_process_at_a_time(tmp_path: Path, short: dict[str, object], capsys:
     )  # before the data are read, and before a checkpoint is that may not stay newest
     resume(tmp_path / "run", reporter_for(quiet=True))
     assert not half.exists()
+    assert not unsealed.exists()
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:

@@ -108,12 +108,26 @@ class CheckpointFolder:
         for step in self.steps():
             if step not in wanted:
                 (self.folder / f"step-{step:09d}.json").unlink(missing_ok=True)  # the seal first
-        held = {self._tensors_file(step, _sum_in(self.folder / f"step-{step:09d}.json")) for step in self.steps()}
+        self.clear()
+
+    def clear(self) -> None:
+        """Take away tensors without a seal and what a killed process was writing; only for the one who may write."""
+        if not self.folder.is_dir():
+            return
         for path in self.folder.iterdir():
-            orphan = path.suffix == ".safetensors" and path not in held
+            orphan = path.suffix == ".safetensors" and not self._is_sealed(path)
             if orphan or path.name.startswith(TEMPORARY_PREFIX):
                 with contextlib.suppress(OSError):
                     path.unlink()
+
+    def _is_sealed(self, tensors_file: Path) -> bool:
+        """Whether a seal may be of these tensors; one that cannot be read just now may be."""
+        seal = self.folder / f"{tensors_file.name[: len('step-000000000')]}.json"
+        match = _SEAL.fullmatch(seal.name)
+        if match is None or not seal.exists():
+            return False
+        digest = _sum_in(seal)
+        return not digest or tensors_file == self._tensors_file(int(match[1]), digest)
 
     def _tensors_file(self, step: int, digest: str) -> Path:
         """Where the tensors with this SHA-256 lie: under the step alone, if it was written before names had sums."""
@@ -159,7 +173,7 @@ def _read(path: Path) -> bytes:
 
 
 def _sum_in(seal: Path) -> str:
-    """The SHA-256 of the tensors that a seal is of; of none, if it cannot be read."""
+    """The SHA-256 of the tensors that a seal is of; "" if it cannot be read."""
     try:
         return str(json.loads(seal.read_bytes())["tensors_sha256"])
     except (OSError, ValueError, KeyError, TypeError):

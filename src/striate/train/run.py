@@ -226,9 +226,11 @@ def _train(
         save_model(path_of, kept, dataclasses.replace(made.card, metrics=measures))
 
     record = {"settings": settings, "data": data, "preprocess": preprocess}
+    checkpoints = CheckpointFolder(folder.checkpoints, settings.keep)
     keep_nbytes = checkpoint.state["log_nbytes"] if checkpoint is not None else 0
     with contextlib.closing(RunLog(folder.path, keep_nbytes=keep_nbytes, step=position.step)) as log:
         folder.clear()
+        checkpoints.clear()
         if log.lost_nbytes:
             reporter.note(
                 f"warning: {log.path} lacks {log.lost_nbytes:,} bytes of what was logged; the report will too"
@@ -251,7 +253,7 @@ def _train(
             settings=settings,
             device=device,
             log=log,
-            checkpoints=CheckpointFolder(folder.checkpoints, settings.keep),
+            checkpoints=checkpoints,
             reporter=reporter,
             mixings=mixings(settings),
             tuning=made.tuning,
