@@ -43,6 +43,7 @@ def test_an_error_in_between_leaves_the_old_one_and_nothing_else(tmp_path: Path)
     ("number", "message"),
     [
         (errno.ENOSPC, "the disk is full; free some space and run the command again"),
+        (errno.EDQUOT, "the disk is full"),
         (errno.EACCES, "not allowed to write there; choose another folder"),
         (errno.EROFS, "not allowed to write there"),
         (errno.EIO, "Input/output error"),
@@ -105,3 +106,31 @@ def test_every_folder_that_is_made_is_flushed_into_the_one_above(
     assert flushed == [tmp_path, tmp_path / "a"]
     atomic.make_folder(tmp_path / "a" / "b")
     assert flushed == [tmp_path, tmp_path / "a"]
+
+
+def test_a_folder_that_cannot_be_flushed_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(folder: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(atomic, "sync_folder", fail)
+    with pytest.raises(StriateError, match=r"^cannot write .*file\.bin: Input/output error$"):
+        atomic.write_bytes(tmp_path / "file.bin", b"new")
+
+
+def test_a_folder_that_may_not_be_read_can_be_written_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A letter box: the file was there, and an error all the same."""
+
+    def refuse(path: Path, flags: int) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    atomic.sync_folder(tmp_path)
+
+
+def test_what_a_new_folder_cannot_hold_names_no_temporary_file(tmp_path: Path) -> None:
+    def fill(folder: Path, name: str) -> None:
+        atomic.write_bytes(folder / "absent" / "it", b"")
+
+    with pytest.raises(FileNotFoundError):
+        atomic.new_folder(tmp_path, ["one"], fill)
+    assert list(tmp_path.iterdir()) == []

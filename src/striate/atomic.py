@@ -16,8 +16,20 @@ from typing import BinaryIO
 
 from striate.errors import StriateError
 
-__all__ = ["check_writable", "make_folder", "new_folder", "replace_file", "sync_folder", "umask", "write_bytes"]
+__all__ = [
+    "FULL",
+    "TEMPORARY_PREFIX",
+    "check_writable",
+    "make_folder",
+    "new_folder",
+    "reason",
+    "replace_file",
+    "sync_folder",
+    "umask",
+    "write_bytes",
+]
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, this user's share of it, what one file may hold
 TEMPORARY_PREFIX = ".tmp-"  # what a killed process may leave behind; never read, safe to delete
 
 
@@ -32,7 +44,7 @@ def replace_file(path: Path) -> Iterator[BinaryIO]:
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=path.suffix, dir=path.parent)
     except OSError as error:
-        raise StriateError(f"cannot write {path}: {_reason(error)}") from error
+        raise StriateError(f"cannot write {path}: {reason(error)}") from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -44,9 +56,12 @@ def replace_file(path: Path) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         if isinstance(error, OSError):
-            raise StriateError(f"cannot write {path}: {_reason(error)}") from error
+            raise StriateError(f"cannot write {path}: {reason(error)}") from error
         raise
-    sync_folder(path.parent)
+    try:
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StriateError(f"cannot write {path}: {reason(error)}") from error
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -66,7 +81,10 @@ def new_folder(place: Path, names: Iterable[str], fill: Callable[[Path, str], No
         for name in names:
             if (place / name).exists():
                 continue
-            fill(staged, name)
+            try:
+                fill(staged, name)
+            except StriateError as error:  # of a file whose name nobody has seen
+                raise (error.__cause__ if isinstance(error.__cause__, OSError) else error) from None
             staged.chmod(0o777 & ~umask())  # mkdtemp makes private folders; this is an ordinary one
             try:
                 os.rename(staged, place / name)
@@ -97,14 +115,17 @@ def check_writable(path: Path) -> None:
         raise StriateError(f"cannot write {path}: it is a folder; give the name of a file")
     error = errno.ENOENT if not path.parent.is_dir() else 0 if os.access(path.parent, os.W_OK) else errno.EACCES
     if error:
-        raise StriateError(f"cannot write {path}: {_reason(OSError(error, os.strerror(error)))}")
+        raise StriateError(f"cannot write {path}: {reason(OSError(error, os.strerror(error)))}")
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk, where the system can (not on Windows)."""
+    """Flush a folder's entries to the disk, where the system can (not on Windows) and lets us (who may read it)."""
     if not hasattr(os, "O_DIRECTORY"):
         return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:  # one may write into a folder that one may not read
+        return
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -121,8 +142,9 @@ def umask() -> int:
     return mask
 
 
-def _reason(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
+def reason(error: OSError) -> str:
+    """Why a file could not be written, and what to do."""
+    if error.errno in FULL:
         return "the disk is full; free some space and run the command again, a run with --resume"
     if error.errno == errno.ENOENT:
         return "there is no such folder; make it first"

@@ -279,9 +279,7 @@ def test_one_process_at_a_time(tmp_path: Path, short: dict[str, object], capsys:
     start(settings_from(short), reporter_for(quiet=True))
     half = tmp_path / "run" / ".tmp-half.safetensors"  # of a killed process
     half.write_bytes(b"half")
-    unsealed = (
-        tmp_path / "run" / "checkpoints" / "step-000000003-0123456789ab.safetensors"
-    )  # killed
+    unsealed = tmp_path / "run" / "checkpoints" / "step-000000003-0123456789ab.safetensors"  # killed
     unsealed.write_bytes(b"whole")
     with (
         alone_in(tmp_path / "run"),

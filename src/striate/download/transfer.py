@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from striate import __version__
-from striate.atomic import sync_folder, write_bytes
+from striate.atomic import FULL, sync_folder, write_bytes
 from striate.download.remote import Remote, differs
 from striate.errors import StriateError
 
@@ -278,7 +278,7 @@ def _writing(path: Path, moved_by: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in FULL:
             reason = "the disk is full; free some space and run the command again, it goes on where it stopped"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             reason = f"not allowed to write there; choose another folder with {moved_by}"

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as serialise_tensors
 
-from striate.atomic import TEMPORARY_PREFIX, make_folder, write_bytes
+from striate.atomic import TEMPORARY_PREFIX, make_folder, reason, write_bytes
 from striate.errors import StriateError
 
 __all__ = ["Checkpoint", "CheckpointFolder", "DamagedCheckpoint", "flatten_state", "restore_state"]
@@ -62,7 +62,10 @@ class CheckpointFolder:
             raise StriateError(
                 f"cannot save in {self.folder}: the run's folder is gone; if it was moved, go on there with --resume"
             )
-        make_folder(self.folder)
+        try:
+            make_folder(self.folder)
+        except OSError as error:
+            raise StriateError(f"cannot write {self.folder}: {reason(error)}") from error
         seal = self.folder / f"step-{checkpoint.step:09d}.json"
         write_bytes(self._tensors_file(checkpoint.step, digest), data)
         write_bytes(seal, _canonical(sealed))
@@ -107,7 +110,8 @@ class CheckpointFolder:
         wanted = {*self.steps()[-self._keep :], also_keep}
         for step in self.steps():
             if step not in wanted:
-                (self.folder / f"step-{step:09d}.json").unlink(missing_ok=True)  # the seal first
+                with contextlib.suppress(OSError):  # one more that is kept is no reason to end a run
+                    (self.folder / f"step-{step:09d}.json").unlink(missing_ok=True)  # the seal first
         self.clear()
 
     def clear(self) -> None:

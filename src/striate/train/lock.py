@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from striate.atomic import reason
 from striate.errors import StriateError
 
 fcntl: Any = None
@@ -27,18 +28,22 @@ def alone_in(folder: Path) -> Iterator[None]:
     if fcntl is None:
         yield
         return
-    with (folder / NAME).open("a+") as file:
+    try:
+        file = (folder / NAME).open("a+b", buffering=0)
+    except OSError as error:
+        raise StriateError(f"cannot write {folder / NAME}: {reason(error)}") from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            who = file.read().strip()
+            who = file.read().decode(errors="replace").strip()
             by = f"process {who}" if who else "another process"
             raise StriateError(f"run {folder} is being trained by {by}; wait for it, or stop it (Ctrl-C)") from None
         except OSError:
             yield
             return
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with contextlib.suppress(OSError):  # only whom to ask: on a full disk another file says so
+            file.truncate(0)
+            file.write(str(os.getpid()).encode())
         yield

@@ -3,8 +3,8 @@
 The JSON lines are part of the state. A checkpoint remembers how long the log was when it was saved, and resume cuts it
 back to there, so a run that was killed and resumed leaves the same records as one that never was (but for times).
 
-TensorBoard's writer is a thread, which costs a training step more than the writing itself when both want the
-interpreter's lock (docs/design/training.md). So points are kept until `sync`, when nothing trains.
+Points for TensorBoard are kept until `sync`, when nothing trains: to write one costs more than a small net's step
+(docs/design/training.md).
 """
 
 import contextlib
@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from striate.atomic import sync_folder
+from striate.atomic import reason, sync_folder
 from striate.errors import StriateError
+from striate.train.events import EventFile
 
 __all__ = ["RunLog", "read_log"]
 
@@ -43,8 +44,8 @@ class RunLog:
                 self._file.seek(0, os.SEEK_END)
                 if self.lost_nbytes and there:
                     self._file.write(b"\n")  # after what may be half a record
-        purge_step = step if keep_nbytes is not None else None
-        self._boards = _event_writer(Path(folder) / "tensorboard", purge_step) if tensorboard else None
+            purge_step = step if keep_nbytes is not None else None
+            self._boards = EventFile(Path(folder) / "tensorboard", purge_step) if tensorboard else None
         self._points: list[tuple[str, float, int, float]] = []  # name, value, step, seconds since 1970
         self._histograms: list[tuple[str, tuple[float, float, tuple[int, ...]], int, float]] = []
 
@@ -79,10 +80,10 @@ class RunLog:
     def close(self) -> None:
         """Close both logs."""
         with _clear_errors(self.path):
-            self._hand_over()
-        if self._boards is not None:
-            self._boards.close()
-        self._file.close()
+            try:
+                self._hand_over()
+            finally:
+                self._file.close()
 
     def _hand_over(self) -> None:
         """The points kept so far, to TensorBoard's file."""
@@ -90,25 +91,12 @@ class RunLog:
             self._points.clear()
             return
         for name, value, step, when in self._points:
-            self._boards.add_scalar(name, value, step, walltime=when)
-        for name, (low, high, counts), step, when in self._histograms:
-            width = (high - low) / len(counts)
-            middles = [low + (i + 0.5) * width for i in range(len(counts))]
-            self._boards.add_histogram_raw(
-                name,
-                min=low,
-                max=high,
-                num=sum(counts),
-                sum=sum(n * x for n, x in zip(counts, middles, strict=True)),
-                sum_squares=sum(n * x * x for n, x in zip(counts, middles, strict=True)),
-                bucket_limits=[low + (i + 1) * width for i in range(len(counts))],
-                bucket_counts=list(counts),
-                global_step=step,
-                walltime=when,
-            )
-        self._boards.flush()
+            self._boards.scalar(step, when, name, value)
+        for name, bins, step, when in self._histograms:
+            self._boards.histogram(step, when, name, *bins)
         self._points.clear()
         self._histograms.clear()
+        self._boards.write()
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
@@ -123,15 +111,10 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     return records
 
 
-def _event_writer(folder: Path, purge_step: int | None) -> Any:
-    from torch.utils.tensorboard import SummaryWriter  # a second to import: only when a run starts
-
-    return SummaryWriter(str(folder), purge_step=purge_step)
-
-
 @contextlib.contextmanager
 def _clear_errors(path: Path) -> Any:
     try:
         yield
     except OSError as error:
-        raise StriateError(f"cannot write {path}: {error.strerror}; the last checkpoint is intact") from error
+        what = error.filename or path
+        raise StriateError(f"cannot write {what}: {reason(error)}; the last checkpoint is intact") from error

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # it ships no stubs
 from numpy.typing import NDArray
 
-from striate.atomic import sync_folder
+from striate.atomic import FULL, sync_folder
 from striate.data.dataset import Dataset
 from striate.data.pack.found import PART, SUFFIX, is_pack
 from striate.data.pack.layout import PARTS, Header, schema, sums
@@ -283,7 +283,7 @@ def _clear_errors(part: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in FULL:
             raise StriateError(
                 f"cannot write {part}: the disk is full; free some space and run it again, it goes on from there"
             ) from error
