@@ -7,8 +7,9 @@ shows its traceback.
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["StriateError", "UnknownName", "given", "unknown"]
+__all__ = ["StriateError", "UnknownName", "exhausted", "given", "unknown"]
 
+ALLOCATOR = "DefaultCPUAllocator"  # torch's, whose only error is that there is no memory
 LONGEST = 80  # characters of what was given, in a message
 
 
@@ -28,6 +29,22 @@ def given(value: object) -> str:
     """
     said = " ".join(repr(value).split())
     return f"{said[:LONGEST]}…" if len(said) > LONGEST else said
+
+
+def exhausted(error: BaseException) -> str | None:
+    """What the machine has run out of, and what needs less of it; None for an error of another kind.
+
+    torch and threading say so in RuntimeErrors, which are told by their words.
+
+    >>> exhausted(MemoryError())
+    'out of memory; smaller batches, images or matrices need less'
+    """
+    said = str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or ALLOCATOR in said:
+        return "out of memory; smaller batches, images or matrices need less"
+    if isinstance(error, RuntimeError) and "can't start new thread" in said:
+        return "no more threads can be started (ulimit -u, or the container's limit); end other processes, or raise it"
+    return None
 
 
 def unknown(kind: str, given: str, known: Iterable[str]) -> str:

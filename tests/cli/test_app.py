@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 
 import striate as package
@@ -105,6 +106,15 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], int]:
         (OSError(28, "No space left on device"), "No space left on device"),
         (MemoryError(), "out of memory; smaller batches, images or matrices need less"),
         (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate"),
+            "out of memory; smaller batches, images or matrices need less",
+        ),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried"), "out of memory; smaller batches, images or matrices"),
+        (
+            RuntimeError("can't start new thread"),
+            "no more threads can be started (ulimit -u, or the container's",
+        ),
+        (
             ModuleNotFoundError("No module named 'optuna'", name="optuna"),
             "the module 'optuna' is missing, so striate is not wholly installed; `make` in a checkout, or pip install",
         ),
@@ -138,11 +148,12 @@ def test_exit_codes(error: BaseException, code: int, failing: Callable[[BaseExce
     assert failing(error) == code
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_ends_a_command_with_its_code_and_no_traceback(number: signal.Signals, code: int) -> None:
     program = (
         "import signal, sys, time, striate.cli.app as a\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # as nohup's
         "def recipes():\n    print('started', flush=True); time.sleep(60)\n"
         "a.app.registered_commands[:] = []; a.app.command()(recipes)\n"
         "sys.exit(a.main(['recipes']))"
@@ -158,10 +169,54 @@ def test_a_signal_ends_a_command_with_its_code_and_no_traceback(number: signal.S
     assert err == ""
 
 
+def test_ctrl_c_while_the_command_line_is_loaded_is_no_traceback() -> None:
+    """Half a second, and more on a cold disk, in which it was one."""
+    program = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'striate.cli.app': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "from striate.cli import main\n"
+        "sys.exit(main(['--version']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_a_second_ctrl_c_as_the_process_ends_is_no_traceback() -> None:
+    """The interpreter takes seconds to end after training, and printed where it was when it was asked again."""
+    program = (
+        "import atexit, os, signal, sys, striate.cli.app as a\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "def recipes():\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "a.app.registered_commands[:] = []; a.app.command()(recipes)\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+        "sys.argv[1:] = ['recipes']\n"
+        "from striate.cli import main\n"
+        "sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_main_leaves_the_signal_handlers_as_they_were() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    before = [signal.getsignal(number) for number in numbers]
     main(["--version"])
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_nohup_is_respected_by_every_command() -> None:
+    program = (
+        "import os, signal, striate.cli.app as a\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "def recipes():\n    os.kill(os.getpid(), signal.SIGHUP); print('went on')\n"
+        "a.app.registered_commands[:] = []; a.app.command()(recipes)\n"
+        "a.main(['recipes'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "went on\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

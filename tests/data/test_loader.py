@@ -15,7 +15,7 @@ from PIL import Image
 
 from striate.augment import HorizontalFlip, PadCrop, Policy
 from striate.data import ArraySamples, FileSamples, Loader, Preprocess
-from striate.data.prefetch import Ahead
+from striate.data.prefetch import Ahead, Job
 from striate.data.source import FolderSource
 from striate.errors import StriateError
 
@@ -263,6 +263,38 @@ def test_real_photographs_against_pillow(shared_data):
     i = indices.numpy()
     expected = slow_batch(samples, i, NOISE.windows(0, 0, i, base_sizes(samples, i), SIZE), fill=7)
     assert np.abs(images.numpy() - expected).max() <= 4 * np.finfo(np.float32).eps * 8
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_where_the_system_allows_fewer_threads_those_there_are_do_the_work(monkeypatch, allowed):
+    """A container's limit, or ulimit -u: it was an error, "this is a bug", with another as its threads were joined."""
+    begin, begun = threading.Thread.start, []
+
+    def start(thread):
+        if len(begun) == allowed:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        begin(thread)
+
+    class Square(Job):
+        parts = 3
+
+        def __init__(self, k):
+            self.k, self.done = k, []
+
+        def part(self, j):
+            self.done.append(j)
+
+        def finish(self):
+            assert sorted(self.done) == [0, 1, 2]
+            return self.k**2
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    made = Ahead(Square, 5, workers=3, prefetch=2)
+    assert list(made) == [0, 1, 4, 9, 16]
+    assert len(begun) == allowed
+    made.close()
+    assert not any(thread.is_alive() for thread in begun)
 
 
 @pytest.mark.parametrize(("workers", "prefetch"), [(0, 1), (-1, 4), (2, 0)])

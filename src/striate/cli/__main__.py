@@ -2,7 +2,7 @@
 
 import sys
 
-from striate.cli.app import main
+from striate.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,7 +1,7 @@
 """The commands put together, and what becomes of an error or a signal.
 
-Exit codes: 0, 1 failure, 2 usage, 130 after SIGINT, 143 after SIGTERM. An error is one line on stderr, `striate train:
-error: …`; the traceback is shown with `--debug`, which any command takes.
+Exit codes: 0, 1 failure, 2 usage, 129 after SIGHUP, 130 after SIGINT, 143 after SIGTERM. An error is one line on
+stderr, `striate train: error: …`; the traceback is shown with `--debug`, which any command takes.
 
 Nothing here imports torch: `--help` and completion answer before it would have loaded.
 """
@@ -44,8 +44,7 @@ from striate.errors import unknown
 
 __all__ = ["app", "main"]
 
-SIGINT_EXIT = 128 + signal.SIGINT  # 130 and 143: what a shell reports for a command that a signal ended
-SIGTERM_EXIT = 128 + signal.SIGTERM
+SIGINT_EXIT = 128 + signal.SIGINT  # 130: what a shell reports for a command that a signal ended
 LONGEST_SENTENCE = 1000  # characters: none is cut
 
 
@@ -116,7 +115,7 @@ def main(args: Sequence[str] | None = None) -> int:
     prepare_streams()
     try:
         _check_instruction_set()
-        with _sigterm_as_exit():
+        with _signals_as_exit():
             code = command.main(given, prog_name="striate", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
@@ -148,20 +147,25 @@ def _check_instruction_set() -> None:
 
 
 @contextlib.contextmanager
-def _sigterm_as_exit() -> Iterator[None]:
-    """SIGTERM unwinds as an exception does, so that no temporary file stays; training sets a handler of its own."""
+def _signals_as_exit() -> Iterator[None]:
+    """SIGTERM, and SIGHUP where it would end the process, unwind as an exception does, so that no temporary file stays
+    and no worker is left alone; training sets handlers of its own."""
 
     def stop(number: int, frame: types.FrameType | None) -> None:
-        raise SystemExit(SIGTERM_EXIT)
+        raise SystemExit(128 + number)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, stop)
+    numbers = [signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not under nohup
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _command_path(command: Any, args: Sequence[str]) -> str:

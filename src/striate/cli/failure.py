@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from striate.errors import StriateError, UnknownName
+from striate.errors import StriateError, UnknownName, exhausted
 
 __all__ = ["UsageError", "exit_code", "say"]
 
@@ -32,8 +32,8 @@ def _message(error: Exception) -> str:
         return _usage(error)
     if isinstance(error, StriateError):
         return str(error)
-    if isinstance(error, MemoryError):
-        return "out of memory; smaller batches, images or matrices need less"
+    if (lacking := exhausted(error)) is not None:
+        return lacking
     if isinstance(error, ImportError) and (lacking := _lacking(error)):
         return f"{lacking}, so striate is not wholly installed; `make` in a checkout, or pip install striate, mends it"
     if isinstance(error, OSError) and error.strerror:

@@ -49,6 +49,8 @@ class Ahead(Iterator[T]):
     `jobs` itself is called by the consumer, in order, so it may keep state. An error in a job is raised when its turn
     comes, and ends the iteration. The threads end with the last result, with an error, with `close()`, when the
     iterator is dropped, and before the interpreter exits: each finishes the part it is at, and starts no other.
+
+    Where the system allows no more threads, those there are make all of it; without any, the consumer does.
     """
 
     def __init__(self, jobs: Callable[[int], Job[T]], count: int, workers: int, prefetch: int) -> None:
@@ -61,12 +63,17 @@ class Ahead(Iterator[T]):
         self._early: dict[int, T | _Failure] = {}  # finished before their turn
         shop = _Shop[T]()
         self._shop = shop
-        threads = [threading.Thread(target=shop.work, name=f"striate-loader-{i}", daemon=True) for i in range(workers)]
+        threads = self._threads = list[threading.Thread]()
         # The threads hold the shop, not this iterator, so dropping it is noticed; at exit the finalizer runs while
         # threads can still be joined, which is why daemon threads never meet a dying interpreter.
         self._close = weakref.finalize(self, shop.close, threads)
-        for thread in threads:
-            thread.start()
+        for i in range(workers):
+            thread = threading.Thread(target=shop.work, name=f"striate-loader-{i}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system allows no more: those there are do the work, or whoever waits for it
+                break
+            threads.append(thread)
         for _ in range(min(prefetch, count)):
             self._order()
 
@@ -76,6 +83,10 @@ class Ahead(Iterator[T]):
             self.close()
             raise StopIteration
         while turn not in self._early:
+            while not self._threads and self._shop.finished.empty():
+                ticket = self._shop.tickets.get()
+                assert ticket is not None  # which only threads are sent
+                self._shop.do(*ticket)
             number, result = self._shop.finished.get()
             self._early[number] = result
         result = self._early.pop(turn)
@@ -154,11 +165,14 @@ class _Shop(Generic[T]):
 
     def work(self) -> None:
         while (ticket := self.tickets.get()) is not None and not self._closed:
-            started, j = ticket
-            result = started.part(j)
-            if result is not None:
-                self.finished.put((started.number, result))
-            del ticket, started, result  # or an idle thread would keep its last batch alive
+            self.do(*ticket)
+            del ticket  # or an idle thread would keep its last batch alive
+
+    def do(self, started: _Started[T], j: int) -> None:
+        """Part `j`, and what came of it where that was the last."""
+        result = started.part(j)
+        if result is not None:
+            self.finished.put((started.number, result))
 
     def close(self, threads: list[threading.Thread]) -> None:
         self._closed = True

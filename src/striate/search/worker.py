@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from striate.errors import exhausted
 from striate.search.folder import SearchFolder
 from striate.search.ledger import Ledger, Taken
 from striate.search.materials import Materials
@@ -90,7 +91,7 @@ def _run(folder: SearchFolder, ledger: Ledger, plan: Plan, taken: Taken, materia
             ledger.put_back(taken)
             raise
         except Exception as error:
-            cause = " ".join(f"{type(error).__name__}: {error}".split())
+            cause = exhausted(error) or " ".join(f"{type(error).__name__}: {error}".split())
             result = Result(
                 outcome="failed",
                 cause=cause.removeprefix("StriateError: "),

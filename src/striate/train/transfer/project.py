@@ -195,7 +195,8 @@ class Project:
         if ended.final is None:
             if chosen is None:
                 reporter.note(f"{ended.outcome.sentence}; go on with: striate train --resume {ended.folder.path}")
-            raise KeyboardInterrupt if ended.outcome.signal == signal.SIGINT else SystemExit(128 + signal.SIGTERM)
+            number = ended.outcome.signal or signal.SIGINT
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         told = "everything learns"
         if begun is not None:
             frozen = settings.freeze.removeprefix(WITHIN)
