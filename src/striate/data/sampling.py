@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from striate import _native
+from striate.data.members import members_of
 from striate.data.order import epoch_order
 from striate.errors import StriateError
 
@@ -73,16 +74,13 @@ def noise_keys(samples: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 
 def _balanced(labels: NDArray[np.int64], order: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
-    classes, sizes = np.unique(labels, return_counts=True)
     count = len(labels)
-    places = np.full(len(classes), count // len(classes))
-    luck = _native.philox(seed, epoch, classes.astype(np.int64), REMAINDER)[:, 0]
-    places[np.argsort(luck, kind="stable")[: count % len(classes)]] += 1
     within = _native.philox(seed, epoch, np.arange(count, dtype=np.int64), WITHIN)[:, 0]
-    chosen = []
-    for label, size, many in zip(classes, sizes, places, strict=True):
-        members = np.flatnonzero(labels == label)
-        members = members[np.argsort(within[members], kind="stable")]
-        chosen.append(np.resize(members, many) if many > size else members[:many])
-    pool: NDArray[np.int64] = np.concatenate(chosen)
+    members = members_of(labels, within)
+    places = np.full(len(members), count // len(members))
+    luck = _native.philox(seed, epoch, np.array(list(members), np.int64), REMAINDER)[:, 0]
+    places[np.argsort(luck, kind="stable")[: count % len(members)]] += 1
+    pool: NDArray[np.int64] = np.concatenate(
+        [np.resize(own, many) for own, many in zip(members.values(), places, strict=True)]  # cut, or gone through again
+    )
     return pool[order]

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate import _native
+from striate.data.members import members_of
 from striate.errors import StriateError
 
 __all__ = ["check_fraction", "split"]
@@ -33,12 +34,9 @@ def split(
     `fraction` of every class is taken, to within one sample, but never the last sample of a class.
     """
     check_fraction("fraction", fraction)
-    classes, counts = np.unique(labels, return_counts=True)
-    ranks = _ranks(keys, seed)
-    taken: list[NDArray[np.int64]] = []
-    for name, share in zip(classes, _shares(counts, fraction), strict=True):
-        members = np.flatnonzero(labels == name)
-        taken.append(members[np.argsort(ranks[members], kind="stable")][:share])
+    members = members_of(labels, _ranks(keys, seed)).values()
+    shares = _shares(np.array([len(own) for own in members], np.int64), fraction)
+    taken = [own[:share] for own, share in zip(members, shares, strict=True)]
     chosen = np.sort(np.concatenate([np.empty(0, np.int64), *taken]))
     return np.setdiff1d(np.arange(len(labels)), chosen, assume_unique=True), chosen
 
@@ -55,7 +53,8 @@ def _ranks(keys: Sequence[str], seed: int) -> NDArray[np.int64]:
     hashes = np.array([_hash(key) for key in keys], dtype=np.int64)
     words = _native.philox(seed, 0, hashes, STREAM).astype(np.uint64)
     bits = words[:, 0] << np.uint64(32) | words[:, 1]
-    order = sorted(range(len(keys)), key=lambda i: (bits[i], keys[i]))
+    by_key = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
+    order = by_key[np.argsort(bits[by_key], kind="stable")]  # a million pairs of NumPy's number and a text take 40 s
     ranks = np.empty(len(keys), dtype=np.int64)
     ranks[order] = np.arange(len(keys))
     return ranks

@@ -18,6 +18,7 @@ from torch import nn
 import striate
 from striate import _native
 from striate.data import Dataset, Preprocess, Samples
+from striate.data.members import members_of
 from striate.data.preprocess import centre_windows
 from striate.nets import layer_table
 from striate.tasks import ClassificationMetrics
@@ -194,7 +195,7 @@ def _summary(data: Dataset, preprocess: Preprocess, spec: str) -> DataSummary:
 
 def _examples(data: Dataset, preprocess: Preprocess) -> tuple[Example, ...]:
     """Training images in turns, one class after another, until there are enough."""
-    by_class = [np.flatnonzero(data.train.labels == label) for label in range(len(data.classes))]
+    by_class = members_of(data.train.labels).values()
     turns = [indices[turn] for turn in range(EXAMPLES) for indices in by_class if turn < len(indices)]
     return tuple(
         Example(image=_picture(data.train, int(index), preprocess), label=data.classes[data.train.labels[index]])

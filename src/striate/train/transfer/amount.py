@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from striate.augment import Policy, RandAugment, RandomResizedCrop
 from striate.augment.flip import HorizontalFlip
+from striate.data.members import members_of
 
 __all__ = ["Amount", "noise_for", "some_of_each"]
 
-FEW, MANY = (
-    10,
-    5_000,
-)  # images a class: the least that a learning curve starts at; CIFAR-10, which "light" is enough for
+FEW = 10  # images a class: the least that a learning curve starts at
+MANY = 5_000  # CIFAR-10's, which "light" is enough for
 SMALLEST, LARGEST = 0.5, 0.8  # share of the image's area that a crop has at least, with few and with many
 STRONGEST = 5.0  # RandAugment's magnitude, of 30, with few
 
@@ -57,5 +56,5 @@ def noise_for(per_class: float, *, mirror: bool) -> Policy:
 def some_of_each(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
     """Indices, ascending, of `count` images of every class, or of all where it has fewer; another seed, others."""
     draw = np.random.default_rng(seed)
-    chosen = [draw.permutation(np.flatnonzero(labels == label))[:count] for label in np.unique(labels)]
+    chosen = [draw.permutation(own)[:count] for own in members_of(labels).values()]
     return np.sort(np.concatenate(chosen))
