@@ -1,6 +1,7 @@
 """A trained net with its card: from a model file, or by the name of a net whose weights are published."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,7 +73,8 @@ def read_classes(path: Path) -> tuple[str, ...]:
     except OSError as error:
         raise StriateError(f"cannot read {path}: {error.strerror or error}") from error
     names = [line.partition(" ")[2] if _is_synset(line) else line for line in lines if line]
-    names = [f"{name} ({i})" if names.count(name) > 1 else name for i, name in enumerate(names)]
+    times = Counter(names)
+    names = [f"{name} ({i})" if times[name] > 1 else name for i, name in enumerate(names)]
     if not names:
         raise StriateError(f"{path} names no classes; write one a line")
     return tuple(names)
