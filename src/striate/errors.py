@@ -7,10 +7,11 @@ shows its traceback.
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["StriateError", "UnknownName", "exhausted", "given", "unknown"]
+__all__ = ["StriateError", "UnknownName", "exhausted", "few", "given", "one_line", "unknown"]
 
 ALLOCATOR = "DefaultCPUAllocator"  # torch's, whose only error is that there is no memory
 LONGEST = 80  # characters of what was given, in a message
+MOST = 12  # names that one may choose from, in a message
 
 
 class StriateError(Exception):
@@ -27,8 +28,27 @@ def given(value: object) -> str:
     >>> given([1, 2]), given("x" * 200)[-3:]
     ('[1, 2]', 'xx…')
     """
-    said = " ".join(repr(value).split())
-    return f"{said[:LONGEST]}…" if len(said) > LONGEST else said
+    return one_line(repr(value))
+
+
+def one_line(said: str, longest: int = LONGEST) -> str:
+    """What somebody else says, as part of our line: no line end, nothing that a terminal obeys, no more than that.
+
+    >>> one_line("no such\\nhost \\x1b[31m"), one_line("x" * 9, 3)
+    ('no such host ?[31m', 'xxx…')
+    """
+    plain = "".join(letter if letter.isprintable() else "?" for letter in " ".join(said.split()))
+    return f"{plain[:longest]}…" if len(plain) > longest else plain
+
+
+def few(names: Iterable[str], most: int) -> str:
+    """The first of names, with commas between, as many as a message can hold.
+
+    >>> few(["ants", "bees"], 2), few(["ants", "bees", "cats"], 2)
+    ('ants, bees', 'ants, bees, …')
+    """
+    names = list(names)
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 def exhausted(error: BaseException) -> str | None:
@@ -64,5 +84,4 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> str:
     near = near or [folded[name] for name in difflib.get_close_matches(given.casefold(), folded, n=1)]
     if near:
         return f"unknown {kind} {given!r}; did you mean {near[0]!r}?"
-    listed = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-    return f"unknown {kind} {given!r}; choose from {listed}"
+    return f"unknown {kind} {given!r}; choose from {few(names, MOST)}"

@@ -93,7 +93,7 @@ def test_a_class_the_model_does_not_know_is_named(run: striate.Run, photos: Path
         for index in range(20)
     ]
     (tmp_path / "list.csv").write_text("path,label\n" + "\n".join(rows) + "\n")
-    with pytest.raises(StriateError, match=r"has class 'pink', which the model does not know: it knows"):
+    with pytest.raises(StriateError, match=r"has class 'pink', which the model does not know: it knows 'blue', 'red'$"):
         evaluate(run.path, str(tmp_path / "list.csv"))
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from striate.arithmetic import Window
-from striate.errors import StriateError
+from striate.errors import StriateError, few
 
 __all__ = ["Layer", "layers_of"]
 
@@ -137,7 +137,7 @@ def layers_of(net: str, patterns: str = "*", *, kernel: tuple[int, int] | None =
     chosen = [layer for layer in found if _matches(layer, wanted) and not _matches(layer, unwanted)]
     idle = [word for word in (*wanted, *unwanted) if not any(_matches(layer, [word]) for layer in found)]
     if idle or not chosen:
-        keys = ", ".join(layer.key for layer in found[:6]) + (", …" if len(found) > 6 else "")
+        keys = few((layer.key for layer in found), 6)
         raise StriateError(
             f"no convolution of {net} matches --layer {idle[0] if idle else patterns!r}; it has {keys or 'none'}"
         )

@@ -16,6 +16,7 @@ from striate.cli.failure import UsageError
 from striate.cli.files import check_output
 from striate.cli.inspect_net import has_weights, net_of
 from striate.cli.table import print_json, print_table
+from striate.errors import few
 
 if TYPE_CHECKING:
     from striate.arithmetic import Field
@@ -192,7 +193,7 @@ def _print(found: list[tuple["ModuleCost", "Memory"]], view: str, fits: str | No
         head = f"{cost.name}: " if len(found) > 1 else ""
         print(head + _memory_words(memory, fits))
         for op in cost.unknown:
-            where = ", ".join(op.modules[:3]) + (", …" if len(op.modules) > 3 else "")
+            where = few(op.modules, 3)
             print(f"{head}the cost of {op.name} is unknown and not counted: {op.calls} calls, in {where}")
 
 

@@ -16,7 +16,7 @@ from striate.data.formats import EXTENSIONS, format_of, what_else
 from striate.data.layout import Layout, check_classes, read_layout
 from striate.data.samples import FileSamples
 from striate.data.source import Source
-from striate.errors import StriateError
+from striate.errors import StriateError, few
 
 __all__ = ["Checks", "open_files", "open_tree"]
 
@@ -127,8 +127,7 @@ def _notes(
     for part, held in samples.items():
         missing = [name for name, count in class_counts(held, classes).items() if count == 0]
         if missing:
-            names = ", ".join(repr(name) for name in missing[:6]) + (", …" if len(missing) > 6 else "")
-            notes.append(f"{part} has no image of {names}")
+            notes.append(f"{part} has no image of {few(map(repr, missing), 6)}")
     return notes
 
 

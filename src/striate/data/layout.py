@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from striate.data.shown import shown
-from striate.errors import StriateError
+from striate.errors import StriateError, few
 
 __all__ = ["PARTS", "Layout", "check_classes", "hidden", "read_layout"]
 
@@ -217,4 +217,4 @@ def _count(images: Sequence[str]) -> str:
 
 
 def _few(images: Sequence[str]) -> str:
-    return ", ".join(PurePosixPath(file).name for file in images[:3]) + (", …" if len(images) > 3 else "")
+    return few((PurePosixPath(file).name for file in images), 3)

@@ -26,11 +26,12 @@ from typing import BinaryIO
 from striate import __version__
 from striate.atomic import FULL, sync_folder, write_bytes
 from striate.download.remote import Remote, differs
-from striate.errors import StriateError
+from striate.errors import StriateError, one_line
 
 __all__ = ["Patience", "fetch"]
 
 CHUNK_NBYTES = 1 << 18
+LONGEST_TOLD = 200  # characters of what a server says
 Progress = Callable[[str, int, int], None]  # (file name, bytes so far, bytes in all or 0 where unknown)
 
 
@@ -178,7 +179,7 @@ class _Transfer:
             yield
         except urllib.error.HTTPError as error:
             with error:
-                said = f"HTTP {error.code} {_line(error.reason)}"
+                said = f"HTTP {error.code} {_told(error.reason)}"
             if error.code == 416:  # the part is longer than the file now is
                 self._restart(part)
                 raise _DroppedError(said) from error
@@ -190,11 +191,11 @@ class _Transfer:
                 raise _OfflineError("its address cannot be looked up; is this machine offline?") from error
             if isinstance(error.reason, ssl.SSLCertVerificationError):
                 raise _FailedError(f"its certificate is not trusted ({error.reason.verify_message})") from error
-            raise _DroppedError(f"no connection ({error.reason})") from error
+            raise _DroppedError(f"no connection ({_told(error.reason)})") from error
         except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
-            raise _DroppedError(f"the connection broke ({_line(error)})") from error
+            raise _DroppedError(f"the connection broke ({_told(error)})") from error
         except ValueError as error:  # urllib's, of an address that it was sent on to
-            raise _FailedError(f"it answers with what is no address ({_line(error)})") from error
+            raise _FailedError(f"it answers with what is no address ({_told(error)})") from error
 
     def _restart(self, part: BinaryIO) -> None:
         part.seek(0)
@@ -202,10 +203,9 @@ class _Transfer:
         _note_path(self.path).unlink(missing_ok=True)
 
 
-def _line(said: object) -> str:
-    """What a server, or Python about it, has to say: one line that a terminal can show."""
-    first = (str(said).splitlines() or [""])[0][:200]
-    return "".join(c if c.isprintable() else "?" for c in first) or type(said).__name__
+def _told(said: object) -> str:
+    """What a server, or Python about it, has to say."""
+    return one_line(str(said), LONGEST_TOLD) or type(said).__name__
 
 
 # ------------------------------------------------------------------------------------------------- notes beside a file

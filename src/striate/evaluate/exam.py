@@ -13,7 +13,7 @@ import numpy as np
 
 from striate.data import Dataset, Samples
 from striate.data.shown import shown
-from striate.errors import StriateError, UnknownName, unknown
+from striate.errors import StriateError, UnknownName, few, unknown
 from striate.nets.trained import is_published, published_names
 from striate.nets.weights import read_card
 from striate.train import RunFolder, Settings
@@ -98,8 +98,10 @@ def _with_labels_of(samples: Samples, classes: tuple[str, ...], wanted: tuple[st
     """The samples, labelled with the model's class numbers."""
     if classes == wanted:
         return samples
-    foreign = [cls for cls in classes if cls not in wanted]
-    if foreign:
-        raise StriateError(f"data {name} has class {foreign[0]!r}, which the model does not know: it knows {wanted}")
-    table = np.array([wanted.index(cls) for cls in classes], np.int64)
+    number = {cls: i for i, cls in enumerate(wanted)}
+    foreign = next((cls for cls in classes if cls not in number), None)
+    if foreign is not None:
+        known = few(map(repr, wanted), 6)
+        raise StriateError(f"data {name} has class {foreign!r}, which the model does not know: it knows {known}")
+    table = np.array([number[cls] for cls in classes], np.int64)
     return samples.relabelled(table[samples.labels])

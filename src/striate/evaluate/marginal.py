@@ -191,4 +191,5 @@ def _columns(classes: tuple[str, ...], member: Member) -> NDArray[np.int64]:
         raise StriateError(
             f"{member.name} does not tell the same classes apart as the first model: {odd[0]!r} is known to one only"
         )
-    return np.array([member.classes.index(name) for name in classes], np.int64)
+    column = {name: k for k, name in enumerate(member.classes)}
+    return np.array([column[name] for name in classes], np.int64)
