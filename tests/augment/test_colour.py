@@ -1,12 +1,22 @@
 """Colour as one affine map: against Pillow, against algebra, and PCA against a covariance that is known."""
 
+import json
 import math
 
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from striate.augment import ColorJitter, PCAColor, Policy, RandomGrayscale, colour
+from striate.augment import (
+    ColorJitter,
+    PadCrop,
+    PCAColor,
+    Policy,
+    RandomGrayscale,
+    colour,
+    policy_from_dict,
+    policy_to_dict,
+)
 from striate.data import ArraySamples, fit_pca
 from striate.errors import StriateError
 
@@ -82,6 +92,18 @@ def test_factors_are_uniform_and_never_negative():
     assert factors.min() > 0
     assert factors.max() < 2.5
     assert factors.mean() == pytest.approx(1.25, abs=4.9 * 2.5 / math.sqrt(12 * MANY))
+
+
+@pytest.mark.parametrize("number", [10**400, float("inf"), "1", True])
+def test_a_factor_that_is_no_number_is_one_clear_line(number):
+    with pytest.raises(StriateError, match=r"^ColorJitter: brightness is .{1,81}; give a number 0 or more$"):
+        ColorJitter(number)
+
+
+def test_numpys_numbers_are_written_down():
+    policy = Policy((PadCrop(np.int64(2)), ColorJitter(np.float32(0.5))), fill=np.uint8(7))
+    table = json.loads(json.dumps(policy_to_dict(policy)))
+    assert policy_from_dict(table) == Policy((PadCrop(2), ColorJitter(0.5)), fill=7)
 
 
 def test_greyscale_as_often_as_asked():

@@ -244,18 +244,18 @@ def test_to_dict_and_back_through_json():
     ("change", "message"),
     [
         ({"channels": 2}, r"channels is 2; give 1 \(grey\) or 3 \(RGB\)"),
-        ({"size": [8]}, r"size is \(8,\); give \(height, width\) in whole pixels"),
-        ({"size": [8.0, 8.0]}, r"size is \(8\.0, 8\.0\); give \(height, width\) in whole pixels"),
-        ({"size": [0, 8]}, r"size is \(0, 8\); give \(height, width\) in whole pixels"),
+        ({"size": [8]}, r"size is \[8\]; give \(height, width\) in whole pixels"),
+        ({"size": [8.0, 8.0]}, r"size is \[8\.0, 8\.0\]; give \(height, width\) in whole pixels"),
+        ({"size": [0, 8]}, r"size is \[0, 8\]; give \(height, width\) in whole pixels"),
         ({"size": 8}, r"size is 8; expected a list of numbers"),
         ({"resize": "croop"}, r"unknown resize 'croop'; did you mean 'crop'\?"),
         ({"filter": "nearest"}, r"unknown filter 'nearest'; choose from box, bilinear, bicubic, lanczos"),
-        ({"mean": [0.5, 0.5]}, r"mean is \(0\.5, 0\.5\); give 3 finite number\(s\), one per channel"),
+        ({"mean": [0.5, 0.5]}, r"mean is \[0\.5, 0\.5\]; give 3 finite number\(s\), one per channel"),
         ({"mean": [0.5, 0.5, float("nan")]}, r"give 3 finite number\(s\)"),
         ({"mean": "0.5"}, r"mean is '0\.5'; expected a list of numbers"),
-        ({"std": [0.5, 0.0, 0.5]}, r"std is \(0\.5, 0\.0, 0\.5\); give 3 positive number\(s\), one per channel"),
+        ({"std": [0.5, 0.0, 0.5]}, r"std is \[0\.5, 0\.0, 0\.5\]; give 3 positive number\(s\), one per channel"),
         ({"std": [0.5, "a", 0.5]}, r"std is \[0\.5, 'a', 0\.5\]; expected a list of numbers"),
-        ({"resize_size": [8]}, r"resize_size is \(8,\); give \(height, width\) in whole pixels"),
+        ({"resize_size": [8]}, r"resize_size is \[8\]; give \(height, width\) in whole pixels"),
         ({"resize_size": 9}, r"resize_size is 9; expected a list of numbers"),
         ({"resize_size": [9, 7]}, r"resize_size \(9, 7\) is smaller than size \(8, 8\), which is cut from it"),
         ({"sise": [8, 8]}, r"unknown setting 'sise'; did you mean 'size'\?"),
@@ -264,6 +264,29 @@ def test_to_dict_and_back_through_json():
 def test_settings_that_are_wrong_are_one_clear_line(change, message):
     with pytest.raises(StriateError, match=r"^preprocess: .*" + message):
         Preprocess.from_dict({**plain().to_dict(), **change})
+
+
+def test_what_a_notebook_counts_with_is_written_down_as_numbers():
+    """NumPy's numbers, arrays and float32: a model file's card holds what Python counts with."""
+    mean, std = np.array([0.5], np.float32), [np.float32(2)]
+    preprocess = Preprocess(channels=np.int64(1), size=np.array([7, 9]), mean=mean, std=std)
+    assert preprocess == Preprocess(channels=1, size=(7, 9), mean=(0.5,), std=(2.0,))
+    assert Preprocess.from_dict(json.loads(json.dumps(preprocess.to_dict()))) == preprocess
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"size": (True, True)}, r"size is \(True, True\); give \(height, width\) in whole pixels"),
+        ({"mean": None}, r"mean is None; give 3 finite number\(s\), one per channel"),
+        ({"mean": ("a",) * 3}, r"mean is \('a', 'a', 'a'\); give 3 finite number\(s\)"),
+        ({"std": (10**400,) * 3}, r"std is \(1000+…; give 3 positive number\(s\)"),
+    ],
+)
+def test_values_that_are_none_are_one_clear_line(change, message):
+    settings = {"channels": 3, "size": (8, 8), "mean": (0.5,) * 3, "std": (0.5,) * 3}
+    with pytest.raises(StriateError, match=f"^preprocess: {message}"):
+        Preprocess(**{**settings, **change})
 
 
 def test_settings_that_are_missing_are_named():

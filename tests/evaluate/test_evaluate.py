@@ -157,7 +157,7 @@ def test_pixels_and_other_things_are_no_paths(run: striate.Run, paths: object) -
 
 @pytest.mark.parametrize("top_k", [0, -1, 2.5, None, "3"])
 def test_how_many_classes_are_named(run: striate.Run, photos: Path, top_k: object) -> None:
-    with pytest.raises(StriateError, match=f"top_k is {top_k!r}; give how many of the likeliest classes"):
+    with pytest.raises(StriateError, match=f"top_k is {top_k!r}; give a whole number, 1 or more"):
         run.predict(photos, top_k=top_k)
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from striate.augment import HorizontalFlip, PadCrop, Policy
@@ -96,3 +97,8 @@ def test_mirror_images_that_training_never_saw_are_told_of() -> None:
     assert [Plan(crops=crops).notes(PHOTO, plain) for crops in (1, 2, 5, 10)] == [(), told, (), told]
     assert Plan(crops=10).notes(PHOTO, mirrored) == ()
     assert Plan(crops=10).notes(PHOTO) == (), "published weights do not say"
+
+
+def test_numbers_may_be_numpys():
+    assert Plan(crops=np.int64(10), scales=np.int64(5)) == Plan(crops=10, scales=5)
+    assert Plan(scales=np.array([256, 224])) == Plan(scales=(256, 224))

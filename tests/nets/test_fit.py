@@ -1,5 +1,6 @@
 """What does not fit is refused with the layer, the reason and what to do."""
 
+import json
 import re
 
 import numpy as np
@@ -232,3 +233,9 @@ def test_layer_table_refuses_what_the_net_refuses() -> None:
         match=r"^Sequential cannot take 4×4 images with 3 channels: 0 \(linear\) takes 5 values .* get 4$",
     ):
         layer_table(nn.Sequential(nn.Linear(5, 2)), (3, 4, 4))
+
+
+def test_settings_may_be_numpys():
+    mlp = create_model("mlp", num_classes=np.int64(3), hidden=(np.int64(5), 4), input_size=(np.int64(8), 8))
+    assert mlp.spec.settings == {"hidden": (5, 4)}
+    assert json.dumps(mlp.spec.settings) == '{"hidden": [5, 4]}'

@@ -34,3 +34,10 @@ def test_a_name_too_long_for_a_folder_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(StriateError, match=r"^cannot make a run in .*: File name too long; choose a shorter --name$"):
         RunFolder.create(Settings(output=str(tmp_path)), "n" * 300)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", [None, object(), {3: 1}], ids=["None", "an object", "a number for a name"])
+def test_what_no_config_could_hold_is_refused_before_any_work(tmp_path: Path, value: object) -> None:
+    settings = Settings(output=str(tmp_path), model_settings={"hidden": value})
+    with pytest.raises(StriateError, match=r"^a run's config cannot hold these settings: "):
+        RunFolder.check_free(settings)

@@ -9,7 +9,7 @@ import torch
 
 from striate.errors import StriateError
 from striate.train import Settings, list_recipes, load_recipe, read_toml, settings_from
-from striate.train.settings import to_toml
+from striate.train.settings import plain_values, to_toml
 
 
 def test_later_layers_win() -> None:
@@ -36,6 +36,7 @@ def test_toml_round_trip(tmp_path: Path) -> None:
         ({"lr": 0}, "--lr 0.0: expected more than 0"),
         ({"lr": float("nan")}, "--lr nan: expected a finite number"),
         ({"lr": float("inf")}, "--lr inf: expected a finite number"),
+        ({"lr": 10**400}, "--lr inf: expected a finite number"),
         ({"warmup_epochs": float("nan")}, "--warmup-epochs nan: expected a finite number"),
         ({"weight_decay": float("inf")}, "--weight-decay inf: expected a finite number"),
         ({"seed": 2**63}, f"--seed {2**63}: expected less than 2**63"),
@@ -51,6 +52,18 @@ def test_toml_round_trip(tmp_path: Path) -> None:
 def test_what_cannot_be_used_is_named(given: dict[str, object], message: str) -> None:
     with pytest.raises(StriateError, match=f"^{re.escape(message)}$"):
         settings_from(given)
+
+
+def test_numpy_numbers_of_the_nets_own_are_numbers() -> None:
+    settings = settings_from({"model_settings": {"hidden": (np.int64(8), np.array([4])), "dropout": np.float32(0.5)}})
+    assert settings.model_settings == {"hidden": [8, [4]], "dropout": 0.5}
+    assert plain_values(settings)["model_settings"] == settings.model_settings
+
+
+@pytest.mark.parametrize("name", ["policy", "sampling", "data", "pretrained"])
+def test_a_path_may_begin_at_home(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert getattr(settings_from({name: "~/a.toml"}), name) == "/home/ada/a.toml"
 
 
 @pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8])

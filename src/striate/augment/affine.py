@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.augment import matrix
-from striate.augment.checks import check_at_least, check_probability, check_range, finite_numbers
+from striate.augment.checks import check_at_least, check_probability, check_range
 from striate.augment.draw import chance, log_uniform, uniform
 from striate.augment.noise import Unbiased, Words
 from striate.augment.scene import Scene
 from striate.errors import StriateError
+from striate.plain import finite_numbers
 
 __all__ = ["Affine", "Lens", "Perspective"]
 

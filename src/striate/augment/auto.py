@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.augment import colour, matrix
+from striate.augment.checks import check_count
 from striate.augment.draw import below, sign
 from striate.augment.noise import Unbiased, Words
 from striate.augment.scene import Scene
-from striate.errors import StriateError
 
 __all__ = ["RandAugment", "TrivialAugment"]
 
@@ -132,10 +132,8 @@ class RandAugment(Unbiased):
     steps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.num_ops, int) or self.num_ops not in range(1, 5):
-            raise StriateError(f"RandAugment: num_ops is {self.num_ops!r}; give a whole number from 1 to 4")
-        if not isinstance(self.magnitude, int) or self.magnitude not in range(BINS):
-            raise StriateError(f"RandAugment: magnitude is {self.magnitude!r}; give a whole number from 0 to {LEVELS}")
+        check_count(self, "num_ops", 1, 4)
+        check_count(self, "magnitude", 0, LEVELS)
 
     def draw(self, scene: Scene, words: Words) -> None:
         strength = np.full(len(scene), self.magnitude / LEVELS)

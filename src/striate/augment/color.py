@@ -9,11 +9,12 @@ from typing import ClassVar, final
 import numpy as np
 
 from striate.augment import colour
-from striate.augment.checks import check_at_least, check_probability, finite_numbers
+from striate.augment.checks import check_at_least, check_probability
 from striate.augment.draw import chance, normal, uniform
 from striate.augment.noise import Unbiased, Words
 from striate.augment.scene import Scene
 from striate.errors import StriateError
+from striate.plain import finite_numbers
 
 __all__ = ["ColorJitter", "PCAColor", "RandomGrayscale"]
 

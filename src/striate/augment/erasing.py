@@ -5,11 +5,10 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from striate.augment.checks import check_probability, check_range
+from striate.augment.checks import check_pixels, check_probability, check_range
 from striate.augment.draw import below, chance, log_uniform, uniform
 from striate.augment.noise import Unbiased, Words
 from striate.augment.scene import Scene
-from striate.errors import StriateError
 
 __all__ = ["Cutout", "RandomErasing"]
 
@@ -58,8 +57,7 @@ class Cutout(Unbiased):
     steps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.size, int) or self.size < 1:
-            raise StriateError(f"Cutout: size is {self.size!r}; give whole pixels, 1 or more")
+        check_pixels(self, "size", 1)
 
     def draw(self, scene: Scene, words: Words) -> None:
         first = below(words[:, :2], np.array(scene.out)) - self.size // 2

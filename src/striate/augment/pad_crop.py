@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.augment import matrix
+from striate.augment.checks import check_pixels
 from striate.augment.draw import below
 from striate.augment.noise import WindowNoise, Words
 from striate.augment.places import corners_and_centre
@@ -37,8 +38,7 @@ class PadCrop(WindowNoise):
     stream: ClassVar[int] = 16
 
     def __post_init__(self) -> None:
-        if not isinstance(self.padding, int) or self.padding < 0:
-            raise StriateError(f"PadCrop: padding is {self.padding!r}; give whole pixels, 0 or more")
+        check_pixels(self, "padding", 0)
 
     def window(self, windows: NDArray[np.int32], words: Words, sizes: NDArray[np.int32], out: tuple[int, int]) -> None:
         windows[:, :2] = self._corners(words, sizes.astype(np.int64), out)

@@ -5,11 +5,10 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from striate.augment.checks import check_at_least, check_probability, check_range
+from striate.augment.checks import check_at_least, check_count, check_probability, check_range
 from striate.augment.draw import chance, log_uniform, uniform
 from striate.augment.noise import Unbiased, Words
 from striate.augment.scene import Scene
-from striate.errors import StriateError
 
 __all__ = ["GaussianBlur", "GaussianNoise", "RandomEqualize", "RandomGamma", "RandomPosterize", "RandomSolarize"]
 
@@ -61,8 +60,7 @@ class RandomPosterize(Unbiased):
 
     def __post_init__(self) -> None:
         check_probability(self, "p")
-        if not isinstance(self.bits, int) or self.bits not in range(1, 9):
-            raise StriateError(f"RandomPosterize: bits is {self.bits!r}; give a whole number from 1 to 8")
+        check_count(self, "bits", 1, 8)
 
     def draw(self, scene: Scene, words: Words) -> None:
         rows = np.flatnonzero(chance(words[:, 0], self.p))

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate import _native
-from striate.augment.checks import finite_numbers, is_number
 from striate.augment.noise import BLOCK_STRIDE, Framing, Noise, WindowNoise, Words
 from striate.augment.scene import Draws, Scene
 from striate.augment.view import View
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, given, unknown
+from striate.plain import finite_numbers, whole
 
 if TYPE_CHECKING:
     import torch
@@ -65,8 +65,11 @@ class Policy:
             if isinstance(noise, Framing) and place > 0:
                 before = type(self.noises[place - 1]).__name__
                 raise StriateError(f"Policy: {name} chooses the rectangle to look at; put it before {before}")
-        if self.fill != "mean" and not (is_number(self.fill) and isinstance(self.fill, int) and 0 <= self.fill <= 255):
-            raise StriateError(f"Policy: fill is {self.fill!r}; give a grey level from 0 to 255, or 'mean'")
+        if self.fill != "mean":
+            level = whole(self.fill)
+            if level is None or not 0 <= level <= 255:
+                raise StriateError(f"Policy: fill is {given(self.fill)}; give a grey level from 0 to 255, or 'mean'")
+            object.__setattr__(self, "fill", level)
         if not isinstance(self.antialias, bool):
             raise StriateError(f"Policy: antialias is {self.antialias!r}; give true or false")
         for name, allowed in (("filter", get_args(Filter)), ("border", get_args(Border))):

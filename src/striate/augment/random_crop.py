@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.augment import matrix
-from striate.augment.checks import check_range, finite_numbers
+from striate.augment.checks import check_range
 from striate.augment.draw import below, log_uniform, uniform
 from striate.augment.noise import Framing, Words
 from striate.augment.places import SIDES, corners_and_centre, in_proportion
 from striate.augment.scene import Scene
 from striate.augment.view import View
-from striate.errors import StriateError
+from striate.errors import StriateError, given
+from striate.plain import whole
 
 __all__ = ["RandomResizedCrop", "RandomScaleCrop"]
 
@@ -96,18 +97,16 @@ class RandomScaleCrop(Framing):
     stream: ClassVar[int] = 20
 
     def __post_init__(self) -> None:
-        sides = finite_numbers(self.short_side)
-        if (
-            sides is None
-            or len(sides) != 2
-            or not all(isinstance(n, int) for n in self.short_side)
-            or not (1 <= sides[0] <= sides[1])
-        ):
+        try:
+            low, high = map(whole, self.short_side)
+        except (TypeError, ValueError):  # no list, or not of two
+            low = high = None
+        if low is None or high is None or not 1 <= low <= high:
             raise StriateError(
-                f"RandomScaleCrop: short_side is {self.short_side!r}; "
+                f"RandomScaleCrop: short_side is {given(self.short_side)}; "
                 "give two whole numbers of pixels, the smaller first"
             )
-        object.__setattr__(self, "short_side", tuple(self.short_side))
+        object.__setattr__(self, "short_side", (low, high))
 
     def draw(self, scene: Scene, words: Words) -> None:
         low, high = self.short_side

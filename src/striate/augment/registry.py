@@ -26,6 +26,7 @@ from striate.augment.pixelwise import (
 from striate.augment.policy import Policy
 from striate.augment.random_crop import RandomResizedCrop, RandomScaleCrop
 from striate.errors import StriateError, unknown
+from striate.plain import plain
 
 __all__ = ["NOISES", "policy_from_dict", "policy_to_dict"]
 
@@ -61,10 +62,10 @@ def policy_to_dict(policy: Policy) -> dict[str, Any]:
     """Plain numbers, strings, lists and tables, as JSON and TOML know them; what is None is left out."""
     table = {field.name: getattr(policy, field.name) for field in dataclasses.fields(policy)}
     table["noises"] = [
-        {"noise": type(noise).__name__} | _plain({f.name: getattr(noise, f.name) for f in dataclasses.fields(noise)})  # type: ignore[arg-type]  # every noise is a dataclass
+        {"noise": type(noise).__name__} | plain({f.name: getattr(noise, f.name) for f in dataclasses.fields(noise)})  # type: ignore[arg-type]  # every noise is a dataclass
         for noise in policy.noises
     ]
-    return {name: value for name, value in _plain(table).items() if value is not None}
+    return {name: value for name, value in plain(table).items() if value is not None}
 
 
 def policy_from_dict(table: Mapping[str, Any]) -> Policy:
@@ -85,7 +86,7 @@ def _noise(table: Mapping[str, Any]) -> Noise:
         raise StriateError(unknown("noise", name, NOISES))
     kind: Any = NOISES[name]
     fields = {field.name: field for field in dataclasses.fields(kind)}
-    settings = {key: _tuples(value) for key, value in table.items() if key != "noise"}
+    settings = {key: plain(value, tuple) for key, value in table.items() if key != "noise"}
     for key in settings:
         if key not in fields:
             raise StriateError(unknown(f"setting of {name}", key, fields))
@@ -97,15 +98,3 @@ def _noise(table: Mapping[str, Any]) -> Noise:
     except (TypeError, ValueError, OverflowError) as error:  # a kind of value that the noise has no words for
         raise StriateError(f"{name}: {str(error).splitlines()[0]}; the settings are {settings!r}") from error
     return noise
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return value
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(each) for each in value) if isinstance(value, list | tuple) else value

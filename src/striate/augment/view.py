@@ -9,7 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import final
 
-from striate.errors import StriateError
+from striate.errors import StriateError, given
+from striate.plain import whole
 
 __all__ = ["View"]
 
@@ -35,9 +36,13 @@ class View:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        side = self.short_side
-        if side is not None and (isinstance(side, bool) or not isinstance(side, int) or side < 1):
-            raise StriateError(f"View: short_side is {side!r}; give whole pixels, 1 or more, or None")
+        if self.short_side is not None:
+            side = whole(self.short_side)
+            if side is None or side < 1:
+                raise StriateError(
+                    f"View: short_side is {given(self.short_side)}; give whole pixels, 1 or more, or None"
+                )
+            object.__setattr__(self, "short_side", side)
         if len(self.place) != 2 or not all(0 <= share <= 1 for share in self.place):
             raise StriateError(f"View: place is {self.place!r}; give (down, across), each from 0 to 1")
         if not (math.isfinite(self.weight) and 0 < self.weight <= 1):

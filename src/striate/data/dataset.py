@@ -9,6 +9,7 @@ from striate.data.check import Problem
 from striate.data.samples import Samples
 from striate.data.split import check_fraction, split
 from striate.errors import StriateError
+from striate.plain import whole
 
 __all__ = ["Dataset", "Split", "class_counts", "mirror_keeps", "split_parts"]
 
@@ -42,8 +43,10 @@ class Split:
     def __post_init__(self) -> None:
         check_fraction("val_fraction", self.val_fraction)
         check_fraction("test_fraction", self.test_fraction)
-        if not (isinstance(self.seed, int | np.integer) and 0 <= self.seed < 2**64):
+        seed = whole(self.seed)
+        if seed is None or not 0 <= seed < 2**64:
             raise StriateError(f"split_seed is {self.seed!r}; it is a whole number from 0 to 2^64 - 1")
+        object.__setattr__(self, "seed", seed)
 
 
 def split_parts(

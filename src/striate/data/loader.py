@@ -30,6 +30,7 @@ from striate.data.stages import Stages
 from striate.data.transfer import to_device
 from striate.data.warped import Draw, FromSources, Sources
 from striate.errors import StriateError, given
+from striate.plain import check_whole, whole
 
 __all__ = ["DrawsWindows", "Loader"]
 
@@ -81,14 +82,14 @@ class Loader:
         cache_nbytes: int | None = None,
         device: str | torch.device | None = None,
     ) -> None:
-        _check("batch_size", batch_size, 1)
-        _check("seed", seed, 0, 2**64 - 1)
-        _check("ranks", ranks, 1)
-        _check("rank", rank, 0, ranks - 1)
-        _check("workers", workers, 0)
-        _check("prefetch", prefetch, 1)
-        if cache_nbytes is not None:
-            _check("cache_nbytes", cache_nbytes, 0)
+        self.batch_size = check_whole("loader: batch_size", batch_size, 1)
+        self._seed = check_whole("loader: seed", seed, 0, 2**64 - 1)
+        self._ranks = check_whole("loader: ranks", ranks, 1)
+        self._rank = check_whole("loader: rank", rank, 0, self._ranks - 1)
+        self._workers = check_whole("loader: workers", workers, 0)
+        self._prefetch = check_whole("loader: prefetch", prefetch, 1)
+        nbytes = default_budget() if cache_nbytes is None else cache_nbytes
+        self._budget = check_whole("loader: cache_nbytes", nbytes, 0)
         if policy is not None and not callable(getattr(policy, "windows", None)):
             raise StriateError(f"loader: policy is {given(policy)}; give a striate.augment.Policy, or none")
         if pin_memory and not torch.cuda.is_available():
@@ -102,17 +103,11 @@ class Loader:
             raise StriateError("loader: sampling other than 'all' is drawn at random; give shuffle=True as well")
         self.samples = samples
         self.preprocess = preprocess
-        self.batch_size = batch_size
         self.waited_seconds = 0.0  # how long `next` has kept its callers, over all epochs so far
         self.stages = Stages()  # where the threads' time went
         self._policy = policy
         self._shuffle = shuffle
-        self._seed = seed
-        self._rank, self._ranks = rank, ranks
-        self._workers = workers
-        self._prefetch = prefetch
         self._drop_last = drop_last
-        self._budget = default_budget() if cache_nbytes is None else cache_nbytes
         self._channels_last = channels_last
         self._device = None if device is None else _device(device)
         self._pin_memory = pin_memory or (self._device is not None and self._device.type == "cuda")
@@ -159,10 +154,11 @@ class Loader:
 
         Raises StriateError when `start` lies beyond the epoch's end.
         """
-        _check("epoch", epoch, 0, 2**32 - 1)
-        if not isinstance(start, int | np.integer) or not 0 <= start <= len(self):
-            raise StriateError(f"loader: cannot start at batch {start} of an epoch of {len(self)} batches")
-        return self._iterate(epoch, start)
+        epoch = check_whole("loader: epoch", epoch, 0, 2**32 - 1)
+        begin = whole(start)
+        if begin is None or not 0 <= begin <= len(self):
+            raise StriateError(f"loader: cannot start at batch {given(start)} of an epoch of {len(self)} batches")
+        return self._iterate(epoch, begin)
 
     def _iterate(self, epoch: int, start: int) -> Generator[Batch, None, None]:
         begun = perf_counter()
@@ -313,17 +309,6 @@ class Loader:
         if policy is None or policy.fill != "mean":
             return np.full(channels, 0 if policy is None else policy.fill, np.uint8)
         return self.preprocess.mean_colour
-
-
-def _check(name: str, value: int, least: int, most: int | None = None) -> None:
-    if (
-        not isinstance(value, int | np.integer)
-        or isinstance(value, bool)
-        or value < least
-        or (most is not None and value > most)
-    ):
-        allowed = f"{least} or more" if most is None else f"{least} to {most}"
-        raise StriateError(f"loader: {name} is {value!r}; give a whole number, {allowed}")
 
 
 def _device(name: str | torch.device) -> torch.device:

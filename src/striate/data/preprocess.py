@@ -7,7 +7,7 @@ disagree. `base` depends on the image alone; the window is the centre unless a p
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final, get_args
@@ -19,7 +19,8 @@ from striate import _native
 from striate.data.samples import Samples
 from striate.data.sums import Sum, summed
 from striate.data.whitening import Whitening
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, given, unknown
+from striate.plain import finite_numbers, whole
 
 if TYPE_CHECKING:
     import torch
@@ -56,16 +57,12 @@ class Preprocess:
     whitening: Whitening | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.size, Iterable):  # one number, as others' transforms take
-            raise StriateError(f"preprocess: size is {self.size!r}; give (height, width) in whole pixels")
-        for name in ("size", "mean", "std"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        if self.channels not in (1, 3):
-            raise StriateError(f"preprocess: channels is {self.channels!r}; give 1 (grey) or 3 (RGB)")
-        _check_sides("size", self.size)
+        if (channels := whole(self.channels)) not in (1, 3):
+            raise StriateError(f"preprocess: channels is {given(self.channels)}; give 1 (grey) or 3 (RGB)")
+        object.__setattr__(self, "channels", channels)
+        object.__setattr__(self, "size", _sides("size", self.size))
         if self.resize_size is not None:
-            object.__setattr__(self, "resize_size", tuple(self.resize_size))
-            _check_sides("resize_size", self.resize_size)
+            object.__setattr__(self, "resize_size", _sides("resize_size", self.resize_size))
             if any(whole < window for whole, window in zip(self.resize_size, self.size, strict=True)):
                 raise StriateError(
                     f"preprocess: resize_size {self.resize_size} is smaller than size {self.size}, which is cut from it"
@@ -75,12 +72,12 @@ class Preprocess:
         if self.filter not in get_args(Filter):
             raise StriateError("preprocess: " + unknown("filter", str(self.filter), get_args(Filter)))
         for name, least in (("mean", -math.inf), ("std", 0.0)):
-            values = getattr(self, name)
-            if len(values) != self.channels or not all(math.isfinite(v) and v > least for v in values):
+            values = finite_numbers(getattr(self, name))
+            if values is None or len(values) != self.channels or min(values) <= least:
                 kind = "finite" if name == "mean" else "positive"
-                raise StriateError(
-                    f"preprocess: {name} is {values!r}; give {self.channels} {kind} number(s), one per channel"
-                )
+                wanted = f"{self.channels} {kind} number(s), one per channel"
+                raise StriateError(f"preprocess: {name} is {given(getattr(self, name))}; give {wanted}")
+            object.__setattr__(self, name, values)
 
     @cached_property
     def scale(self) -> NDArray[np.float32]:
@@ -244,9 +241,15 @@ class Preprocess:
         return cls(**settings)
 
 
-def _check_sides(name: str, sides: tuple[int, int]) -> None:
-    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
-        raise StriateError(f"preprocess: {name} is {sides!r}; give (height, width) in whole pixels")
+def _sides(name: str, given_sides: Any) -> tuple[int, int]:
+    """Raises StriateError unless they are two whole numbers from 1 on; one, as others' transforms take, is none."""
+    try:
+        height, width = map(whole, given_sides)
+    except (TypeError, ValueError):
+        height = width = None
+    if not height or not width or min(height, width) < 1:
+        raise StriateError(f"preprocess: {name} is {given(given_sides)}; give (height, width) in whole pixels")
+    return height, width
 
 
 def centre_windows(sizes: NDArray[np.int32], out: tuple[int, int]) -> NDArray[np.int32]:

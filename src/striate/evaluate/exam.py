@@ -14,6 +14,7 @@ import numpy as np
 from striate.data import Dataset, Samples
 from striate.data.shown import shown
 from striate.errors import StriateError, UnknownName, few, unknown
+from striate.home import at_home
 from striate.nets.trained import is_published, published_names
 from striate.nets.weights import read_card
 from striate.train import RunFolder, Settings
@@ -57,7 +58,7 @@ def model_path(model: str | Path) -> Path:
 
     Raises StriateError when there is none, or none yet.
     """
-    path = Path(model)
+    path = at_home(model)
     if path.is_dir():
         file = RunFolder.open(path).model
         if not file.is_file():

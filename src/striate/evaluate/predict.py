@@ -10,8 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
 from striate.data import BadImage
 from striate.data.decoding import decode
 from striate.data.formats import EXTENSIONS, format_of
@@ -22,6 +20,7 @@ from striate.errors import StriateError
 from striate.evaluate.marginal import Marginal
 from striate.evaluate.members import member
 from striate.evaluate.views import Plan
+from striate.plain import check_whole
 from striate.tasks import Classification
 from striate.train.looks import Bases
 
@@ -69,9 +68,7 @@ class Predictor:
 
         Raises StriateError for a `top_k` that is no number of classes.
         """
-        if not isinstance(top_k, int | np.integer) or top_k < 1:
-            raise StriateError(f"top_k is {top_k!r}; give how many of the likeliest classes to name, 1 or more")
-        return self._predictions(paths, top_k)
+        return self._predictions(paths, check_whole("top_k", top_k, 1))
 
     def _predictions(self, paths: Iterable[str | Path], top_k: int) -> Iterator[Prediction]:
         pending = iter(paths)

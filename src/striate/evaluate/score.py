@@ -17,6 +17,7 @@ from striate.evaluate.marginal import Marginal
 from striate.evaluate.panel import Panel
 from striate.evaluate.uncertainty import Uncertainty
 from striate.evaluate.views import Plan, Scales
+from striate.plain import check_whole
 from striate.tasks import Classification, ClassificationMetrics
 
 __all__ = ["AT_HOME", "Evaluation", "Sitting", "evaluate", "measure", "plan_of"]
@@ -39,9 +40,7 @@ class Sitting:
 
     def __post_init__(self) -> None:
         for name, least in (("samples", 0), ("seed", 0), ("batch_size", 1), ("workers", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < least:
-                raise StriateError(f"{name} is {value!r}; give a whole number, {least} or more")
+            object.__setattr__(self, name, check_whole(name, getattr(self, name), least))
 
 
 AT_HOME = Sitting()

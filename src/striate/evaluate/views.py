@@ -9,14 +9,15 @@ Ten crops at five scales are fifty views, a fiftieth each.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeAlias
 
 from striate.augment.places import CENTRE, CORNERS, SIDES, WINDOW, in_proportion
 from striate.augment.view import View
 from striate.data import Preprocess
-from striate.errors import StriateError, UnknownName, unknown
+from striate.errors import StriateError, UnknownName, given, unknown
+from striate.plain import plain, whole
 
 __all__ = ["NAMED", "Plan", "Scales", "views"]
 
@@ -63,9 +64,9 @@ def _sides(scales: Scales, window: int) -> list[int]:
         if not 1 <= scales <= len(MORE):
             raise StriateError(f"scales is {scales!r}; give 1 to {len(MORE)}, or the short sides in px: 224,256")
         return sorted(in_proportion(side, window) for side in MORE[:scales])
-    sides = sorted(set(scales))
-    if not sides or any(not isinstance(side, int) or side < 1 for side in sides):
-        raise StriateError(f"scales is {tuple(scales)!r}; give short sides in whole pixels")
+    sides = sorted({side for side in map(whole, scales) if side is not None and side >= 1})
+    if len(sides) < max(1, len(set(scales))):
+        raise StriateError(f"scales is {given(tuple(scales))}; give short sides in whole pixels")
     kept = [side for side in sides if side >= window]
     if not kept:
         raise StriateError(
@@ -89,12 +90,13 @@ class Plan:
     trained: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.scales, int):
-            if not isinstance(self.scales, Iterable):
-                raise StriateError(
-                    f"scales is {self.scales!r}; give 1 to {len(MORE)}, or the short sides in px: (224, 256)"
-                )
-            object.__setattr__(self, "scales", tuple(self.scales))
+        scales = plain(self.scales, tuple)
+        if isinstance(scales, bool) or not isinstance(scales, int | tuple):
+            raise StriateError(
+                f"scales is {given(self.scales)}; give 1 to {len(MORE)}, or the short sides in px: (224, 256)"
+            )
+        object.__setattr__(self, "scales", scales)
+        object.__setattr__(self, "crops", plain(self.crops))
         if self.dense and self.crops not in (1, 2):
             raise StriateError(
                 f"crops is {self.crops!r} with dense views, which see every crop; give 1, or 2 to mirror"

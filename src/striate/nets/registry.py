@@ -7,7 +7,6 @@ setting gets it in place of its ReLUs.
 
 import fnmatch
 import inspect
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from striate.nets.fit import misfit, smallest_side
 from striate.nets.net import Net, NetSpec
 from striate.nets.weightless import weightless
 from striate.nets.zoo import NETS, Entry
+from striate.plain import plain, whole
 
 __all__ = ["ModelInfo", "build", "list_models", "model_info"]
 
@@ -68,10 +68,11 @@ def build(
 ) -> Net:
     """The net `name`, freshly initialised; see `striate.create_model`."""
     entry = _entry(name)
-    num_classes = _whole(num_classes, f"{name}: num_classes is a whole number")
-    in_chans = _whole(in_chans, f"{name}: in_chans is a whole number")
+    num_classes = _whole(f"{name}: num_classes", num_classes)
+    in_chans = _whole(f"{name}: in_chans", in_chans)
     if input_size is not None:
         input_size = _sides(name, entry, input_size)
+    settings = {name: plain(value, tuple) for name, value in settings.items()}
     known, own = _settings(entry), dict(settings)
     activation = None if "activation" in known else own.pop("activation", None)
     for given in own:
@@ -116,24 +117,19 @@ def _check(name: str, make: Callable[[tuple[int, int]], Net], size: tuple[int, i
         )
 
 
-def _whole(given: Any, expected: str) -> int:
-    """`given` as a plain int, which a model file can write down: NumPy's are whole numbers, too, and True is none."""
-    try:
-        if isinstance(given, bool):
-            raise TypeError
-        return operator.index(given)
-    except TypeError:
-        raise StriateError(f"{expected}, got {given!r}") from None
-
-
 def _sides(name: str, entry: Entry, given: Any) -> tuple[int, int]:
-    expected = f"{name}: input_size is (height, width) in px, such as {entry.input_size}"
-    if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != 2:
-        raise StriateError(f"{expected}, got {given!r}")
-    try:
-        return _whole(given[0], expected), _whole(given[1], expected)
-    except StriateError:
-        raise StriateError(f"{expected}, got {given!r}") from None
+    height, width = map(whole, given) if isinstance(given, Sequence) and len(given) == 2 else (None, None)
+    if height is None or width is None:
+        raise StriateError(f"{name}: input_size is (height, width) in px, such as {entry.input_size}, got {given!r}")
+    return height, width
+
+
+def _whole(what: str, given: Any) -> int:
+    """Raises StriateError for what is no whole number."""
+    number = whole(given)
+    if number is None:
+        raise StriateError(f"{what} is a whole number, got {given!r}")
+    return number
 
 
 def _entry(name: str) -> Entry:

@@ -42,6 +42,10 @@ class RunFolder:
     @classmethod
     def check_free(cls, settings: Settings) -> None:
         """Refuse a taken run name, a place that holds no run, and what no config could say, before any work is done."""
+        try:
+            to_toml(settings)
+        except TypeError as error:
+            raise StriateError(f"a run's config cannot hold these settings: {error}") from error
         for given in (settings.data, settings.output, settings.name or ""):
             try:
                 given.encode()

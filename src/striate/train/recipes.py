@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from striate.errors import StriateError, UnknownName, unknown
+from striate.home import at_home
 from striate.train.settings import read_toml, settings_from
 
 __all__ = ["Recipe", "list_recipes", "load_recipe", "recipes_folder"]
@@ -40,7 +41,7 @@ def load_recipe(name: str | os.PathLike[str]) -> Recipe:
         raise StriateError(f"a recipe is given by its name or its file, such as 'quick', got {name!r}")
     name = os.fspath(name)
     if name.endswith(".toml"):
-        return _read(Path(name))
+        return _read(at_home(name))
     path = recipes_folder() / f"{name}.toml"
     if not path.is_file():
         raise UnknownName(unknown("recipe", name, [recipe.stem for recipe in sorted(recipes_folder().glob("*.toml"))]))

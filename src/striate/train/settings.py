@@ -11,7 +11,6 @@ import tomllib
 import types
 import typing
 from collections.abc import Mapping
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -19,6 +18,7 @@ import tomli_w
 
 from striate.errors import StriateError, UnknownName, given, unknown
 from striate.home import at_home
+from striate.plain import is_number, plain, whole
 
 __all__ = ["Settings", "plain_values", "read_toml", "settings_from", "to_toml"]
 
@@ -168,7 +168,7 @@ _AT_LEAST = {
     "plateau_epochs": 1,
     "early_stop": 1,
 }
-_PATHS = ("data", "data_dir", "output", "pretrained")
+_PATHS = ("data", "data_dir", "output", "policy", "pretrained", "sampling")  # or names, which begin with no ~
 _POSITIVE = ("depth_decay", "lr", "clip_grad", "gamma", "peak_fraction")
 _FRACTIONS = ("val_fraction", "test_fraction", "momentum", "label_smoothing", "ema", "peak_fraction")
 
@@ -221,13 +221,13 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
                 return value
             raise UnknownName(unknown(_flag(name), str(value), [str(choice) for choice in get_args(option)]))
         if origin is dict and isinstance(value, Mapping):
-            return dict(value)
-        if origin is tuple and isinstance(value, (list, tuple)) and all(_is(Integral, item) for item in value):
-            return tuple(map(int, value))
-        if option is float and _is(Real, value):
-            return float(value)
-        if option is int and _is(Integral, value):
-            return int(value)  # NumPy's numbers too: what a notebook counts with
+            return plain(value)
+        if origin is tuple and isinstance(value, (list, tuple)) and None not in (items := tuple(map(whole, value))):
+            return items
+        if option is float and is_number(value):
+            return _float(value)
+        if option is int and (number := whole(value)) is not None:
+            return number
         if option is str and isinstance(value, os.PathLike):
             value = os.fspath(value)
         if option is str and name in _PATHS and isinstance(value, str) and value.startswith("~"):
@@ -238,9 +238,11 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
     raise StriateError(f"{_flag(name)}: expected {expected}, got {given(value)}")
 
 
-def _is(kind: type, value: Any) -> bool:
-    """Whether a value is a number of that kind; true and false are none."""
-    return isinstance(value, kind) and not isinstance(value, bool)
+def _float(number: Any) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # larger than a float can be; refused as infinite
+        return math.inf
 
 
 def _describe(option: Any) -> str:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import striate
 from striate import atomic
 from striate.errors import StriateError
+from striate.home import at_home
 from striate.nets.net import Net
 from striate.nets.registry import build
 from striate.nets.weightless import weightless
@@ -79,7 +80,7 @@ def load_model(path: str | Path) -> tuple[Net, ModelCard]:
     Raises StriateError, in one line, for a file that is missing, cut short, damaged, foreign, newer than this striate,
     or whose tensors are not those of its net.
     """
-    path = Path(path)
+    path = at_home(path)
     file = read(path)
     card = _card(path, file.metadata)
     text = file.metadata["striate"]
@@ -101,7 +102,8 @@ def load_model(path: str | Path) -> tuple[Net, ModelCard]:
 
 def read_card(path: str | Path) -> ModelCard:
     """The card alone, without reading the tensors or vouching for them. Raises StriateError as `load_model` does."""
-    return _card(Path(path), read_metadata(Path(path)))
+    path = at_home(path)
+    return _card(path, read_metadata(path))
 
 
 def _card(path: Path, metadata: Mapping[str, str]) -> ModelCard:
