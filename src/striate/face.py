@@ -25,7 +25,7 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         """Raises StriateError when `path` is not a run folder."""
-        self.folder = RunFolder.open(at_home(path))
+        self.folder = RunFolder.open(at_home(path).absolute())  # a notebook may go to another folder
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"

@@ -3,7 +3,9 @@
 The oracle is `slow_batch`: Pillow's resize, NumPy's slicing, mirroring and arithmetic, one image after another.
 """
 
+import copy
 import gc
+import pickle
 import threading
 from pathlib import Path
 
@@ -328,3 +330,14 @@ def test_a_loader_and_samples_say_what_they_are():
     loader = Loader(samples, Preprocess(channels=1, size=(4, 4), mean=(0.5,), std=(0.5,)), batch_size=2)
     assert repr(samples) == "<ArraySamples: 5 images of 2 classes>"
     assert repr(loader) == "<Loader: 3 batches of 2 from <ArraySamples: 5 images of 2 classes>, no noise>"
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda loader: pickle.loads(pickle.dumps(loader))])
+def test_another_process_gets_a_loader_of_its_own(copied, photographs):
+    policy = Policy((PadCrop(2), HorizontalFlip()))
+    loader = Loader(photographs, PREPROCESS, batch_size=3, policy=policy, shuffle=True, seed=5)
+    first = next(loader.epoch(1)).images
+    other = copied(loader)
+    assert (other.kept_nbytes, other.waited_seconds) == (0, 0.0)
+    assert torch.equal(next(other.epoch(1)).images, first)
+    assert loader.kept_nbytes > 0

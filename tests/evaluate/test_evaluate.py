@@ -45,6 +45,14 @@ def test_the_face_tells_of_the_run(run: striate.Run) -> None:
     assert run.settings.size == 16
 
 
+def test_a_run_is_found_from_any_folder(run: striate.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run.path.parent)
+    here = striate.Run(run.path.name)
+    monkeypatch.chdir(tmp_path)
+    assert here.history == run.history
+    assert here.settings == run.settings
+
+
 def test_evaluation_repeats_the_runs_own_measure(run: striate.Run) -> None:
     found = run.evaluate()
     assert (found.part, found.metrics.samples) == ("test", 12)

@@ -11,7 +11,7 @@ batch. How it was designed, and what was measured: docs/design/loader.md.
 import contextlib
 from collections.abc import Callable, Generator, Iterator
 from time import perf_counter
-from typing import TypeAlias, cast, final
+from typing import Any, TypeAlias, cast, final
 
 import numpy as np
 import torch
@@ -112,6 +112,10 @@ class Loader:
         self._device = None if device is None else _device(device)
         self._pin_memory = pin_memory or (self._device is not None and self._device.type == "cuda")
         self._origin: Origin | None = None  # made by the first epoch
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A process that this is sent to, and a copy, read the images themselves and count their own time."""
+        return {**vars(self), "_origin": None, "stages": Stages(), "waited_seconds": 0.0}
 
     def __repr__(self) -> str:
         noise = "no noise" if self._policy is None else f"{self._policy!r}"

@@ -40,6 +40,10 @@ class Stages:
         self._seconds = dict.fromkeys(STAGES, 0.0)
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[type["Stages"], tuple[()]]:
+        """Time is not sent along: what is at work elsewhere counts its own."""
+        return Stages, ()
+
     def add(self, seconds: Mapping[str, float]) -> None:
         with self._lock:
             for stage, value in seconds.items():
