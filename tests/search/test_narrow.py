@@ -4,6 +4,7 @@ import pytest
 
 from striate.search.narrow import narrow
 from striate.search.space import Choices, Dimension, Range
+from striate.train import Settings
 
 LR = Range(low=1e-6, high=1e-2, log=True)
 
@@ -41,14 +42,44 @@ def test_the_best_at_an_edge_widens_the_range_there_and_is_said(
     assert f"lies at the {edge} edge: widened there" in found.said[0]
 
 
-def test_a_range_is_not_widened_to_what_no_run_can_use() -> None:
-    momentum = Range(low=0.5, high=0.99)
+@pytest.mark.parametrize(
+    ("high", "new_high", "said"),
+    [(0.9, 0.95, "widened there"), (0.999, 0.999, "beyond which a run allows next to nothing")],
+)
+def test_a_range_is_widened_as_far_as_a_run_allows(high: float, new_high: float, said: str) -> None:
+    momentum = Range(low=0.5, high=high)
     trials = tried([(0.99, 0.9), (0.9, 0.8), (0.8, 0.8), (0.7, 0.8)], momentum, "momentum")
     found = narrow({"momentum": momentum}, trials)
     new = found.space["momentum"]
     assert isinstance(new, Range)
-    assert new.high == 0.99
-    assert "at the upper edge, beyond which no value is allowed" in found.said[0]
+    assert new.high == pytest.approx(new_high)
+    assert f"at the upper edge{',' if high == 0.999 else ':'} {said}" in found.said[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "one", "place", "ends"),
+    [
+        ("two_layer", "hidden", Range(low=1, high=9, whole=True), 0.0, (1, 8)),
+        ("two_layer", "hidden", Range(low=16, high=64, log=True, whole=True), 0.0, (11, 48)),
+        ("alexnet", "dropout", Range(low=0.0, high=0.5), 0.0, (0.0, 0.4)),
+        ("alexnet", "dropout", Range(low=0.0, high=0.8), 1.0, (0.16, 0.9)),
+    ],
+)
+def test_a_range_is_widened_as_far_as_the_net_allows(
+    model: str, name: str, one: Range, place: float, ends: tuple[float, float]
+) -> None:
+    own = f"model_settings.{name}"
+    others = [abs(place - 0.5), abs(place - 0.6), abs(place - 0.7)]
+    trials = tried([(place, 0.9), *((other, 0.8) for other in others)], one, own)
+    new = narrow({own: one}, trials, Settings(model=model)).space[own]
+    assert isinstance(new, Range)
+    assert (new.low, new.high) == (pytest.approx(ends[0]), pytest.approx(ends[1]))
+
+
+def test_whole_numbers_are_said_as_such() -> None:
+    one = Range(low=8, high=64, log=True, whole=True)
+    said = narrow({"batch_size": one}, tried([(0.0, 0.9), (0.3, 0.8), (0.5, 0.8)], one, "batch_size")).said
+    assert said == ("batch_size 8 … 64 → 5 … 28; the best, 8, lies at the lower edge: widened there",)
 
 
 def test_options_that_no_good_trial_took_are_dropped_but_never_all_others() -> None:

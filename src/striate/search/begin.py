@@ -11,6 +11,7 @@ from striate.errors import StriateError
 from striate.search.conduct import View, conduct, share_of_threads
 from striate.search.folder import SearchFolder
 from striate.search.ledger import Ledger, Record
+from striate.search.nets import check_nets
 from striate.search.plan import Plan, plan_from, read_space_file, to_toml
 from striate.search.ranking import settle
 from striate.search.report import write_search_report
@@ -65,8 +66,9 @@ def prepared(plan: Plan, jobs: int, reporter: Reporter) -> tuple[Plan, str]:
     """The plan with what all trials share settled (channels, mirroring, precision, memory format), and the data's name.
 
     Precision is measured once, on the middle of the space: trials in different formats could not be compared.
-    Raises StriateError where no run could begin.
+    Raises StriateError where no run could begin, or a net of the space cannot be built.
     """
+    check_nets(plan.settings, plan.space)
     data = open_data(plan.settings)
     for note in data.notes:
         reporter.note(note)
