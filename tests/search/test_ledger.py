@@ -1,5 +1,6 @@
 """The queue: each trial to one process, in order; back from the dead under its own number; outcomes with causes."""
 
+import itertools
 import multiprocessing
 import subprocess
 import sys
@@ -20,7 +21,11 @@ SPACE: dict[str, Dimension] = {
     "model_settings.hidden": Choices(options=([16], [32, 16])),
 }
 POINTS = [{"lr": 10.0**-i, "model_settings.hidden": [16]} for i in range(4)]
-SAMPLER, PRUNER = optuna.samplers.RandomSampler(), optuna.pruners.NopPruner()
+PRUNER = optuna.pruners.NopPruner()
+
+
+def sampler(number: int) -> optuna.samplers.BaseSampler:
+    return optuna.samplers.RandomSampler(seed=number)
 
 
 @pytest.fixture(params=["sqlite", "journal"])
@@ -36,7 +41,7 @@ def ledger(address: str) -> Ledger:
 
 
 def take(ledger: Ledger, owner: str = "me") -> Taken:
-    taken = ledger.take(0, owner, SAMPLER, PRUNER)
+    taken = ledger.take(0, owner, sampler, PRUNER)
     assert taken is not None
     return taken
 
@@ -72,17 +77,38 @@ def test_a_stage_whose_filling_was_killed_is_filled_by_the_next(address: str, mo
     assert [record.values for record in ledger.records(0)] == POINTS
 
 
+def test_a_stage_that_another_fills_slowly_is_waited_for(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever fills it puts in a trial for every look, and comes to an end long after the wait for one."""
+    monkeypatch.setattr("striate.search.ledger.FILL_SECONDS", 0.5)
+    slow, other = (Ledger(open_storage(address), "mine") for _ in range(2))
+    study = optuna.create_study(study_name="mine/1", storage=open_storage(address), direction="maximize")
+    left = [dict(point, **{"model_settings.hidden": "[16]"}) for point in POINTS]
+
+    def fill(seconds: float) -> None:
+        if left:
+            study.enqueue_trial(left.pop(0), user_attrs={"slot": len(POINTS) - len(left) - 1})
+        elif not slow.is_open(0):
+            study.set_user_attr("space", {"lr": "1e-4:1.0:log", "model_settings": {"hidden": [[16], [32, 16]]}})
+            study.set_user_attr("filled", True)
+
+    now = itertools.count(0.0, 0.4)
+    monkeypatch.setattr("striate.search.ledger.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("striate.search.ledger.time.sleep", fill)
+    other.open_stage(0, SPACE, POINTS, [], "the plan")
+    assert [record.values for record in other.records(0)] == POINTS
+
+
 def test_trials_are_taken_in_order_with_their_values(ledger: Ledger) -> None:
     taken = [take(ledger) for _ in POINTS]
     assert [one.values for one in taken] == POINTS
     assert [one.key for one in taken][-1] == "stage1-0004"
-    assert ledger.take(0, "me", SAMPLER, PRUNER) is None
+    assert ledger.take(0, "me", sampler, PRUNER) is None
     assert {record.outcome for record in ledger.records(0)} == {"running"}
 
 
 def _grab(address: str, found: Any) -> None:
     ledger = Ledger(open_storage(address), "race")
-    while (taken := ledger.take(0, own_name(), SAMPLER, PRUNER)) is not None:
+    while (taken := ledger.take(0, own_name(), sampler, PRUNER)) is not None:
         found.put(taken.number)
 
 

@@ -130,3 +130,9 @@ def test_the_lectures_space_is_theirs_in_our_units() -> None:
         assert (space["weight_decay"].at(0), space["weight_decay"].at(1)) == pytest.approx([10**e / scale for e in reg])
     assert plan.trials == 100
     assert {stage.epochs for stage in plan.stages} == {5}
+
+
+def test_a_setting_is_no_range_in_one_stage_and_words_in_another() -> None:
+    stage = {"trials": 2, "epochs": 1, "space": {"model_settings": {"hidden": ["few", "many"]}}}
+    with pytest.raises(StriateError, match=r"--set hidden is a range in one stage, 1:9, and options in another, 'few'"):
+        plan_from([{"space": {"model_settings": {"hidden": "1:9"}}, "stage": [stage]}], {}, {})

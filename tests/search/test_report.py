@@ -14,6 +14,7 @@ from striate.search.plan import Plan, plan_from
 from striate.search.report import write_search_report
 from striate.search.report.importance import importances
 from striate.search.report.layouts import layout_chart
+from striate.search.report.scale import scale_for
 from striate.search.space import Range
 from striate.search.storage import open_storage
 from striate.search.view import LiveTable, view_for
@@ -23,7 +24,11 @@ TABLE = {
     "space": {"lr": "1e-4:1.0:log", "weight_decay": "1e-6:1e-2:log", "optimizer": ["sgd", "adamw"]},
     "stage": [{"trials": 20, "epochs": 2}, {"trials": 2, "epochs": 4, "space": {"lr": "1e-2:10.0:log"}}],
 }
-SAMPLER, PRUNER = optuna.samplers.RandomSampler(), optuna.pruners.NopPruner()
+PRUNER = optuna.pruners.NopPruner()
+
+
+def sampler(number: int) -> optuna.samplers.BaseSampler:
+    return optuna.samplers.RandomSampler(seed=number)
 
 
 def accuracy(values: dict[str, Any]) -> float:
@@ -42,7 +47,7 @@ def searched(tmp_path: Path) -> tuple[SearchFolder, Ledger, Plan]:
     ledger = Ledger(open_storage(folder.storage), "mine")
     for stage in range(2):
         open_next(ledger, plan, stage)
-        while (taken := ledger.take(stage, "me", SAMPLER, PRUNER)) is not None:
+        while (taken := ledger.take(stage, "me", sampler, PRUNER)) is not None:
             if taken.number == 3:
                 ledger.finish(taken, "exploded", cause="the loss is <nan>")
             elif taken.number == 4:
@@ -96,6 +101,39 @@ def test_a_search_without_a_value_has_a_page_too(tmp_path: Path) -> None:
     ledger = Ledger(open_storage(folder.storage), "mine")
     write_search_report(folder, ledger, plan)
     assert "no trial has reached a value" in folder.report.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ("1e-3:1:log", "0.0001,0.1"),
+        ("0.1,0.01", "1e-3:1:log"),
+        ("0.1,0.01", "0.1,0.02"),
+        ("1e-3:1.0:log", "0.0:0.5"),
+    ],
+)
+def test_a_plan_gives_its_stages_ranges_and_options_as_it_likes(tmp_path: Path, first: str, then: str) -> None:
+    """Of decays, which may be 0. A stage of its own may come first, too."""
+    from striate.search.conduct import open_next
+
+    stages = [
+        {"trials": 12, "epochs": 1, "space": {"weight_decay": first}},
+        {"trials": 12, "epochs": 1, "space": {"weight_decay": then}},
+    ]
+    plan = plan_from([{"space": {"lr": "0.1:1.0", "weight_decay": "1e-6:1e-5:log"}, "stage": stages}], {}, {})
+    folder = SearchFolder.create(plan, tmp_path, "mine", "x", None)
+    ledger = Ledger(open_storage(folder.storage), "mine")
+    for stage in range(2):
+        open_next(ledger, plan, stage)
+        while (taken := ledger.take(stage, "me", sampler, PRUNER)) is not None:
+            ledger.finish(taken, "finished", taken.values["lr"] / 2, loss=1.0, seconds=2.0)
+    scale = scale_for("weight_decay", [ledger.space(0)["weight_decay"], ledger.space(1)["weight_decay"]], 0.0, 1.0)
+    places = [scale.at(one.values["weight_decay"]) for stage in range(2) for one in ledger.records(stage)]
+    assert all(0.0 <= place <= 1.0 for place in places)
+    write_search_report(folder, ledger, plan)
+    page = folder.report.read_text(encoding="utf-8")
+    for said in ("Importance", "All at once", f"weight_decay {ledger.space(1)['weight_decay']}, as the plan says"):
+        assert said in page, said
 
 
 def test_importance_finds_what_decides(searched: tuple[SearchFolder, Ledger, Plan]) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,12 @@ import pytest
 from striate.errors import StriateError
 from striate.evaluate import evaluate
 from striate.search.begin import conclude_plan, go_on, prepared, start_folder
-from striate.search.conduct import open_next
+from striate.search.conduct import DEATHS, Team, open_next
 from striate.search.folder import SearchFolder
 from striate.search.ledger import Ledger, Record
 from striate.search.plan import Plan
-from striate.search.ranking import all_records
+from striate.search.ranking import all_records, settle
+from striate.search.samplers import pruner_for, sampler_for
 from striate.search.storage import open_storage
 from striate.search.view import Nothing
 from striate.train import load_recipe, reporter_for
@@ -221,6 +223,77 @@ def test_a_search_killed_as_it_begins_takes_no_name(tmp_path: Path, monkeypatch:
             SearchFolder.create(plan, tmp_path, "mine", "x", None)
     assert not (tmp_path / "mine").exists()
     assert SearchFolder.create(plan, tmp_path, "mine", "x", None).plan() == plan
+
+
+def test_a_worker_whose_search_was_killed_while_it_started_takes_no_trial(tmp_path: Path) -> None:
+    """Its parent is another by the time that it looks: it has to be told who began it."""
+    plan = conclude_plan("digits", FIXED, SPACE, stages="3x1")
+    folder = SearchFolder.create(plan, tmp_path, "mine", "x", None)
+    open_next(Ledger(open_storage(folder.storage), "mine"), plan, 0)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    command = [sys.executable, "-m", "striate.search.worker", str(folder.path), "1", str(gone.pid)]
+    assert subprocess.run(command, timeout=300).returncode == 1
+    assert {record.outcome for record in records_of(folder)} == {"waiting"}
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_workers_may_die_three_times_each_without_a_trial_coming_to_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    plan = conclude_plan("digits", FIXED, SPACE, stages="3x1")
+    folder = SearchFolder.create(plan, tmp_path, "mine", "x", None)
+    begun: list[object] = []
+
+    class Dead:
+        returncode = -9
+
+        def __init__(self, *args: object, **options: object) -> None:
+            begun.append(self)
+
+        def poll(self) -> int:
+            return self.returncode
+
+    monkeypatch.setattr("striate.search.conduct.subprocess.Popen", Dead)
+    team = Team(folder, jobs, 1)
+    for _ in range(1 + DEATHS):
+        team.keep_up(0)
+    assert len(begun) == (1 + DEATHS) * jobs
+    with pytest.raises(StriateError, match=r"workers die one after another: signal 9; it said nothing \(.*\.log\)"):
+        team.keep_up(0)
+
+
+def test_models_of_trials_that_are_over_are_dropped_whatever_ended_them(tmp_path: Path) -> None:
+    plan = conclude_plan("digits", FIXED, SPACE, stages="6x4", keep=1)
+    folder = SearchFolder.create(plan, tmp_path, "mine", "x", None)
+    ledger = Ledger(open_storage(folder.storage), "mine")
+    open_next(ledger, plan, 0)
+    for outcome, value in [("finished", 0.5), ("finished", 0.9), ("pruned", 0.3), ("exploded", None), ("failed", None)]:
+        taken = ledger.take(0, "me", partial(sampler_for, plan, 0), pruner_for(plan, plan.stages[0]))
+        assert taken is not None
+        model = folder.trials / taken.key / "best.safetensors"
+        model.parent.mkdir()
+        model.touch()
+        ledger.finish(taken, outcome, value)
+    (folder.trials / "stage1-0006").mkdir()
+    (folder.trials / "stage1-0006" / "best.safetensors").touch()  # of a trial that waits to be gone on with
+    settle(folder, ledger, plan)
+    kept = sorted(path.parent.name for path in folder.trials.glob("*/best.safetensors"))
+    assert kept == ["stage1-0002", "stage1-0006"]
+
+
+def test_tpe_draws_other_values_for_every_trial_whoever_takes_it(tmp_path: Path) -> None:
+    """A search that is begun anew, or joined, does not try again what it tried first."""
+    plan = conclude_plan("digits", FIXED, SPACE, stages="5x1", sampler="tpe")
+    folder = SearchFolder.create(plan, tmp_path, "mine", "x", None)
+    drawn = []
+    for _ in range(5):
+        ledger = Ledger(open_storage(folder.storage), "mine")
+        open_next(ledger, plan, 0)
+        taken = ledger.take(0, "me", partial(sampler_for, plan, 0), pruner_for(plan, plan.stages[0]))
+        assert taken is not None
+        drawn.append(taken.values["lr"])
+    assert len(set(drawn)) == 5
 
 
 def test_a_taken_name_and_a_folder_that_is_no_search(tmp_path: Path) -> None:

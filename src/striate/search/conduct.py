@@ -19,15 +19,15 @@ from striate.search.folder import SearchFolder
 from striate.search.ledger import Ledger, Record
 from striate.search.narrow import narrow
 from striate.search.plan import Plan, to_toml
-from striate.search.ranking import all_records, ranked, thin_out
+from striate.search.ranking import all_records, thin_out
 from striate.search.space import Space
 
-__all__ = ["View", "conduct", "share_of_threads"]
+__all__ = ["Team", "View", "conduct", "share_of_threads"]
 
 LOOK_SECONDS = 1.0
 GRACE_SECONDS = 120.0  # a dozen pulses: a machine that swaps is slow, not dead
 STOP_SECONDS = 60.0  # for a worker to finish its step and save
-DEATHS = 3  # workers that may die one after another without a trial coming to an end in between
+DEATHS = 3  # times that each worker may die, without a trial coming to an end in between
 HOPELESS = 5  # trials that all failed: the next hundred will, too
 
 
@@ -71,7 +71,7 @@ def open_next(ledger: Ledger, plan: Plan, number: int) -> None:
     if number > 0:
         tried = [(one.values, one.value) for one in ledger.records(number - 1) if one.value is not None]
         left = {name: one for name, one in ledger.space(number - 1).items() if name not in stage.space}
-        found = narrow(left, tried)
+        found = narrow(left, tried, plan.settings)
         space, said = found.space, found.said
     said = (*said, *(f"{name} {one}, as the plan says" for name, one in sorted(stage.space.items())))
     space = {**space, **stage.space}
@@ -92,7 +92,7 @@ def share_of_threads(jobs: int) -> int:
     return max(1, cores // jobs)
 
 
-def _finish_stage(folder: SearchFolder, ledger: Ledger, plan: Plan, number: int, team: "_Team", view: View) -> None:
+def _finish_stage(folder: SearchFolder, ledger: Ledger, plan: Plan, number: int, team: "Team", view: View) -> None:
     known = 0
     while True:
         for record in ledger.recover(number, GRACE_SECONDS):
@@ -106,13 +106,13 @@ def _finish_stage(folder: SearchFolder, ledger: Ledger, plan: Plan, number: int,
             return
         if len(ended) > known:
             known = len(ended)
-            thin_out(folder, plan, ranked(all_records(ledger, plan)))
+            thin_out(folder, plan, all_records(ledger, plan))
         team.keep_up(known)
         time.sleep(LOOK_SECONDS)
 
 
 @final
-class _Team:
+class Team:
     """Worker processes; one that dies is replaced."""
 
     def __init__(self, folder: SearchFolder, jobs: int, threads: int | None) -> None:
@@ -131,7 +131,7 @@ class _Team:
                 continue
             if process is not None and process.returncode != 0:
                 self._deaths += 1
-                if self._deaths > DEATHS:
+                if self._deaths > DEATHS * self._jobs:  # all of them may be killed at once
                     raise StriateError(f"workers die one after another: {self._last_words(index, process.returncode)}")
             self._running[index] = self._start(index)
 
@@ -149,7 +149,8 @@ class _Team:
                 process.wait()
 
     def _start(self, index: int) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "striate.search.worker", str(self._folder.path), str(index), str(self._jobs)]
+        told = [str(self._folder.path), str(self._jobs), str(os.getpid())]
+        command = [sys.executable, "-m", "striate.search.worker", *told]
         threads = str(self._threads)
         environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         with self._words(index).open("ab") as words:
@@ -169,8 +170,8 @@ class _Team:
 
 
 @contextlib.contextmanager
-def _team(folder: SearchFolder, plan: Plan, jobs: int) -> Iterator[_Team]:
-    team = _Team(folder, jobs, plan.settings.threads)
+def _team(folder: SearchFolder, plan: Plan, jobs: int) -> Iterator[Team]:
+    team = Team(folder, jobs, plan.settings.threads)
     try:
         yield team
     finally:

@@ -14,7 +14,7 @@ from pathlib import Path
 from striate.atomic import TEMPORARY_PREFIX, new_folder, write_bytes
 from striate.errors import StriateError, unknown
 from striate.search.plan import Plan, plan_from, to_toml
-from striate.search.storage import sqlite_url
+from striate.search.storage import absolute, sqlite_url
 from striate.train import read_toml
 from striate.train.folder import numbered
 
@@ -52,7 +52,7 @@ class SearchFolder:
             folder.trials.mkdir()
             folder.workers.mkdir()
             if storage is not None:
-                write_bytes(folder.address, f"{storage}\n".encode())
+                write_bytes(folder.address, f"{absolute(storage)}\n".encode())
             write_bytes(folder.plan_file, to_toml(plan).encode())
 
         try:

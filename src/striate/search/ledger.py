@@ -11,7 +11,7 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -27,7 +27,7 @@ __all__ = ["OUTCOMES", "Ledger", "Record", "Taken"]
 
 OUTCOMES = ("waiting", "running", "finished", "pruned", "exploded", "failed")
 TRIES = 3  # a trial whose worker was killed so often is given up: it may be the killer
-FILL_SECONDS = 60.0  # how long to wait for another process that is filling a stage before doing it for it
+FILL_SECONDS = 20.0  # since another process put a trial into a stage, before doing it for it: each takes milliseconds
 _FINAL = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "exploded": TrialState.PRUNED}
 
 
@@ -123,10 +123,7 @@ class Ledger:
         try:
             optuna.create_study(study_name=name, storage=self._storage, direction="maximize")
         except DuplicatedStudyError:
-            until = time.monotonic() + FILL_SECONDS
-            while not self.is_open(stage) and time.monotonic() < until:
-                time.sleep(0.2)
-            if self.is_open(stage):
+            if self._is_filled_by_another(stage):
                 return
         study = self._study(stage)
         study.set_user_attr("plan", plan)
@@ -161,16 +158,24 @@ class Ledger:
     # ------------------------------------------------------------------------------------------------ trials
 
     def take(
-        self, stage: int, owner: str, sampler: optuna.samplers.BaseSampler, pruner: optuna.pruners.BasePruner
+        self,
+        stage: int,
+        owner: str,
+        sampler: Callable[[int], optuna.samplers.BaseSampler],
+        pruner: optuna.pruners.BasePruner,
     ) -> Taken | None:
-        """The next trial of the queue, owned by `owner` from now on; None when the queue is empty."""
+        """The next trial of the queue, owned by `owner` from now on; None when the queue is empty.
+
+        sampler: for a trial's number, what draws the values that the queue leaves open.
+        """
         study = self._study(stage)
-        study.sampler, study.pruner = sampler, pruner
+        study.pruner = pruner
         for waiting in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             trial_id = self._id(stage, waiting.number)
             with contextlib.suppress(UpdateFinishedTrialError):
                 if self._storage.set_trial_state_values(trial_id, state=TrialState.RUNNING):
                     self._tell(trial_id, owner=owner, tries=waiting.user_attrs.get("tries", 0) + 1, pulse=0)
+                    study.sampler = sampler(waiting.number)
                     trial = optuna.Trial(study, trial_id)
                     values = {name: _suggest(trial, name, one) for name, one in sorted(self.space(stage).items())}
                     return Taken(
@@ -237,6 +242,18 @@ class Ledger:
         return back
 
     # ------------------------------------------------------------------------------------------------ parts
+
+    def _is_filled_by_another(self, stage: int) -> bool:
+        """Wait for whoever is filling a stage, however long that takes; False when nothing is added any more."""
+        count, until = -1, 0.0
+        while not self.is_open(stage):
+            there = len(self._study(stage).get_trials(deepcopy=False))
+            if there != count:
+                count, until = there, time.monotonic() + FILL_SECONDS
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.2)
+        return True
 
     def _study_name(self, stage: int) -> str:
         return f"{self.name}/{stage + 1}"

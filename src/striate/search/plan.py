@@ -23,7 +23,7 @@ from typing import Any, Literal, get_args
 import tomli_w
 
 from striate.errors import StriateError, UnknownName, unknown
-from striate.search.space import Dimension, apply, flag, space_from, written
+from striate.search.space import Choices, Dimension, Range, apply, flag, space_from, written
 from striate.train import Settings, read_toml, settings_from
 from striate.train.recipes import recipes_folder
 
@@ -78,6 +78,8 @@ class Plan:
                     raise StriateError(
                         f"stage {stage.trials}x{stage.epochs} narrows {flag(name)}, which is not searched"
                     )
+        for name in self.space:
+            _check_kinds(name, [self.space[name], *(stage.space[name] for stage in self.stages if name in stage.space)])
         apply(self.settings, {name: one.at(0.0) for name, one in self.space.items()})
 
     @property
@@ -175,6 +177,18 @@ def to_toml(plan: Plan) -> str:
         for one in plan.stages
     ]
     return tomli_w.dumps({**settings, "space": written(plan.space), "search": search, "stage": stages})
+
+
+def _check_kinds(name: str, dimensions: Sequence[Dimension]) -> None:
+    """Raises StriateError where one stage has a range and another options that are no numbers: they share no axis."""
+    ranges = [one for one in dimensions if isinstance(one, Range)]
+    options = [option for one in dimensions if isinstance(one, Choices) for option in one.options]
+    strange = [option for option in options if isinstance(option, bool) or not isinstance(option, int | float)]
+    if ranges and strange:
+        raise StriateError(
+            f"{flag(name)} is a range in one stage, {ranges[0]}, and options in another, {strange[0]!r} among them; "
+            "give numbers in both"
+        )
 
 
 def _stages(table: Mapping[str, Any]) -> Sequence[Any]:

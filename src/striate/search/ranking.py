@@ -53,7 +53,7 @@ def settle(folder: SearchFolder, ledger: Ledger, plan: Plan) -> list[Record]:
     """Write the ranking and the recipe, drop models beyond the kept ones; returns the ranked trials."""
     records = all_records(ledger, plan)
     order = ranked(records)
-    thin_out(folder, plan, order)
+    thin_out(folder, plan, records)
     table = [_row(folder, plan, one) for one in order]
     write_bytes(folder.ranking, json.dumps({"search": folder.name, "trials": table}, indent=1).encode())
     if order:
@@ -61,10 +61,10 @@ def settle(folder: SearchFolder, ledger: Ledger, plan: Plan) -> list[Record]:
     return order
 
 
-def thin_out(folder: SearchFolder, plan: Plan, order: list[Record]) -> None:
-    """Remove the models of trials that are not among the best; their config and log stay."""
-    kept = {one.key for one in order[: plan.keep]}
-    ended = {one.key for one in order}
+def thin_out(folder: SearchFolder, plan: Plan, records: list[Record]) -> None:
+    """Remove the models of trials that are over and not among the best, whatever ended them; config and log stay."""
+    kept = {one.key for one in ranked(records)[: plan.keep]}
+    ended = {one.key for one in records if one.ended}
     for model in folder.trials.glob(f"*/{RunFolder(folder.path).best.name}"):
         if model.parent.name in ended - kept:
             model.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """Optuna's samplers and pruners, as a plan names them."""
 
+import numpy as np
 import optuna
 
 from striate.search.plan import Plan, Stage
@@ -11,8 +12,12 @@ LEAST_TRIALS = 5  # finished trials before a median says anything
 REDUCTION = 3  # Hyperband keeps a third at each rung (Li 2018, section 3.6)
 
 
-def sampler_for(plan: Plan, stage: int, seed: int) -> optuna.samplers.BaseSampler:
-    """What draws the values that the queue leaves open: TPE, over all dimensions jointly, away from what runs now."""
+def sampler_for(plan: Plan, stage: int, number: int) -> optuna.samplers.BaseSampler:
+    """What draws the values that the queue leaves open: TPE, over all dimensions jointly, away from what runs now.
+
+    It is seeded for each trial: a process that is begun anew would else draw again what the one before it drew.
+    """
+    seed = int(np.random.SeedSequence([plan.seed, stage, number]).generate_state(1)[0])
     if plan.sampler != "tpe":
         return optuna.samplers.RandomSampler(seed=seed)  # never asked: each trial brings its values
     startup = max(LEAST_TRIALS, plan.stages[stage].trials // STARTUP_SHARE)

@@ -1,6 +1,7 @@
-"""A process that takes trials from the queue until none is left: `python -m striate.search.worker FOLDER INDEX JOBS`.
+"""A process that takes trials from the queue: `python -m striate.search.worker FOLDER JOBS PARENT`.
 
-It may be killed at any moment. Asked to stop (SIGTERM) it saves its trial and puts it back.
+It goes on until none is left, or until the process PARENT, which began it, is gone. It may be killed at any moment.
+Asked to stop (SIGTERM) it saves its trial and puts it back.
 """
 
 import os
@@ -8,10 +9,11 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from striate.errors import exhausted
+from striate.errors import StriateError, exhausted
 from striate.search.folder import SearchFolder
 from striate.search.ledger import Ledger, Taken
 from striate.search.materials import Materials
@@ -32,7 +34,7 @@ SIGTERM_EXIT = 128 + signal.SIGTERM
 
 def main() -> int:
     """Work for the search in a folder. Returns the exit code."""
-    path, index, jobs = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    path, jobs, parent = Path(sys.argv[1]), *map(int, sys.argv[2:4])
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise SystemExit(SIGTERM_EXIT)
@@ -40,22 +42,24 @@ def main() -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the search, which asks us in turn
     folder = SearchFolder.open(path)
-    return work(folder, Ledger(open_storage(folder.storage), folder.name), folder.plan(), index, jobs)
+    return work(folder, Ledger(open_storage(folder.storage), folder.name), folder.plan(), jobs, parent)
 
 
 @subnormals_are_zero()
-def work(folder: SearchFolder, ledger: Ledger, plan: Plan, index: int, jobs: int) -> int:
-    """Take and run trials of one stage after another, as they are opened; returns when all are done."""
+def work(folder: SearchFolder, ledger: Ledger, plan: Plan, jobs: int, parent: int) -> int:
+    """Take and run trials of one stage after another, as they are opened; returns when all are done.
+
+    parent: who began this process, by its own word: it may have gone while torch was still being loaded here.
+    """
     prepare_process()
-    parent, owner = os.getppid(), own_name()
+    owner = own_name()
     materials = Materials(plan.settings, processes=jobs)
     for number, stage in enumerate(plan.stages):
         while not ledger.is_open(number):
             if os.getppid() != parent:
                 return 1
             time.sleep(POLL_SECONDS)
-        sampler = sampler_for(plan, number, seed=_seed(plan.seed, number, index))
-        pruner = pruner_for(plan, stage)
+        sampler, pruner = partial(sampler_for, plan, number), pruner_for(plan, stage)
         while True:
             if os.getppid() != parent:
                 return 1
@@ -74,8 +78,8 @@ def _run(folder: SearchFolder, ledger: Ledger, plan: Plan, taken: Taken, materia
     """One trial, told to the ledger; False when it was interrupted and is back in the queue."""
 
     def judge(epoch: int, accuracy: float) -> bool:
-        if not ledger.owns(taken):
-            return True
+        if not ledger.owns(taken):  # its folder is another's, too: nothing there may be tidied up
+            raise StriateError(f"trial {taken.key} was taken by another process: this one stood still for too long")
         if epoch > taken.told:
             taken.trial.report(accuracy, epoch)
         return epoch < settings.epochs and taken.trial.should_prune()
@@ -103,11 +107,6 @@ def _run(folder: SearchFolder, ledger: Ledger, plan: Plan, taken: Taken, materia
     told = {"loss": result.loss, "seconds": result.seconds, "cause": result.cause, "epoch": result.epoch}
     ledger.finish(taken, result.outcome, result.value, **told)
     return True
-
-
-def _seed(seed: int, stage: int, index: int) -> int:
-    """Of a sampler that draws as it goes: workers draw differently. Any 32 bits will do."""
-    return (seed * 1_000_003 + stage * 1_009 + index) % 2**32
 
 
 class _Pulse:

@@ -21,7 +21,7 @@ from striate.search.report.importance import LEAST_TRIALS, importance_chart, imp
 from striate.search.report.layouts import MOST, layout_chart
 from striate.search.report.parallel import parallel_chart
 from striate.search.report.slices import slice_chart
-from striate.search.space import Dimension, Range
+from striate.search.space import Dimension, Range, Space
 
 __all__ = ["write_search_report"]
 
@@ -59,7 +59,7 @@ def _charts(
 ) -> dict[str, Any]:
     found = importances(spaces, order) if order else {}
     leading = [*found, *(name for name in names if name not in found)]
-    numbers = [name for name in leading if isinstance(plan.space[name], Range)]
+    numbers = [name for name in leading if spaces[name] and isinstance(spaces[name][0], Range)]
     pair = next(pairwise(numbers if len(numbers) > 1 else leading), None)  # options make a dull ground
     charts: dict[str, Any] = {
         "course": Markup(course_chart(records, order[0])) if order else "",
@@ -72,14 +72,13 @@ def _charts(
     if pair is not None and len(order) > 1:
         charts["contour"] = Markup(contour_chart(pair, (spaces[pair[0]], spaces[pair[1]]), records, order[0]))
     if pair is not None and records:
-        charts["layouts"] = Markup(_layouts(plan, pair, records))
+        charts["layouts"] = Markup(_layouts(plan, pair, {name: spaces[name][0] for name in pair}, records))
     return charts
 
 
-def _layouts(plan: Plan, pair: tuple[str, str], records: list[Record]) -> str:
-    """The first stage as it was, beside what the other way of choosing points would have been."""
+def _layouts(plan: Plan, pair: tuple[str, str], space: Space, records: list[Record]) -> str:
+    """The first stage as it was, beside what the other way of choosing points would have been in its space."""
     tried = [one.values for one in records if one.stage == 0 and set(pair) <= set(one.values)][:MOST]
-    space = {name: plan.space[name] for name in pair}
     count = max(1, len(tried))
     if plan.sampler == "grid":
         other = [random_point(space, plan.seed, 0, number) for number in range(count)]

@@ -35,21 +35,29 @@ class Scale:
 
 
 def scale_for(name: str, spaces: Sequence[Dimension], start: float, end: float, *, count: int = 4) -> Scale:
-    """The axis that holds a dimension of every stage: ranges may have widened, options only have become fewer."""
-    first = spaces[0]
-    if isinstance(first, Choices):
-        share = 1 / len(first.options)
+    """The axis that holds a dimension of every stage: ranges may have widened, or the plan gives a stage its own."""
+    whole = _whole(spaces)
+    if isinstance(whole, Choices):
+        share = 1 / len(whole.options)
         ticks = tuple(
             (start + (i + 0.5) * share * (end - start), elide(str(option), LETTERS))
-            for i, option in enumerate(first.options)
+            for i, option in enumerate(whole.options)
         )
-        return Scale(name=name, start=start, end=end, one=first, ticks=ticks)
-    ranges = [one for one in spaces if isinstance(one, Range)]
-    whole = Range(
-        low=min(one.low for one in ranges), high=max(one.high for one in ranges), log=first.log, whole=first.whole
-    )
+        return Scale(name=name, start=start, end=end, one=whole, ticks=ticks)
     axis = fit_axis(
         (whole.low, whole.high), start, end, count=count, log=whole.log, whole=whole.whole, tight=not whole.log
     )
     ticks = tuple((start + whole.place(tick) * (end - start), axis.name(tick)) for tick in axis.ticks)
     return Scale(name=name, start=start, end=end, one=whole, ticks=ticks)
+
+
+def _whole(spaces: Sequence[Dimension]) -> Dimension:
+    """A range as soon as one stage has one: options beside it are numbers, as `Plan` makes sure."""
+    options = [option for one in spaces if isinstance(one, Choices) for option in one.options]
+    ranges = [one for one in spaces if isinstance(one, Range)]
+    if not ranges:
+        return Choices(options=tuple({repr(option): option for option in options}.values()))
+    low = min(*options, *(one.low for one in ranges), ranges[0].low)
+    high = max(*options, *(one.high for one in ranges), ranges[0].high)
+    whole = all(one.whole for one in ranges) and all(isinstance(option, int) for option in options)
+    return Range(low=low, high=high, log=ranges[0].log and low > 0, whole=whole)
