@@ -66,12 +66,21 @@ def search(
     """
     given = read_settings(ctx.args)
     data = given.data
-    from striate.search import SearchFolder, conclude_plan, go_on, known_plan, prepared, start_folder, view_for
+    from striate.search import (
+        SearchFolder,
+        conclude_plan,
+        go_on,
+        known_plan,
+        prepared,
+        resume_hint,
+        start_folder,
+        view_for,
+    )
     from striate.train import reporter_for
 
     if resume:
-        told = [space, recipe, sampler, stages, trials, epochs, pruner, keep, storage, draw, name]
-        if given.values or given.spaced or any(one for one in told):
+        told = [space or None, recipe, sampler, stages, trials, epochs, pruner, keep, storage, draw, name]
+        if given.values or given.spaced or any(one is not None for one in told):
             raise UsageError("a search that goes on keeps its plan; only --jobs may change")
         if data is None:
             raise UsageError("--resume needs the search's folder: striate search --resume searches/NAME")
@@ -102,7 +111,7 @@ def search(
     try:
         found = go_on(folder, jobs, view)
     except (KeyboardInterrupt, SystemExit):
-        typer.echo(f"interrupted; go on with: striate search --resume {shlex.quote(str(folder.path))}", err=True)
+        typer.echo(f"interrupted; {resume_hint(folder)}", err=True)
         raise
     if as_json:
         print_json(_as_json(found))

@@ -1,12 +1,13 @@
 """Which settings? Spaces, stages from coarse to fine, and trials that end early, on Optuna's storage and samplers.
 
-space, draws, narrow: what is tried, pure numbers. plan: what a search is told. storage, ledger, process: the trials
-where all processes see them. materials, trial, worker: one process at work. conduct, begin, folder: the search itself.
-ranking, view, report: what came of it. The design: docs/design/search.md.
+space, nets, draws, narrow: what is tried. plan: what a search is told. storage, ledger, process: the trials where all
+processes see them. materials, trial, worker, machine: one process at work, and what stops it. conduct, begin, folder:
+the search itself. ranking, view, report: what came of it. The design:
+docs/design/search.md.
 """
 
 from striate.search.begin import Found, conclude_plan, go_on, known_plan, prepared, start_folder
-from striate.search.folder import SearchFolder
+from striate.search.folder import SearchFolder, resume_hint
 from striate.search.plan import Plan, Stage
 from striate.search.ranking import all_records
 from striate.search.space import Choices, Range, shown
@@ -24,6 +25,7 @@ __all__ = [
     "go_on",
     "known_plan",
     "prepared",
+    "resume_hint",
     "shown",
     "start_folder",
     "view_for",

@@ -9,8 +9,9 @@ from typing import Any
 from striate.data import Preprocess
 from striate.errors import StriateError
 from striate.search.conduct import View, conduct, share_of_threads
-from striate.search.folder import SearchFolder
+from striate.search.folder import SearchFolder, resume_hint
 from striate.search.ledger import Ledger, Record
+from striate.search.machine import machines_doing
 from striate.search.nets import check_nets
 from striate.search.plan import Plan, plan_from, read_space_file, to_toml
 from striate.search.ranking import settle
@@ -115,14 +116,23 @@ def start_folder(plan: Plan, data_name: str, *, output: Path, name: str | None, 
 
 
 def go_on(folder: SearchFolder, jobs: int, view: View) -> Found:
-    """Work on a search until it is done, from wherever it stands. What was found is written in any case."""
+    """Work on a search until it is done, from wherever it stands. What was found is written in any case.
+
+    Raises StriateError where the storage fails, or the disk is full: the search goes on once that is mended.
+    """
     plan = folder.plan()
     ledger = Ledger(open_storage(folder.storage), folder.name)
     try:
-        conduct(folder, ledger, plan, jobs, view)
-    finally:
-        order = settle(folder, ledger, plan)
-        write_search_report(folder, ledger, plan)
+        try:
+            conduct(folder, ledger, plan, jobs, view)
+        finally:
+            order = settle(folder, ledger, plan)
+            write_search_report(folder, ledger, plan)
+    except Exception as error:
+        reason = None if isinstance(error, StriateError) else machines_doing(error)
+        if reason is None:
+            raise
+        raise StriateError(f"{reason}; mend that, then {resume_hint(folder)}") from error
     return Found(folder=folder, plan=plan, ledger=ledger, ranked=order)
 
 

@@ -15,8 +15,9 @@ from typing import Protocol, final
 
 from striate.errors import StriateError
 from striate.search.draws import stage_points
-from striate.search.folder import SearchFolder
+from striate.search.folder import SearchFolder, resume_hint
 from striate.search.ledger import Ledger, Record
+from striate.search.machine import MACHINE_EXIT
 from striate.search.narrow import narrow
 from striate.search.plan import Plan, to_toml
 from striate.search.ranking import all_records, thin_out
@@ -129,6 +130,8 @@ class Team:
             process = self._running.get(index)
             if process is not None and process.poll() is None:
                 continue
+            if process is not None and process.returncode == MACHINE_EXIT:
+                raise StriateError(f"{self._last_line(index)}; mend that, then {resume_hint(self._folder)}")
             if process is not None and process.returncode != 0:
                 self._deaths += 1
                 if self._deaths > DEATHS * self._jobs:  # all of them may be killed at once
@@ -163,10 +166,13 @@ class Team:
         return self._folder.workers / f"{index}.log"
 
     def _last_words(self, index: int, code: int) -> str:
+        ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return f"{ended}; {self._last_line(index)} ({self._words(index)})"
+
+    def _last_line(self, index: int) -> str:
         text = self._words(index).read_text(encoding="utf-8", errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        ended = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return f"{ended}; {lines[-1] if lines else 'it said nothing'} ({self._words(index)})"
+        return lines[-1] if lines else "it said nothing"
 
 
 @contextlib.contextmanager

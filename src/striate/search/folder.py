@@ -9,6 +9,7 @@ searches/<name>/search.toml     the whole plan; a space file that repeats the se
                 workers/        what the worker processes said on stderr
 """
 
+import shlex
 from pathlib import Path
 
 from striate.atomic import TEMPORARY_PREFIX, new_folder, write_bytes
@@ -18,7 +19,7 @@ from striate.search.storage import absolute, sqlite_url
 from striate.train import read_toml
 from striate.train.folder import numbered
 
-__all__ = ["SearchFolder"]
+__all__ = ["SearchFolder", "resume_hint"]
 
 
 class SearchFolder:
@@ -87,3 +88,8 @@ class SearchFolder:
         if self.address.is_file():
             return self.address.read_text(encoding="utf-8").strip()
         return sqlite_url(self.path.resolve() / "study.db")
+
+
+def resume_hint(folder: SearchFolder) -> str:
+    """What to type for a search that was stopped."""
+    return f"go on with: striate search --resume {shlex.quote(str(folder.path))}"

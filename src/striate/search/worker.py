@@ -16,6 +16,7 @@ from types import FrameType
 from striate.errors import StriateError, exhausted
 from striate.search.folder import SearchFolder
 from striate.search.ledger import Ledger, Taken
+from striate.search.machine import MACHINE_EXIT, machines_doing
 from striate.search.materials import Materials
 from striate.search.plan import Plan
 from striate.search.process import own_name
@@ -42,7 +43,14 @@ def main() -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the search, which asks us in turn
     folder = SearchFolder.open(path)
-    return work(folder, Ledger(open_storage(folder.storage), folder.name), folder.plan(), jobs, parent)
+    try:
+        return work(folder, Ledger(open_storage(folder.storage), folder.name), folder.plan(), jobs, parent)
+    except Exception as error:
+        reason = machines_doing(error)
+        if reason is None:
+            raise
+        print(reason, file=sys.stderr)  # the last line of its log, which the search repeats
+        return MACHINE_EXIT
 
 
 @subnormals_are_zero()
@@ -95,6 +103,9 @@ def _run(folder: SearchFolder, ledger: Ledger, plan: Plan, taken: Taken, materia
             ledger.put_back(taken)
             raise
         except Exception as error:
+            if machines_doing(error) is not None:
+                ledger.put_back(taken)
+                raise
             cause = exhausted(error) or " ".join(f"{type(error).__name__}: {error}".split())
             result = Result(
                 outcome="failed",
