@@ -4,6 +4,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from striate.cli.table import print_table
+from striate.pages.wording import plural
 
 if TYPE_CHECKING:
     from striate.train.transfer.comparison import Comparison, Trial
@@ -31,16 +32,17 @@ def print_evidence(evidence: "Evidence", choice: "Choice | None") -> None:
     rows = [
         [place.place, f"{place.kappa:.2f}", f"{place.accuracy:.1%}", f"{place.apart:.2f}"] for place in evidence.places
     ]
-    print_table(columns, rows, right=columns[1:])
-    print(f"the source's own answers: κ {evidence.answers:.2f}")
+    if evidence.is_known:
+        print_table(columns, rows, right=columns[1:])
+        print(f"the source's own answers: κ {evidence.answers:.2f}")
     if choice is not None:
         print(f"plan {choice.plan}: {choice.reason}")
 
 
 def print_ladder(ladder: "Ladder", data: str, part: str, images: int) -> None:
     """Layer by classifier, mean ± deviation over splits, in per cent."""
-    drawn = f"{ladder.per_class:,} images of each class"
-    print(f"{data}, {part} part: {images:,} images; {ladder.splits} splits of {drawn}")
+    drawn = f"{plural(ladder.per_class or 0, 'image')} of each class"
+    print(f"{data}, {part} part: {plural(images, 'image')}; {plural(ladder.splits, 'split')} of {drawn}")
     columns = ["layer", "features", *ladder.classifiers]
     rows = []
     for place in ladder.places:
@@ -110,6 +112,6 @@ def done_as_json(done: "Done", evidence: "Evidence", choice: "Choice | None") ->
         "what": done.told,
         "training_images": evidence.amount.images,
         "smallest_class": evidence.amount.least,
-        "answers": evidence.answers,
-        "places": [dataclasses.asdict(place) for place in evidence.places],
+        "answers": evidence.answers if evidence.is_known else None,
+        "places": [dataclasses.asdict(place) for place in evidence.places] if evidence.is_known else [],
     }

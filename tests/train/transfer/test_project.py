@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from striate.cli.transfer_print import print_evidence
 from striate.data import Dataset
 from striate.errors import StriateError
 from striate.nets.trained import load_trained
@@ -22,7 +23,7 @@ from striate.train.transfer.page import write_page
 from striate.train.transfer.plans import EPOCHS, Plan, choose, plan_settings
 from striate.train.transfer.probes import fit_probe, softmax_regression
 from striate.train.transfer.probing import Start, spread_of
-from striate.train.transfer.project import Project
+from striate.train.transfer.project import Done, Project
 from striate.train.transfer.source import open_source
 
 CLASSES = ("dark", "mixed", "light")
@@ -107,7 +108,47 @@ def test_evidence_on_rows_whose_classes_lie_apart_and_on_noise() -> None:
     assert evidence.answers > 0.9
     assert gather({"late": apart}, noise, labels, 3).answers < 0.2, "left out, noise misleads if anything"
     assert (evidence.best, evidence.deepest) == (late, late)
-    assert evidence.amount == Amount(images=60, least=20, classes=3)
+    assert evidence.amount == Amount(images=60, least=20, classes=3, most=20)
+
+
+def test_a_constant_answer_is_no_knowledge() -> None:
+    """One image of a class beside forty of another: 40 of 41 are right by saying always the same."""
+    draw = np.random.default_rng(0)
+    labels = np.array([0] + [1] * 40)
+    noise = draw.normal(size=(41, 12)).astype(np.float32)
+    seen = gather({"late": noise}, np.zeros((41, 5), np.float32), labels, 2)
+    assert seen.amount.chance == pytest.approx(40 / 41)
+    assert seen.chance == pytest.approx(10 / 11)
+    assert seen.deepest.accuracy == pytest.approx(40 / 41)
+    assert (seen.known, seen.deepest.kappa, seen.answers) == (pytest.approx(0), pytest.approx(0), pytest.approx(0))
+    own = noise[1:] / np.linalg.norm(noise[1:], axis=1, keepdims=True)
+    other = noise[0] / np.linalg.norm(noise[0])
+    ratio = np.linalg.norm(own - other, axis=1).mean() / np.linalg.norm(own - own.mean(0), axis=1).mean()
+    assert seen.deepest.apart == pytest.approx(ratio, rel=1e-5), "the only image of a class is its mean"
+
+
+def test_with_one_image_of_every_class_nothing_is_measured_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = np.eye(3, 8, dtype=np.float32)
+    seen = gather({"early": rows, "late": rows}, rows, np.arange(3), 3)
+    assert not seen.is_known
+    choice = choose(seen)
+    assert choice.plan == "probe"
+    assert "With one image of every class none can be left out" in choice.reason
+    print_evidence(seen, choice)
+    said = capsys.readouterr().out
+    assert "nan" not in said
+    assert said.startswith("3 training images of 3 classes, 1 of the smallest\nplan probe: little data")
+    done = Done(
+        plan="probe", folder=RunFolder(tmp_path), part="val", accuracy=0.5, samples=6, seconds=1.0, told="on late"
+    )
+    for chosen in (choice, None):
+        write_page(tmp_path / "page.html", source="a", data="b", command="c", evidence=seen, choice=chosen, done=done)
+        page = (tmp_path / "page.html").read_text(encoding="utf-8")
+        assert "nan" not in page
+        assert "With one image of every class none can be left out" in page
+        assert 'href="#evidence"' in page
 
 
 def test_a_comparison_counts_every_trial_and_auto_is_one_of_the_plans(
@@ -145,8 +186,10 @@ def test_points_intervals_and_what_auto_reaches() -> None:
     assert compared.chosen(30) == {"probe": 2}
     low, high = compared.point(10, "few").low, compared.point(10, "few").high
     assert high == 1.0  # 12.7 standard errors of two values, and no share is over 1
-    assert low == pytest.approx(0.9 - 12.706 * 0.05)
+    assert low == pytest.approx(0.9 - 12.706 * 0.05, rel=1e-3)
     assert interval([0.5]) == (0.5, 0.5, 0.5)
+    many = [0.5 + 0.01 * i for i in range(12)]  # t of 11 degrees of freedom: 2.201 (Fisher and Yates 1938, table III)
+    assert interval(many)[2] - np.mean(many) == pytest.approx(2.201 * np.std(many, ddof=1) / 12**0.5, rel=1e-4)
 
 
 def test_the_page_says_why_which_layer_and_where_each_plan_wins(

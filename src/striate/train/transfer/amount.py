@@ -27,11 +27,17 @@ STRONGEST = 5.0  # RandAugment's magnitude, of 30, with few
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Amount:
-    """Training images, and of the class that has fewest."""
+    """Training images, of the class that has fewest, and of the one that has most (0: as many as of the others)."""
 
     images: int
     least: int
     classes: int
+    most: int = 0
+
+    @property
+    def chance(self) -> float:
+        """The share that a constant answer gets right."""
+        return max(1 / max(2, self.classes), self.most / self.images)
 
     @property
     def per_class(self) -> float:

@@ -25,8 +25,7 @@ __all__ = ["AUTO", "Comparison", "Point", "Trial", "compare", "curves_chart", "e
 AUTO = "auto"
 KINDS = {"probe": "a", "few": "c", "more": "d", "scratch": "b"}
 
-# Half the width of a 95 % interval of a mean, in standard errors, by the seeds it is over (Student's t; 2.5 % above).
-STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
+INTERVAL = 0.95
 
 
 @final
@@ -101,7 +100,9 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, mean, mean
-    half = STUDENT.get(len(values), 1.96) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    from scipy.special import stdtrit  # here: it takes a while to load
+
+    half = float(stdtrit(len(values) - 1, (1 + INTERVAL) / 2)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return mean, max(0.0, mean - half), min(1.0, mean + half)
 
 

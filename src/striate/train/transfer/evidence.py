@@ -11,8 +11,9 @@ say the contrary: where an early layer knows more than the deepest, what is spec
 where no layer knows much, the source has learnt to see other things.
 
 All is asked with the same few images of every class, however many there are (more would make any source look nearer), a
-row left out in turn, by a ridge classifier on every place. The chance level is taken off, so that two classes and ten
-compare: κ = (a − c) / (1 − c), Cohen 1960.
+row left out in turn, by a ridge classifier on every place. What a constant answer gets right is taken off, so that two
+classes and ten compare, and forty images of one class beside one of another say nothing: κ = (a − c) / (1 − c), Cohen
+1960. Where no class has two images none can be left out, and nothing is known.
 """
 
 import dataclasses
@@ -38,7 +39,8 @@ CLASSIFIER = "ridge"  # closed form, its leave-one-out as well: a hundredth of a
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PlaceEvidence:
     """What is seen at one place. `kappa`: accuracy with SHOTS images of a class, above chance; `accuracy`: with all,
-    left out in turn; `apart`: mean distance of rows to the nearest other class's mean, by that to their own's."""
+    left out in turn; `apart`: mean distance of rows to the nearest other class's mean, by that to their own's. NaN
+    where every class has a single image."""
 
     place: str
     kappa: float
@@ -49,11 +51,18 @@ class PlaceEvidence:
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the choice of a plan goes by; places from the image on. `answers`: κ of the source's own answers."""
+    """What the choice of a plan goes by; places from the image on. `answers`: κ of the source's own answers; `chance`:
+    what a constant answer got right among the images that were asked (None: one of the classes)."""
 
     amount: Amount
     places: tuple[PlaceEvidence, ...]
     answers: float
+    chance: float | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether any image could be left out and asked for."""
+        return not math.isnan(self.deepest.accuracy)
 
     @property
     def deepest(self) -> PlaceEvidence:
@@ -68,7 +77,7 @@ class Evidence:
     @property
     def known(self) -> float:
         """What the best place knows with all images: its accuracy above chance, κ."""
-        return _kappa(self.best.accuracy, self.amount.classes)
+        return _kappa(self.best.accuracy, self.amount.chance)
 
     @property
     def error(self) -> float:
@@ -78,7 +87,7 @@ class Evidence:
     @property
     def answers_error(self) -> float:
         """Standard error of `answers`, by the images that were asked: with 20 of two classes it is 0.2."""
-        chance = 1 / max(2, self.amount.classes)
+        chance = 1 / max(2, self.amount.classes) if self.chance is None else self.chance
         accuracy = chance + (1 - chance) * self.answers
         asked = min(DRAWS * SHOTS * self.amount.classes, self.amount.images)
         return _error(accuracy, asked) / (1 - chance)
@@ -92,11 +101,15 @@ def gather(
 ) -> Evidence:
     """From the training images: features [N, D] at every place, in the order of depth, and the source's scores."""
     counts = np.bincount(labels, minlength=classes)
-    amount = Amount(images=len(labels), least=int(counts.min()), classes=classes)
+    amount = Amount(images=len(labels), least=int(counts.min()), classes=classes, most=int(counts.max()))
+    if counts.max() < 2:
+        unknown = [PlaceEvidence(place=place, kappa=math.nan, accuracy=math.nan, apart=math.nan) for place in rows]
+        return Evidence(amount=amount, places=tuple(unknown), answers=math.nan)
     draws = [some_of_each(labels, SHOTS, seed) for seed in range(DRAWS if counts.max() > SHOTS else 1)]
+    chance = max(1 / classes, float(np.bincount(labels[draws[0]]).max()) / len(draws[0]))  # of every draw
     places = []
     for place, seen in rows.items():
-        kappas = [_kappa(_accuracy(seen[drawn], labels[drawn], classes), classes) for drawn in draws]
+        kappas = [_kappa(_accuracy(seen[drawn], labels[drawn], classes), chance) for drawn in draws]
         accuracy = _accuracy(seen, labels, classes)
         places.append(
             PlaceEvidence(
@@ -104,8 +117,8 @@ def gather(
             )
         )
     told = _probabilities(scores)
-    answers = [_kappa(answered(told[drawn], labels[drawn], classes), classes) for drawn in draws]
-    return Evidence(amount=amount, places=tuple(places), answers=float(np.mean(answers)))
+    answers = [_kappa(answered(told[drawn], labels[drawn], classes), chance) for drawn in draws]
+    return Evidence(amount=amount, places=tuple(places), answers=float(np.mean(answers)), chance=chance)
 
 
 def answered(told: NDArray[np.float64], labels: NDArray[np.int64], classes: int) -> float:
@@ -131,16 +144,20 @@ def _error(share: float, images: int) -> float:
     return math.sqrt(max(0.0, share * (1 - share)) / images)
 
 
-def _kappa(accuracy: float, classes: int) -> float:
-    chance = 1 / max(2, classes)
+def _kappa(accuracy: float, chance: float) -> float:
     return (accuracy - chance) / (1 - chance)
 
 
 def _apart(rows: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> float:
-    """On rows of length one, so that a place's scale does not count; 1 says that classes do not lie apart at all."""
+    """On rows of length one, so that a place's scale does not count; 1 says that classes do not lie apart at all.
+
+    An image that is the only one of its class is its class's mean, and says nothing.
+    """
     x = unit(rows).astype(np.float64)
     means = np.stack([x[labels == label].mean(0) for label in range(classes)])
-    distances = np.linalg.norm(x[:, None] - means[None], axis=2)  # N × K
-    own = distances[np.arange(len(x)), labels].copy()
-    distances[np.arange(len(x)), labels] = np.inf
+    asked = np.bincount(labels, minlength=classes)[labels] > 1
+    distances = np.linalg.norm(x[asked, None] - means[None], axis=2)  # N × K
+    here = np.arange(len(distances))
+    own = distances[here, labels[asked]].copy()
+    distances[here, labels[asked]] = np.inf
     return float(distances.min(1).mean() / max(own.mean(), 1e-12))

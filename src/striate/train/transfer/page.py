@@ -44,10 +44,10 @@ def write_page(
         "headline": _headline(data, done, compared, ladder),
         "lede": _lede(done, compared, ladder),
         "figures": _figures(evidence, done, compared, ladder),
-        "evidence": evidence.places if evidence is not None else (),
-        "reason": choice.reason[:1].upper() + choice.reason[1:]
-        if choice is not None
-        else "The plan was asked for; this is what the layers see.",
+        "evidence": evidence.places if evidence is not None and evidence.is_known else (),
+        "best": evidence.best if evidence is not None else None,
+        "first": "evidence" if evidence is not None else "depth" if ladder is not None else "curves",
+        "reason": _reason(evidence, choice),
         "ladder": _ladder(ladder) if ladder is not None else None,
         "curves": _curves(compared) if compared is not None else None,
     }
@@ -95,6 +95,17 @@ def _lede(done: Done | None, compared: Comparison | None, ladder: Ladder | None)
     return "Linear classifiers and neighbours on the features of every layer; nothing of the net was trained."
 
 
+def _reason(evidence: Evidence | None, choice: Choice | None) -> str:
+    """Why this plan; nothing on the page of a table or a comparison."""
+    if evidence is None:
+        return ""
+    if choice is not None:
+        return choice.reason[:1].upper() + choice.reason[1:]
+    if not evidence.is_known:
+        return "The plan was asked for. With one image of every class none can be left out and asked for."
+    return "The plan was asked for; this is what the layers see."
+
+
 def _figures(
     evidence: Evidence | None, done: Done | None, compared: Comparison | None, ladder: Ladder | None
 ) -> list[tuple[str, str, str]]:
@@ -109,8 +120,9 @@ def _figures(
     if evidence is not None:
         amount = evidence.amount
         figures.append(("Training images", wording.whole(amount.images), f"{amount.least:,} of the smallest class"))
-        told = f"of {evidence.deepest.kappa:.2f} of the deepest layer"
-        figures.append(("κ of the source's answers", f"{evidence.answers:.2f}", told))
+        if evidence.is_known:
+            told = f"of {evidence.deepest.kappa:.2f} of the deepest layer"
+            figures.append(("κ of the source's answers", f"{evidence.answers:.2f}", told))
     if ladder is not None and done is None and compared is None:
         figures.append(("Best layer", ladder.best.place, ladder.best.classifier))
     return figures
@@ -120,7 +132,7 @@ def _ladder(ladder: Ladder) -> dict[str, Any]:
     best = ladder.best
     return {
         "chart": Markup(depth_chart(ladder)),
-        "splits": ladder.splits,
+        "splits": wording.plural(ladder.splits, "split"),
         "classifiers": ladder.classifiers,
         "sentence": (
             f"{best.classifier} on {best.place} is best, with {wording.percent(best.mean)} right. Where curves rise to "

@@ -90,6 +90,12 @@ class Choice:
 
 def choose(evidence: Evidence) -> Choice:
     """The plan of the lectures' table for what was measured."""
+    if not evidence.is_known:
+        return Choice(
+            plan="probe",
+            reason="little data: a linear classifier on top. With one image of every class none can be left out and "
+            "asked for, so what the layers know was not measured.",
+        )
     amount, deepest, best = evidence.amount, evidence.deepest, evidence.best
     share = evidence.answers / deepest.kappa if deepest.kappa > 0 else 0.0
     behind = best.accuracy - deepest.accuracy
