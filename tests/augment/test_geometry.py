@@ -69,6 +69,13 @@ def test_shear_moves_rows_along_themselves():
     assert seen(geometry[None], 32 + 10, 24 + 10)[0] == pytest.approx([32, 34])
 
 
+@pytest.mark.parametrize("shears", [((-60, 0), (0, 60)), ((-44, 44), (-45, 45)), ((-89, 89), (0, 0))], ids=str)
+def test_no_shears_mirror_the_picture_or_squash_it_to_a_line(shears):
+    """Forwards, the area is 1 − tan a · tan b, which is nothing where a + b is 90 degrees and below it beyond."""
+    areas = 1 / np.linalg.det(draws(Policy((Affine(shear=shears[0], shear_y=shears[1]),)), MANY).geometry)
+    assert areas.min() > 0.03
+
+
 def test_translation_stays_within_its_share_and_reaches_it():
     where = seen(draws(Policy((Affine(translate=(0.25, 0.5)),)), MANY).geometry, 32, 24) - [32, 24]
     assert abs(where[:, 0]).max() <= 16
@@ -316,6 +323,29 @@ def test_a_scale_below_the_crop_is_one_clear_line():
         rectangles(Policy((RandomScaleCrop((12, 20)),)), 1, (30, 30))
 
 
+@pytest.mark.parametrize("mirror", [HorizontalFlip(1.0), VerticalFlip(1.0)], ids=lambda noise: type(noise).__name__)
+def test_a_crop_of_a_mirrored_image_reaches_all_of_it_and_nothing_else(mirror, assert_uniform):
+    frame = np.array([[1, 0, 2], [0, 1, 1], [0, 0, 1.0]])  # the middle 16×16 of 19×21: half a pixel went up and left
+    policy = Policy((mirror, PadCrop(0)))
+    drawn = policy.draws(
+        0, 0, np.arange(MANY), np.full((MANY, 2), (19, 21), np.int32), (16, 16), np.tile(frame, (MANY, 1, 1))
+    )
+    corners = np.stack([seen(drawn.geometry, *corner) for corner in ((0, 0), (16, 16))])
+    left, top = corners.min(0).astype(int).T
+    assert_uniform(top * 6 + left, 4 * 6)
+
+
+def test_a_crop_of_a_chosen_rectangle_is_moved_by_its_padding_and_no_further(assert_uniform):
+    policy = Policy((RandomResizedCrop((1.0, 1.0), (4.0, 4.0)), PadCrop(3)))
+    sizes, frames = (
+        np.full((MANY, 2), (16, 64), np.int32),
+        np.tile(np.array([[1, 0, 24], [0, 1, 0], [0, 0, 1.0]]), (MANY, 1, 1)),
+    )
+    geometry = policy.draws(0, 0, np.arange(MANY), sizes, (16, 16), frames).geometry  # four source px for one across
+    across, down = np.rint(geometry[:, 0, 2] / 4).astype(int), np.rint(geometry[:, 1, 2]).astype(int)
+    assert_uniform((down + 3) * 7 + across + 3, 7 * 7)
+
+
 # -------------------------------------------------------------------------------------------------------- messages
 
 
@@ -323,6 +353,12 @@ def test_a_scale_below_the_crop_is_one_clear_line():
     ("make", "message"),
     [
         (lambda: Affine(degrees=(10, -10)), "Affine: degrees is (10, -10); give two numbers, the smaller first"),
+        (lambda: Affine(shear=(-60, 40), shear_y=(-45, 50)),
+         "Affine: shear (-60.0, 40.0) and shear_y (-45.0, 50.0) together reach 105 degrees, and at 90 the picture is a "
+         "line; keep their sum within -89 to 89"),
+        (lambda: Affine(shear=(45, 45), shear_y=(0, 45)),
+         "Affine: shear (45.0, 45.0) and shear_y (0.0, 45.0) together reach 90 degrees, and at 90 the picture is a "
+         "line; keep their sum within -89 to 89"),
         (lambda: Affine(scale=(0, 1)), "Affine: scale is (0, 1); "
                                        "give two numbers within 0.001 to 1000, the smaller first"),
         (lambda: Affine(translate=(0, 2)), "Affine: translate is (0, 2); give shares (across, down), each from 0 to 1"),

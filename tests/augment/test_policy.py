@@ -19,6 +19,7 @@ from striate.augment import (
     View,
 )
 from striate.augment.draw import below, chance
+from striate.data.warped import whole_windows
 from striate.errors import StriateError
 
 MANY = 40_000
@@ -97,6 +98,15 @@ def test_a_crop_that_the_padded_image_does_not_cover_is_one_clear_line():
     sizes = np.array([[32, 32], [20, 28]], np.int32)
     with pytest.raises(StriateError, match=r"image of 20×28 px with 2 px of padding does not cover a crop of 28×28 px"):
         Policy((PadCrop(2),)).windows(0, 0, np.arange(2), sizes, (28, 28))
+
+
+@pytest.mark.parametrize("noises", [(PadCrop(2), HorizontalFlip()), (HorizontalFlip(), PadCrop(2))], ids=str)
+def test_windows_are_the_maps_whatever_comes_first(noises):
+    """Adding a colour to a policy turns its windows to maps, and should change nothing but the colour."""
+    policy, size, out = Policy(noises), (19, 24), (16, 17)
+    frame = np.array([[1, 0, 3], [0, 1, 1], [0, 0, 1.0]])  # the middle of 19×24, as `windows` takes it
+    drawn = policy.draws(0, 0, np.arange(500), np.full((500, 2), size, np.int32), out, np.tile(frame, (500, 1, 1)))
+    assert np.array_equal(whole_windows(drawn.geometry, out[1]), windows(policy, count=500, size=size, out=out))
 
 
 @pytest.mark.parametrize("padding", [-1, 1.5, "4"])
@@ -228,6 +238,13 @@ def test_ten_crops_as_in_krizhevsky_2012():
     corners = {(0, 0), (0, 1), (1, 0), (1, 1), (0.5, 0.5)}  # §4.1: four corners and the centre, and their mirrors
     assert {(v.place, v.flip) for v in views} == {(place, f) for place in corners for f in (False, True)}
     assert [v.weight for v in views] == pytest.approx([0.1] * 10)
+
+
+def test_crops_at_one_size_are_tested_at_that_size():
+    """The policy "alexnet": Krizhevsky 2012, §4.1, averages ten crops of the one 256 px image that training cropped."""
+    views = Policy((RandomScaleCrop((256, 256)), HorizontalFlip())).views((224, 224))
+    assert [v.short_side for v in views] == [256] * 10
+    assert [v.weight for v in views] == pytest.approx([1 / 10] * 10)
 
 
 def test_fifty_views_as_in_he_2015():

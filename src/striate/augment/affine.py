@@ -21,13 +21,15 @@ from striate.plain import finite_numbers
 
 __all__ = ["Affine", "Lens", "Perspective"]
 
+STEEPEST = 89.0  # degrees of shear, and of the two together: tan a · tan b is 1 where a + b is 90
+
 
 @final
 @dataclass(frozen=True)
 class Affine(Unbiased):
     """Rotation, translation, scale, stretch and shear, each uniform in its range (scale and stretch log-uniform).
 
-    - `degrees`: anticlockwise on the screen; `shear` and `shear_y`: degrees, along x and along y
+    - `degrees`: anticlockwise on the screen; `shear` and `shear_y`: degrees, along x and along y, below 90 together
     - `translate`: at most these shares (across, down) of the output's width and height
     - `scale`: 2 doubles the size; `stretch`: 2 doubles width over height, the area kept
 
@@ -45,8 +47,14 @@ class Affine(Unbiased):
 
     def __post_init__(self) -> None:
         check_range(self, "degrees")
-        check_range(self, "shear", -89.0, 89.0)
-        check_range(self, "shear_y", -89.0, 89.0)
+        check_range(self, "shear", -STEEPEST, STEEPEST)
+        check_range(self, "shear_y", -STEEPEST, STEEPEST)
+        most = max(self.shear[1] + self.shear_y[1], -self.shear[0] - self.shear_y[0])
+        if most > STEEPEST:  # at 90 both axes lie on one line, and beyond it the picture is mirrored
+            raise StriateError(
+                f"Affine: shear {self.shear!r} and shear_y {self.shear_y!r} together reach {most:g} degrees, "
+                f"and at 90 the picture is a line; keep their sum within {-STEEPEST:g} to {STEEPEST:g}"
+            )
         check_range(self, "scale", 1e-3, 1e3)
         check_range(self, "stretch", 1e-3, 1e3)
         shares = finite_numbers(self.translate)

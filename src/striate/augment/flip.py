@@ -6,7 +6,6 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.augment import matrix
 from striate.augment.checks import check_probability
 from striate.augment.draw import chance
 from striate.augment.noise import Noise, WindowNoise, Words
@@ -37,7 +36,7 @@ class HorizontalFlip(WindowNoise):
         windows[:, 2] ^= chance(words[:, 0], self.p)
 
     def draw(self, scene: Scene, words: Words) -> None:
-        scene.move(matrix.mirror(chance(words[:, 0], self.p), scene.out[1]))
+        scene.mirror(chance(words[:, 0], self.p))
 
     def views(self, view: View, out: tuple[int, int]) -> tuple[View, ...]:
         looks = ((view.flip, 1 - self.p), (not view.flip, self.p))
@@ -61,7 +60,7 @@ class VerticalFlip(Noise):
         check_probability(self, "p")
 
     def draw(self, scene: Scene, words: Words) -> None:
-        scene.move(matrix.mirror(chance(words[:, 0], self.p), scene.out[0], axis=1))
+        scene.mirror(chance(words[:, 0], self.p), axis=1)
 
     def views(self, view: View, out: tuple[int, int]) -> tuple[View, ...]:
         return (view,)

@@ -46,6 +46,7 @@ class PadCrop(WindowNoise):
     def draw(self, scene: Scene, words: Words) -> None:
         bases = scene.base_sizes
         moved = self._corners(words, bases, scene.out) - (bases - np.array(scene.out)) // 2
+        moved = np.where(scene.mirrored, -moved, moved)  # the same place of the image, whichever way round it is
         scene.move(matrix.shift(moved[:, 1], moved[:, 0]))
 
     def views(self, view: View, out: tuple[int, int]) -> tuple[View, ...]:

@@ -88,7 +88,8 @@ class RandomScaleCrop(Framing):
 
     VGG's scale jittering (Simonyan 2014, §3.1) and He 2015, §3.4, have (256, 480) for a crop of 224. Each place is
     equally likely. Testing averages the corners and the centre at five short sides, {224, 256, 384, 480, 640} for a
-    crop of 224 and in proportion for others: 25 views, 50 with mirrors.
+    crop of 224 and in proportion for others: 25 views, 50 with mirrors. Where the range is one side, that side alone:
+    a net that has seen things at one size knows them at no other (Krizhevsky 2012, §4.1, has (256, 256) and ten views).
 
     Raises StriateError when the range is none, or the crop is larger than the short side may become.
     """
@@ -126,6 +127,7 @@ class RandomScaleCrop(Framing):
         scene.frame(matrix.rectangle(top, left, height, width, scene.out))
 
     def views(self, view: View, out: tuple[int, int]) -> tuple[View, ...]:
-        sides = [in_proportion(side, min(out)) for side in SIDES]
+        low, high = self.short_side
+        sides = [low] if low == high else [in_proportion(side, min(out)) for side in SIDES]
         scaled = [replace(view, short_side=side, weight=view.weight / len(sides)) for side in sides]
         return tuple(each for scale in scaled for each in corners_and_centre(scale))

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.augment import radial
+from striate.augment import matrix, radial
 from striate.augment.reduction import reductions
 
 __all__ = ["Draws", "Matrices", "Scene", "Step", "Tilted"]
@@ -61,7 +61,8 @@ class Draws:
 class Scene:
     """The samples' sizes int32 [B, 2], the evaluator's frames float64 [B, 3, 3], the output's size; and what is drawn.
 
-    `mean` [C] is the training set's mean colour in bytes: contrast pivots about it.
+    `mean` [C] is the training set's mean colour in bytes: contrast pivots about it. `mirrored` bool [B, 2]: whether the
+    image has been turned over, down and across.
     """
 
     def __init__(
@@ -79,6 +80,8 @@ class Scene:
         self.lens: NDArray[np.float64] | None = None
         self.colour: NDArray[np.float64] | None = None
         self.steps: list[Step] = []
+        self.mirrored = np.zeros((len(sizes), 2), np.bool_)
+        self._framed = False
         self._tilt: _Tilt | None = None
 
     def __len__(self) -> int:
@@ -90,13 +93,22 @@ class Scene:
 
     @property
     def base_sizes(self) -> NDArray[np.int64]:
-        """int64 [B, 2]: the (height, width) of each sample's base, the resized image that evaluation's window is in."""
+        """int64 [B, 2]: the (height, width) of each sample's base, the resized image that the output is a window of:
+        evaluation's, or the output itself where a noise has chosen a rectangle to fill it."""
+        if self._framed:
+            return np.tile(np.array(self.out, np.int64), (len(self), 1))
         scales = self.frames[:, (1, 0), (1, 0)]  # source px for one of the base, down and across
         return np.rint(self.sizes / scales).astype(np.int64)
 
     def frame(self, matrices: Matrices) -> None:
         """Look at the source through these in place of the evaluator's frame."""
         self.geometry = np.array(np.broadcast_to(matrices, (len(self), 3, 3)))
+        self._framed = True
+
+    def mirror(self, chosen: NDArray[np.bool_], *, axis: int = 0) -> None:
+        """Turn the chosen samples over: left to right, or upside down for axis 1."""
+        self.move(matrix.mirror(chosen, self.out[1 - axis], axis=axis))
+        self.mirrored[:, 1 - axis] ^= chosen
 
     def move(self, matrices: Matrices) -> None:
         """One more operation on the image, given backwards: output to output."""
