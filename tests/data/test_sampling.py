@@ -135,6 +135,23 @@ def test_a_sample_that_comes_again_looks_different():
     assert len({image.numpy().tobytes() for image in rare}) > 1
 
 
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_the_loader_tells_what_the_noise_of_its_batches_is_drawn_by(ranks):
+    samples = in_memory(40, labels=[0] * 38 + [1] * 2)
+    given = {"batch_size": 4, "shuffle": True, "sampling": "balanced", "ranks": ranks}
+    seen = []
+    for rank in range(ranks):
+        loader = Loader(samples, PREPROCESS, rank=rank, **given)
+        batches, keys = list(loader.epoch(3)), list(loader.keys(3))
+        for batch, drawn_by in zip(batches, keys, strict=True):
+            assert torch.equal(drawn_by % 40, batch.indices)
+            seen += drawn_by.tolist()
+        for whole, again in zip(keys[2:], loader.keys(3, start=2), strict=True):
+            assert torch.equal(whole, again)
+    assert len(set(seen)) == 40
+    assert 38 + 40 * 9 in seen  # one of two images that fill half of the epoch: its tenth time
+
+
 @pytest.mark.parametrize(
     ("sampling", "message"),
     [

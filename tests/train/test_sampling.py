@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from striate.augment.mix import Mixed, mix
 from striate.data import Loader
 from striate.errors import StriateError
 from striate.train import RunFolder, Settings, reporter_for, resume, settings_from, start
@@ -39,6 +41,22 @@ def test_balanced_classes(quick, orders):
     shown = np.bincount(labels[np.concatenate(orders)])
     assert np.bincount(labels).max() - np.bincount(labels).min() > 5
     assert shown.max() - shown.min() <= 1
+
+
+def test_an_image_that_comes_again_is_mixed_anew(quick, monkeypatch):
+    """Else a class of one image would be cut in one rectangle and mixed by one share, all epoch long."""
+    drawn_by: list[int] = []
+
+    def noted(images: torch.Tensor, keys: torch.Tensor, *given: Any) -> Mixed:
+        drawn_by.extend(keys.tolist())
+        return mix(images, keys, *given)
+
+    monkeypatch.setattr("striate.train.loop.mix", noted)
+    weights = {"class": {str(digit): 0 for digit in range(9)}}
+    train({**quick, "sampling": "own", "sample_weights": weights, "cutmix": 1.0})
+    count = len(open_data(settings_from(quick)).train)
+    assert len(set(drawn_by)) == len(drawn_by) > count / 2
+    assert len({number % count for number in drawn_by}) < len(drawn_by) / 5
 
 
 def test_the_weights_of_a_file_are_kept_in_the_config_and_drawn_again(quick, orders, tmp_path):

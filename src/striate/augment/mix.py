@@ -90,11 +90,14 @@ Mixing: TypeAlias = Mixup | CutMix
 CHOICE_STREAM = 39  # which of several mixings a batch takes
 
 
-def mix(images: "Tensor", indices: "Tensor", choices: Sequence[Mixing], seed: int, epoch: int) -> Mixed:
-    """Mix a batch of samples `indices` by one of the choices, each equally likely (drawn by its first sample)."""
+def mix(images: "Tensor", keys: "Tensor", choices: Sequence[Mixing], seed: int, epoch: int) -> Mixed:
+    """Mix a batch by one of the choices, each equally likely (drawn by its first sample).
+
+    `keys` int64 [B] is what is drawn by: the samples' numbers, or those that `Loader.keys` gives to what comes again.
+    """
     import torch
 
-    samples = indices.cpu().numpy()
+    samples = keys.cpu().numpy()
     partner = torch.arange(len(samples) - 1, -1, -1, device=images.device)
     chosen = choices[int(below(_native.philox(seed, epoch, samples[:1], CHOICE_STREAM)[:, 0], len(choices))[0])]
     mixed, share = chosen.apply(images, partner, _native.philox(seed, epoch, samples, chosen.stream))

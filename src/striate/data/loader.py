@@ -164,6 +164,15 @@ class Loader:
             raise StriateError(f"loader: cannot start at batch {given(start)} of an epoch of {len(self)} batches")
         return self._iterate(epoch, begin)
 
+    def keys(self, epoch: int, start: int = 0) -> Iterator[torch.Tensor]:
+        """For the batches of `epoch(epoch, start)`, int64 [B]: the numbers that the noise of their images is drawn by.
+
+        They are the batch's `indices`, but where `sampling` has an image come again: then it has another number, and
+        what else is drawn for it (as mixing) should go by that.
+        """
+        _, keys = self._order(epoch, start)
+        return iter(torch.split(torch.from_numpy(keys), self.batch_size))
+
     def _iterate(self, epoch: int, start: int) -> Generator[Batch, None, None]:
         begun = perf_counter()
         jobs = self._jobs(epoch, start)

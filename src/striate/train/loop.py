@@ -74,6 +74,7 @@ class Trainer:
         self._log, self._checkpoints, self._reporter = log, checkpoints, reporter
         self._keep_best, self._extra_state = keep_best, extra_state
         self._mixings = mixings
+        self._keys: Iterator[torch.Tensor] = iter(())  # of the epoch, a batch each: what mixing is drawn by
         self._save_each_epoch = save_each_epoch
         self._tuning = tuning
         self.position = position or Position()
@@ -138,6 +139,8 @@ class Trainer:
         """The rest of the epoch under way, or as much of it as the signal or the step limit leaves."""
         position = self.position
         self._tuning.begin_epoch(position.epoch)
+        if self._mixings:
+            self._keys = self._train.keys(position.epoch, start=position.batch)
         with contextlib.closing(self._train.epoch(position.epoch, start=position.batch)) as batches:
             self._train_batches(batches, stop)
 
@@ -166,14 +169,14 @@ class Trainer:
         group_loss = 0.0
         for number, size in enumerate(sizes):
             asked = time.perf_counter()
-            images, labels, indices = next(batches)
+            images, labels, _ = next(batches)
             position.wait_seconds += time.perf_counter() - asked
             if self._device.type != "cpu":
                 images = images.to(self._device, non_blocking=True)
                 labels = labels.to(self._device, non_blocking=True)
             target = Target(labels)
             if self._mixings:
-                images, partner, own = mix(images, indices, self._mixings, settings.seed, position.epoch)
+                images, partner, own = mix(images, next(self._keys), self._mixings, settings.seed, position.epoch)
                 target = Target(labels, labels[partner], own)
             watching = self.watch.forward() if number == 0 else contextlib.nullcontext()
             with autocast(self._device, settings.precision), watching:
