@@ -180,6 +180,10 @@ CONV = 'layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolutio
             "NET: layer 'c' (Concat): it works across the images of a batch, which a net here does not",
         ),
         (
+            layer('layer { name: "r" type: "Reshape" < data > r reshape_param { shape { dim: -1 dim: 32 } } }'),
+            "NET: layer 'r' (Reshape): it works across the images of a batch, which a net here does not",
+        ),
+        (
             'layer { name: "d" type: "Data" top: "d" } ' + CONV.replace("data", "d") + "num_output: 2 } }",
             "NET does not say the size of its images; give it: --image 3x32x32 (channels first)",
         ),
@@ -319,10 +323,47 @@ def test_a_softmax_that_only_a_loss_reads_is_left_out(tmp_path: Path) -> None:
     made = convert(path)
     assert made.net.graph.output_name == "ip"
     assert {row.name: row.status for row in made.layers}["prob"] == "left out: the net gives scores"
-    assert convert(path, output="prob").net.graph.output_name == "prob"
+    assert convert(path, output="prob").net.graph.output_name == "ip"
     assert says(path, None, output="prop") == "NET: unknown output 'prop'; did you mean 'prob'?"
     assert says(path, None, resize=(4, 9)) == "images brought to 4×9 px have no middle of 6×6 px"
     assert says(path, None, classes="ab") == "NET gives 3 scores and 2 class names were given"
+
+
+FLAT = 'layer { name: "f" type: "Flatten" bottom: "prob" top: "f" } layer { name: "d" type: "Dropout" bottom: "f" top: "f" }'
+
+
+@pytest.mark.parametrize(("more", "output"), [("", ""), ("", "prob"), (FLAT, ""), (FLAT, "f"), (FLAT, "prob")])
+def test_no_softmax_is_taken_twice(model_of: Any, more: str, output: str) -> None:
+    """Whoever turns scores into probabilities takes one, so the net takes none at its end, wherever that is."""
+    prototxt, weights, _ = model_of(NET)
+    x = torch.linspace(0, 255, 72).view(2, 1, 6, 6)
+    scores = convert(prototxt, weights, output="ip").net(x)
+    prototxt.write_text(NET + more)
+    made = convert(prototxt, weights, output=output)
+    assert torch.equal(made.net(x), scores)
+    assert {row.name: row.status for row in made.layers}["prob"] == "left out: the net gives scores"
+
+
+def test_a_softmax_in_the_middle_or_over_pixels_is_computed(model_of: Any) -> None:
+    prototxt, _, _ = model_of(NET)
+    for more in (
+        'layer { name: "p" type: "Power" bottom: "prob" top: "p" power_param { scale: 2 } }',
+        'layer { name: "s" type: "Softmax" bottom: "conv" top: "s" softmax_param { axis: 3 } }'
+        'layer { name: "f" type: "Flatten" bottom: "s" top: "f" }',
+    ):
+        prototxt.write_text(NET + more)
+        kinds = [step.layer.type for step in convert(prototxt).net.graph.steps]
+        assert kinds.count("Softmax") == 1
+
+
+def test_what_dummy_data_say_of_their_size_in_the_old_way(tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    path.write_text(
+        'layer { name: "d" type: "DummyData" top: "data" top: "label" '
+        "dummy_data_param { num: 4 num: 4 channels: 2 channels: 1 height: 9 height: 1 width: 7 width: 1 } }"
+        'layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 3 } }'
+    )
+    assert (convert(path).card.in_chans, convert(path).card.input_size) == (2, (9, 7))
 
 
 def test_every_type_of_the_old_format(model_of: Any) -> None:

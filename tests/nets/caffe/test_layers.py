@@ -104,7 +104,6 @@ def test_pools(model_of, method, text):
         ("Scale", "scale_param { num_axes: 0 }"),
         ("Bias", "bias_param { axis: 2 num_axes: 2 }"),
         ("Dropout", ""),
-        ("Softmax", ""),
         ("Softmax", "softmax_param { axis: 3 }"),
         ("Flatten", ""),
         ("Flatten", "flatten_param { axis: 2 end_axis: -1 }"),
@@ -125,6 +124,7 @@ def test_logarithms(model_of):
 @pytest.mark.parametrize(
     "text",
     [
+        layer("Softmax", "", "a", "p") + layer("Eltwise", "", "p b"),
         layer("Eltwise", "", "a b"),
         layer("Eltwise", "eltwise_param { coeff: 1 coeff: -0.5 }", "a b"),
         layer("Eltwise", "eltwise_param { operation: PROD }", "a b data"),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from striate.errors import StriateError, unknown
-from striate.nets.caffe.build import BUILDERS
+from striate.nets.caffe.build import ACROSS_IMAGES, BUILDERS
 from striate.nets.caffe.graph import Graph, Step
 from striate.nets.caffe.layer import Layer
 from striate.nets.net import Stage
@@ -22,6 +22,7 @@ __all__ = ["Assembly", "Call", "assemble"]
 LEARN_SCORES = ("Convolution", "Deconvolution", "InnerProduct")
 TAKES = {"Concat": (1, None), "Eltwise": (1, None), "Crop": (2, 2), "Scale": (1, 2), "Bias": (1, 2)}  # others: one
 GIVE_SEVERAL = ("Slice", "Split")
+IMAGES = 1  # walked through at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ def assemble(
     modules: dict[str, nn.Module] = {}
     shared: dict[tuple[str, ...], str] = {}
     keys: list[str] = []
-    blobs: dict[int, Tensor] = {graph.source: torch.empty(1, *image, device="meta")}
+    blobs: dict[int, Tensor] = {graph.source: torch.empty(IMAGES, *image, device="meta")}
     for i, step in enumerate(graph.steps):
         module = _build(step, blobs, path, num_classes if i == scoring else None)
         key = _shared_key(step.layer, module, shared, modules, path)
@@ -106,7 +107,10 @@ def _run(step: Step, module: nn.Module, blobs: dict[int, Tensor], path: object) 
     except (RuntimeError, ValueError, TypeError, ArithmeticError, IndexError, StriateError) as error:
         sides = " and ".join("×".join(map(str, blobs[bottom].shape[1:])) for bottom in step.bottoms)
         raise StriateError(f"{path}: layer {_named(step.layer)} cannot take {sides}: {_first_line(error)}") from error
-    return given if isinstance(given, tuple) else (given,)
+    tops = given if isinstance(given, tuple) else (given,)
+    if any(top.shape[:1] != (IMAGES,) for top in tops):  # a Reshape can say so without naming the batch
+        raise StriateError(f"{path}: layer {_named(step.layer)}: {ACROSS_IMAGES}")
+    return tops
 
 
 def _shared_key(

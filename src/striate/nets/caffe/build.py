@@ -35,9 +35,10 @@ from striate.nets.caffe.operations import (
 )
 from striate.nets.caffe.pool import pool
 
-__all__ = ["BUILDERS", "Shapes", "outputs_of"]
+__all__ = ["ACROSS_IMAGES", "BUILDERS", "Shapes", "outputs_of"]
 
 Shapes = Sequence[tuple[int, ...]]
+ACROSS_IMAGES = "it works across the images of a batch, which a net here does not"
 MOST_OUTPUTS = 1 << 24  # maps or values of one layer; the largest net here has 4,096
 
 
@@ -271,7 +272,7 @@ def _after_batch(axis: int, shapes: Shapes) -> int:
     """An axis counted from the front that is not the batch, which a net here takes in any number."""
     found = _axis(axis, shapes)
     if found == 0:
-        raise ValueError("it works across the images of a batch, which a net here does not")
+        raise ValueError(ACROSS_IMAGES)
     return found
 
 

@@ -6,7 +6,7 @@ Layers of the other phase, losses, and whatever the wanted output does not need 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from striate.errors import StriateError, unknown
@@ -20,6 +20,7 @@ SINKS = {  # what only trains or only tells; a softmax is one of them when nothi
     "Accuracy", "ArgMax", "ContrastiveLoss", "EuclideanLoss", "HDF5Output", "HingeLoss", "InfogainLoss",
     "MultinomialLogisticLoss", "SigmoidCrossEntropyLoss", "Silence", "SoftmaxWithLoss",
 }  # fmt: skip
+LAID_OUT = {"Dropout", "Flatten", "Reshape", "Split"}  # the same values, in another shape at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,12 +128,12 @@ class _Wiring:
 
 def _towards(wiring: _Wiring, output: str, dropped: list[Dropped], path: object) -> Graph:
     taken = {bottom for step in wiring.steps if step.layer.type not in SINKS for bottom in step.bottoms}
-    computing = []
+    computing, softmaxes = [], []
     for step in wiring.steps:
-        final_softmax = step.layer.type == "Softmax" and not taken & set(step.tops)
-        if step.layer.type in SINKS or (final_softmax and step.layer.tops[:1] != (output,)):
-            reason = "the net gives scores" if step.layer.type == "Softmax" else "only for training and testing"
-            dropped.append(Dropped(layer=step.layer, reason=reason))
+        if step.layer.type in SINKS:
+            dropped.append(Dropped(layer=step.layer, reason="only for training and testing"))
+        elif step.layer.type == "Softmax" and not taken & set(step.tops):
+            softmaxes.append(step)
         else:
             computing.append(step)
     used = {bottom for step in computing for bottom in step.bottoms}
@@ -142,6 +143,17 @@ def _towards(wiring: _Wiring, output: str, dropped: list[Dropped], path: object)
     if output and output not in wiring.last:
         raise StriateError(f"{path}: " + unknown("output", output, sorted(set(wiring.names))))
     end = wiring.last[output] if output else ends[-1]
+    last = _softmax_before(end, [*computing, *softmaxes])
+    if last is not None:  # a second one is taken wherever scores become probabilities
+        softmaxes.append(last)
+        (scores,), given = last.bottoms, set(last.tops)
+        end = scores if end in given else end
+        computing = [
+            replace(step, bottoms=tuple(scores if b in given else b for b in step.bottoms))
+            for step in computing
+            if step is not last
+        ]
+    dropped += [Dropped(layer=step.layer, reason="the net gives scores") for step in wiring.steps if step in softmaxes]
     needed = {end}
     steps: list[Step] = []
     for step in reversed(computing):
@@ -166,6 +178,16 @@ def _towards(wiring: _Wiring, output: str, dropped: list[Dropped], path: object)
         dropped=tuple(dropped),
         other_outputs=tuple(wiring.names[other] for other in ends if other != end),
     )
+
+
+def _softmax_before(end: int, steps: Sequence[Step]) -> Step | None:
+    """The softmax over classes whose values `end` holds, in whatever shape; None where it holds others."""
+    givers = {top: step for step in steps for top in step.tops}
+    step = givers.get(end)
+    while step is not None and step.layer.type in LAID_OUT and len(step.bottoms) == 1:
+        step = givers.get(step.bottoms[0])
+    is_last = step is not None and step.layer.type == "Softmax" and len(step.bottoms) == 1
+    return step if step is not None and is_last and step.layer.settings("softmax").axis == 1 else None
 
 
 def _excluded(layer: Layer, stages: Sequence[str]) -> str:

@@ -88,9 +88,12 @@ def input_shape(net: Any, layer: Layer | None, name: str, path: object) -> tuple
         elif len(net.input_dim) >= 4 * (which + 1):
             shape = list(net.input_dim[4 * which : 4 * which + 4])
     elif layer.type in ("Input", "DummyData"):
-        shapes = layer.settings("input" if layer.type == "Input" else "dummy_data").shape
-        if shapes:
-            shape = list(shapes[min(layer.tops.index(name), len(shapes) - 1)].dim)
+        settings, which = layer.settings("input" if layer.type == "Input" else "dummy_data"), layer.tops.index(name)
+        if settings.shape:
+            shape = list(_of(settings.shape, which).dim)
+        elif layer.type == "DummyData" and settings.num:  # as it was said before there were shapes
+            sides = (settings.num, settings.channels, settings.height, settings.width)
+            shape = [_of(side, which) for side in sides if side]
     elif layer.type == "MemoryData":
         memory = layer.settings("memory_data")
         shape = [memory.batch_size, memory.channels, memory.height, memory.width]
@@ -105,6 +108,11 @@ def input_shape(net: Any, layer: Layer | None, name: str, path: object) -> tuple
     if len(shape) != 4 or not all(0 < side <= LARGEST_SIDE for side in shape[1:]):
         raise StriateError(f"{path}: input {name!r} is {'×'.join(map(str, shape))}; a batch of images is N×C×H×W")
     return shape[1], shape[2], shape[3]
+
+
+def _of(said: Sequence[Any], which: int) -> Any:
+    """What is said of one of several blobs: its own, or the one that is said for all."""
+    return said[min(which, len(said) - 1)]
 
 
 def middle(mean: Tensor, size: tuple[int, int]) -> Tensor:
