@@ -68,6 +68,12 @@ def test_fits_says_the_largest_batch(capsys: pytest.CaptureFixture[str]) -> None
     assert f"training on {net['memory']['batch_size']} images" in line
 
 
+def test_a_budget_without_end_is_not_said_to_be_full(capsys: pytest.CaptureFixture[str]) -> None:
+    line = told(capsys, "two_layer", "--fits", "900TB").splitlines()[-1]
+    assert line.startswith("inference on 1,048,576 images in fp32 needs")
+    assert line.endswith("; more may fit 900TB, the search ends there")
+
+
 def test_a_model_file_is_inspected_by_its_card(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "digits.safetensors"
     card = ModelCard(net="lenet5", classes=tuple("0123456789"), in_chans=1, input_size=(32, 32))

@@ -243,7 +243,13 @@ def _memory_words(memory: "Memory", fits: str | None) -> str:
     ]
     told = ", ".join(f"{name} {_mib(nbytes)}" for name, nbytes in parts if nbytes)
     sentence = f"{doing} on {images} in {memory.precision} needs {_mib(memory.peak_nbytes)} MiB at its peak ({told})"
-    return f"{sentence}; one image more does not fit {fits}" if fits else sentence
+    if not fits:
+        return sentence
+    from striate.nets.inspect import MOST_IMAGES
+
+    if memory.batch_size == MOST_IMAGES:
+        return f"{sentence}; more may fit {fits}, the search ends there"
+    return f"{sentence}; one image more does not fit {fits}"
 
 
 def _as_dict(cost: "ModuleCost", memory: "Memory", view: str) -> dict[str, Any]:

@@ -329,7 +329,10 @@ def test_a_softmax_that_only_a_loss_reads_is_left_out(tmp_path: Path) -> None:
     assert says(path, None, classes="ab") == "NET gives 3 scores and 2 class names were given"
 
 
-FLAT = 'layer { name: "f" type: "Flatten" bottom: "prob" top: "f" } layer { name: "d" type: "Dropout" bottom: "f" top: "f" }'
+FLAT = """
+layer { name: "f" type: "Flatten" bottom: "prob" top: "f" }
+layer { name: "d" type: "Dropout" bottom: "f" top: "f" }
+"""
 
 
 @pytest.mark.parametrize(("more", "output"), [("", ""), ("", "prob"), (FLAT, ""), (FLAT, "f"), (FLAT, "prob")])

@@ -88,7 +88,7 @@ def test_torchs_own_counter_agrees(name: str) -> None:
     assert found.params == sum(parameter.numel() for parameter in net.parameters())
 
 
-@pytest.mark.parametrize("name", ["lenet5", "alexnet2012", "resnet18"])
+@pytest.mark.parametrize("name", ["lenet5", "alexnet2012", "resnet18", "googlenet"])
 def test_views_add_up(name: str, zoo: Callable[[str], Net]) -> None:
     found = cost(zoo(name), (3, *zoo(name).spec.input_size))
     for measure in ("params", "macs", "made_nbytes", "moved_nbytes"):

@@ -106,6 +106,9 @@ def test_the_search_ends() -> None:
 def test_what_cannot_fit_is_said() -> None:
     with pytest.raises(StriateError, match=r"^not even one image fits 1,000 bytes: [\d,]+ are needed; use a smaller"):
         largest_batch(chain(1), (WIDTH,), 1000)
+    for optimizer, way_out in ((None, "a smaller net or 16 bits"), ("sgd", "a leaner optimizer or checkpointing")):
+        with pytest.raises(StriateError, match=f"use a smaller input, {way_out}$"):
+            largest_batch(chain(1), (WIDTH,), 1000, optimizer=optimizer)
 
 
 def test_frozen_parameters_have_no_gradients() -> None:

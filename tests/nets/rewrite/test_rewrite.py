@@ -11,6 +11,7 @@ from torch import nn
 
 from striate.errors import StriateError
 from striate.nets import create_model, layer_table
+from striate.nets.activations import ACTIVATIONS
 from striate.nets.rewrite import (
     as_3x3_stack,
     as_asymmetric,
@@ -195,6 +196,14 @@ def test_a_sliding_net_gives_the_same_scores(name, size):
     assert torch.allclose(slid.flatten(1), scores, atol=1e-5 * float(scores.abs().max()))
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_slides(activation):
+    net = create_model("lenet5", num_classes=3, in_chans=1, activation=activation).eval()
+    x = torch.randn(2, 1, 32, 32)
+    with torch.no_grad():
+        assert torch.allclose(fully_convolutional(net)(x).flatten(1), net(x), atol=1e-5)
+
+
 def test_larger_images_slide():
     """LeNet-5 pads nothing, so each place of the map is its answer to that window of the image."""
     net = create_model("lenet5", num_classes=4, in_chans=1).double().eval()
@@ -247,6 +256,13 @@ def test_suggestions_of_a_net():
     savings = [s.macs - s.new_macs for s in found[:-1]]
     assert savings == sorted(savings, reverse=True)
     assert (found[-1].layer, found[-1].note) == ("head", "exact; larger images slide")
+
+
+def test_a_suggested_head_is_the_one_that_answers():
+    with torch.device("meta"):
+        net = create_model("googlenet", num_classes=1000)  # its auxiliary heads have linear layers, too
+    head = suggest(net, (3, 224, 224))[-1]
+    assert (head.params, head.macs) == (1024 * 1000 + 1000, 1024 * 1000)
 
 
 def test_a_stack_is_suggested_where_it_saves():

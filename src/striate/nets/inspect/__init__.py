@@ -5,9 +5,10 @@
 """
 
 from striate.nets.inspect.costs import NOT_USED, VIEWS, CostRow, ModuleCost, UnknownOperator, cost
-from striate.nets.inspect.peak import PRECISIONS, Memory, largest_batch, memory
+from striate.nets.inspect.peak import MOST_IMAGES, PRECISIONS, Memory, largest_batch, memory
 
 __all__ = [
+    "MOST_IMAGES",
     "NOT_USED",
     "PRECISIONS",
     "VIEWS",

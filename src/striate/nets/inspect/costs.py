@@ -177,8 +177,8 @@ def _told(module: nn.Module, graph: Graph, axes: Sequence[int]) -> ModuleCost:
             )
         )
     unused = [graph.parameters[storage] for storage in graph.parameters if storage not in used]
-    if unused:
-        layers.append(CostRow(name=NOT_USED, kind="parameters", calls=0, params=sum(p.numel for p in unused)))
+    not_used = [CostRow(name=NOT_USED, kind="parameters", calls=0, params=sum(p.numel for p in unused))] * bool(unused)
+    layers += not_used
     out = next((value for value in graph.outputs), None)
     total = replace(
         _sum("total", "everything", layers),
@@ -190,7 +190,7 @@ def _told(module: nn.Module, graph: Graph, axes: Sequence[int]) -> ModuleCost:
         input_shape=graph.inputs[0].shape if graph.inputs else (),
         layers=tuple(layers),
         stages=tuple(_stages(module, layers, ended)),
-        operators=tuple(_operators(graph)),
+        operators=(*_operators(graph), *not_used),
         total=total,
         unknown=tuple(_unknown(graph)),
         unused=tuple(parameter.name for parameter in unused),

@@ -26,7 +26,7 @@ from striate.nets.net import Net
 from striate.nets.shapes import Shapes
 from striate.nets.trace import Path
 
-__all__ = ["PRECISIONS", "Memory", "Precision", "largest_batch", "memory"]
+__all__ = ["MOST_IMAGES", "PRECISIONS", "Memory", "Precision", "largest_batch", "memory"]
 
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -162,9 +162,10 @@ def largest_batch(module: nn.Module, input: Input, budget_nbytes: int, **setting
         return at(n).peak_nbytes <= budget_nbytes
 
     if not fits(1):
+        leaner = "a leaner optimizer or checkpointing" if at(1).training else "a smaller net or 16 bits"
         raise StriateError(
             f"not even one image fits {budget_nbytes:,} bytes: {at(1).peak_nbytes:,} are needed; "
-            "use a smaller input, a leaner optimizer or checkpointing"
+            f"use a smaller input, {leaner}"
         )
     low, high = 1, 2
     while fits(high):

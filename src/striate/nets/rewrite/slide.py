@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from striate.errors import StriateError
+from striate.nets.activations import LeCunTanh
 from striate.nets.flatten import FlattenExactly
+from striate.nets.layers.maxout import Maxout
 from striate.nets.net import Net
 from striate.nets.rewrite.plain import Pair, pair
 
@@ -30,6 +32,12 @@ UNCHANGED = (  # what does to a map, pixel by pixel or window by window, what it
     nn.Tanh,
     nn.Sigmoid,
     nn.GELU,
+    nn.PReLU,
+    nn.SELU,
+    nn.SiLU,
+    nn.Softplus,
+    LeCunTanh,
+    Maxout,
     nn.Identity,
 )
 TOLERANCE = 1e-4  # of the largest score: float32 sums in another order

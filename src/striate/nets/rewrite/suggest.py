@@ -118,10 +118,10 @@ def _slides(net: nn.Module) -> list[Suggestion]:
     if not isinstance(net, Net):
         return []
     try:
-        fully_convolutional(net)
+        trunk = set(fully_convolutional(net).trunk.modules())  # auxiliary heads among them, which answer nothing
     except StriateError:
         return []
-    linear = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
+    linear = [layer for layer in net.modules() if isinstance(layer, nn.Linear) and layer not in trunk]
     params = sum(p.numel() for layer in linear for p in layer.parameters())
     macs = sum(layer.in_features * layer.out_features for layer in linear)
     return [
