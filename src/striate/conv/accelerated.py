@@ -59,8 +59,8 @@ class AcceleratedConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:  # torch's name
         if is_scripting():
             result: Tensor = self._conv_forward(input, self.weight, self.bias)
-        else:
-            result = self._by_known_passes(input)
+        else:  # by the class: whoever keeps this method calls it of a layer that is restored, too
+            result = AcceleratedConv2d._by_known_passes(self, input)
         return result
 
     def train(self, mode: bool = True) -> Self:
@@ -73,10 +73,12 @@ class AcceleratedConv2d(nn.Conv2d):
             self._packed_by(_for_this_team(self._known.passes), self.weight)
 
     def _by_known_passes(self, x: Tensor) -> Tensor:
-        weight, bias, known = self.weight, self.bias, self._known
+        weight, bias = self.weight, self.bias
+        known: Known | None = getattr(self, "_known", None)
         is_compiling = torch.compiler.is_compiling()
         if known is None or (not is_compiling and is_watched(x, weight, bias)) or not known.fits(self, x, weight):
-            return super().forward(x)
+            torchs: Tensor = self._conv_forward(x, weight, bias)
+            return torchs
         learns = torch.is_grad_enabled() and (
             x.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
         )

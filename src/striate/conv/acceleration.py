@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import torch
@@ -22,6 +23,8 @@ from striate.conv.example import Call, Example, Untouched, calls_of
 from striate.conv.measure import SAMPLE, TORCH, Measurement, relative_difference
 from striate.conv.passes import Passes
 from striate.conv.plans import Element, Layout, Pass
+from striate.conv.shape import WrongShape
+from striate.errors import given
 
 __all__ = ["Acceleration", "LayerChoice", "accelerate"]
 
@@ -133,12 +136,18 @@ def accelerate(
     faster alone, and with those that are so clearly; if it gets faster with neither, it is left as it was. Prints what
     was chosen. Interrupted, it leaves the model as it found it.
 
-    Raises WrongShape for an example that the model cannot take, and for a model that is not on the CPU, has lazy layers
-    that no call has made yet, or learns within its backward pass.
+    Raises WrongShape for an example that the model cannot take, for limits that are none, and for a model that is not
+    on the CPU, has lazy layers that no call has made yet, learns within its backward pass, or takes its steps together
+    with other processes (DistributedDataParallel, FSDP: accelerate what they wrap, before).
     """
-    run = Example(model, example)
+    if not isinstance(model, nn.Module):
+        raise WrongShape(f"accelerate: the model must be a torch.nn.Module, not {given(model)}")
+    _check_limit("max_rel_error", max_rel_error)
+    _check_limit("max_rel_error_bf16", max_rel_error_bf16)
+    _check_limit("workspace_limit", workspace_limit)
     limits: dict[Element, float] = {"float32": max_rel_error, "bfloat16": max_rel_error_bf16}
-    with AsFound(model), Untouched(model):
+    with torch.inference_mode(mode=False), AsFound(model), Untouched(model):  # where it is on, nothing can learn
+        run = Example(model, example)
         uninstall(model)
         calls = calls_of(run)
         if verbose:
@@ -159,6 +168,11 @@ def accelerate(
     if verbose:
         print(result)
     return result
+
+
+def _check_limit(name: str, limit: Any) -> None:
+    if not isinstance(limit, Real) or not float(limit) >= 0:
+        raise WrongShape(f"accelerate: {name} must be a number from 0 on, not {given(limit)}")
 
 
 def _look(calls: Sequence[Call], *, verbose: bool) -> None:

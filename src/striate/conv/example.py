@@ -1,6 +1,7 @@
 """What a model does with an example: the convolutions it calls, and a step that can be timed."""
 
 import random
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import cached_property
@@ -70,7 +71,8 @@ def element_of_call(x: Tensor, weight: Tensor) -> Element | None:
 class Untouched:
     """Everything that running a model may change is put back: buffers, gradients, the random states.
 
-    Raises WrongShape for what could not be: lazy layers that no call has made yet, and optimisers in the backward pass.
+    Raises WrongShape for what could not be: lazy layers that no call has made yet, optimisers in the backward pass, and
+    steps that other processes have to take as well.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -80,6 +82,11 @@ class Untouched:
             raise WrongShape(
                 "accelerate: parameters have hooks that run within the backward pass, and measuring would call them; "
                 "accelerate first, then register them"
+            )
+        if shared := [type(m).__name__ for m in model.modules() if isinstance(m, _many_processes())]:
+            raise WrongShape(
+                f"accelerate: a step of {shared[0]} waits for other processes, which measure in their own time; "
+                "accelerate the model within it first, then wrap it"
             )
         self._model = model
 
@@ -96,8 +103,8 @@ class Untouched:
         self._random = torch.get_rng_state(), random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002  the state of others
 
     def __exit__(self, *_: object) -> None:
-        with torch.no_grad():
-            for module, name, buffer, value in self._buffers:
+        for module, name, buffer, value in self._buffers:
+            with torch.inference_mode(buffer.is_inference()), torch.no_grad():  # where alone these may be written to
                 module._buffers[name] = buffer.copy_(value)
         for parameter, gradient in self._gradients:
             parameter.grad = gradient
@@ -110,6 +117,13 @@ class Untouched:
 def _hooks_of(parameter: nn.Parameter) -> bool:
     """Of the kind that sees an accumulated gradient."""
     return bool(getattr(parameter, "_post_accumulate_grad_hooks", None))
+
+
+def _many_processes() -> tuple[type, ...]:
+    """The wrappers whose every step is taken by several processes together."""
+    sharded = sys.modules.get("torch.distributed.fsdp")  # takes a second to import, and who has not needs none
+    kinds = () if sharded is None else (sharded.FullyShardedDataParallel, sharded.FSDPModule)
+    return (nn.parallel.DistributedDataParallel, *kinds)
 
 
 class Example:
@@ -137,7 +151,7 @@ class Example:
         result = self.run()
         if self.model.training:
             with torch.enable_grad():
-                sums = [t.sum() for t in _tensors(result) if t.requires_grad]
+                sums = [_real(t).sum() for t in _tensors(result) if t.requires_grad]
             torch.autograd.backward(sums)
 
 
@@ -151,10 +165,14 @@ def calls_of(example: Example) -> list[Call]:
     for name, module in example.model.named_modules():
         if type(module) is not nn.Conv2d or module.padding_mode != "zeros" or element_of(module.weight) is None:
             continue
+        if "forward" in vars(module):  # somebody's own, which a class of ours would not take the place of
+            continue
 
         def seen(module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any], name: str = name) -> None:
-            x = inputs[0] if inputs else keywords["input"]
+            x = inputs[0] if inputs else keywords.get("input")
             assert isinstance(module, nn.Conv2d)
+            if not isinstance(x, Tensor):
+                return  # the layer says what is wrong with it
             element = element_of_call(x, module.weight)
             if x.ndim == 4 and element is not None and layout_of(x) is not None:
                 given = x.detach().bfloat16() if element == "bfloat16" else x.detach()
@@ -163,7 +181,7 @@ def calls_of(example: Example) -> list[Call]:
         hooks.append(module.register_forward_pre_hook(seen, with_kwargs=True))
     try:
         example.run()
-    except (RuntimeError, ValueError, TypeError) as error:
+    except Exception as error:  # whatever a model that somebody else wrote makes of it
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise WrongShape(f"accelerate: the model does not take the example: {reason}") from error
     finally:
@@ -181,6 +199,11 @@ def _copied(given: Any) -> Any:
     if type(given) in (tuple, list):
         return type(given)(map(_copied, given))
     return given
+
+
+def _real(t: Tensor) -> Tensor:
+    """The numbers of a complex tensor, as real ones."""
+    return torch.view_as_real(t) if t.is_complex() else t
 
 
 def _tensors(result: Any) -> list[Tensor]:

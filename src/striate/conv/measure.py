@@ -4,8 +4,9 @@ Candidates race (`conv.race`): they are timed in turns, and the median time coun
 other.
 """
 
+import contextlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -200,11 +201,21 @@ class _Inputs:
 
 
 def relative_difference(given: Tensor, wanted: Tensor) -> float:
-    """max |given − wanted| / max |wanted|; infinite where `given` has NaN and `wanted` has not."""
+    """max |given − wanted| / max |wanted|; infinite unless both have the same NaN and infinities, left out here.
+
+    >>> relative_difference(torch.tensor([1.0, math.nan]), torch.tensor([2.0, math.nan]))
+    0.5
+    """
+    given, is_number = given.to(wanted.dtype), wanted.isfinite()
+    if not is_number.all():
+        others, theirs = given[~is_number], wanted[~is_number]
+        if not ((others == theirs) | (others.isnan() & theirs.isnan())).all():
+            return math.inf
+        given, wanted = given[is_number], wanted[is_number]
     if wanted.numel() == 0:
         return 0.0
     largest = wanted.abs().max().item()
-    difference = (given.to(wanted.dtype) - wanted).abs().max().item()
+    difference = (given - wanted).abs().max().item()
     if difference != difference:
         return math.inf
     return difference / largest if largest > 0 else difference
@@ -247,8 +258,21 @@ def measure(
 ) -> dict[str, Measurement]:
     """Time every candidate in turns and check it; `candidates` are names of algorithms, or "torch"."""
     threads = threads or team_size()
-    with torch.no_grad():
+    with torch.no_grad(), _torch_on(threads):
         return _measure(_Inputs(shape, pass_, from_layout, to_layout, element), candidates, threads)
+
+
+@contextlib.contextmanager
+def _torch_on(threads: int) -> Iterator[None]:
+    """torch, a candidate as well, on as many threads as the others; and as it was, afterwards."""
+    before = torch.get_num_threads()
+    if threads != team_size():
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
 
 
 def _measure(inputs: _Inputs, candidates: Sequence[str], threads: int) -> dict[str, Measurement]:
