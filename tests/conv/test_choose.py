@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from striate.conv import ConvShape, WrongShape, best_algorithm, cache, choose, explain, plan, refusal
-from striate.conv.measure import Measurement, measure
+from striate.conv import ConvShape, WrongShape, best_algorithm, cache, choose, explain, from_blocked, plan, refusal
+from striate.conv.measure import Measurement, _Inputs, measure
 
 VGG = ConvShape.of((1, 16, 24, 24), (16, 16, 3, 3), padding=1)
 
@@ -204,7 +204,28 @@ def test_the_explanation_says_that_a_part_was_measured(looks):
     assert "measured on" not in str(explain(VGG))
 
 
+def test_the_explanation_is_of_the_threads_it_is_asked_for(monkeypatch):
+    seen, threads = [], torch.get_num_threads()
+    monkeypatch.setattr(_Inputs, "_torch", lambda self: seen.append(torch.get_num_threads()) or self.x)
+    monkeypatch.setattr(_Inputs, "error", lambda *_: 0.0)
+    assert ", forward, 1 thread; chosen: " in str(explain(VGG, threads=1))
+    assert ", forward, 3 threads; chosen: " in str(explain(VGG, threads=3))
+    assert set(seen) == {1, 3}  # torch, who is measured as well, has as many
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("sizes", [((2, 3, 8, 8), (0, 3, 3, 3)), ((2, 0, 8, 8), (4, 0, 3, 3))])
+def test_where_nothing_is_multiplied_nothing_is_measured_to_explain_it(sizes):
+    explanation = explain(ConvShape.of(*sizes))
+    assert explanation.chosen == "reference"
+    assert {row.note for row in explanation.rows} >= {"nothing to multiply"}
+
+
 def test_names_that_do_not_exist():
+    with pytest.raises(WrongShape, match="unknown element 'float16'; did you mean 'bfloat16'"):
+        plan(VGG, "direct", element="float16")
+    with pytest.raises(WrongShape, match="from_blocked: 1 × 16 channels in blocks are not 17 channels"):
+        from_blocked(torch.zeros(1, 1, 2, 2, 16), 17)
     with pytest.raises(WrongShape, match="unknown algorithm 'winogard'; did you mean 'winograd"):
         refusal("winogard", "forward", VGG)
     with pytest.raises(WrongShape, match="torch states no error bound; algorithms do: reference"):

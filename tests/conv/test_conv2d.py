@@ -218,6 +218,12 @@ def test_callers_in_several_threads_do_not_meet(tensors):
         (lambda x, w, b: conv2d(x, w, padding=(1.5, 1)), r"one, two or four whole numbers from 0 on, not \(1.5, 1\)"),
         (lambda x, w, b: conv2d(x.numpy(), w), r"conv2d: x must be a tensor, not ndarray"),
         (lambda x, w, b: conv2d(x, None), r"conv2d: the weights must be a tensor, not NoneType"),
+        (lambda x, w, b: conv2d(x, w, b.tolist()), r"conv2d: the bias must be a tensor, not list"),
+        (lambda x, w, b: conv2d(x, w.to("meta")), r"the weights must be .* on the CPU, not .* on meta"),
+        (lambda x, w, b: conv2d(x, w, algorithm=None), r"unknown algorithm 'None'; choose from auto, reference"),
+        (lambda x, w, b: conv2d(x, w, groups="1"), r"conv2d: groups must be one whole number from 1 on, not '1'"),
+        (lambda x, w, b: ConvShape.of((1.0, 4, 9, 9), w.shape), r"sizes of a tensor are whole numbers from 0 on, not"),
+        (lambda x, w, b: ConvShape.of((-1, 4, 9, 9), w.shape), r"from 0 on, not \(-1, 4, 9, 9\)"),
         (lambda x, w, b: conv1d(x, w), r"conv1d: x must be \[N, C, W\] or \[C, W\] and the weights"),
         (lambda x, w, b: conv1d(x[0], w[0], stride=(1, 2)), r"conv1d: stride must be one whole number from 1 on"),
         (lambda x, w, b: conv3d(x[None], w[None], stride=0), r"conv3d: stride must be one or three whole numbers"),
@@ -344,3 +350,28 @@ def test_a_plan_has_as_many_threads_as_torch_has_when_it_is_asked_for(tensors):
         torch.set_num_threads(before)
     assert counted == [1, 2, 1]
     assert plan(shape, "direct", threads=2) is plan(shape, "direct", threads=2)
+
+
+def test_a_wrong_call_spoils_no_later_one(tensors):
+    x, weight, _ = tensors
+    x, weight = x[:, :, :7], weight[:, :, :2]  # a shape that no other test has planned
+    with pytest.raises(WrongShape, match=r"groups must be one whole number from 1 on, not 1.0"):
+        conv2d(x, weight, groups=1.0)
+    assert conv2d(x, weight, algorithm="direct").shape == (2, 6, 6, 9)
+    with pytest.raises(WrongShape, match=r"groups must be"):
+        conv2d(x, weight, groups=1.0, algorithm="direct")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_slices_of_narrow_floats_are_summed_before_they_are_rounded(dtype):
+    generator = torch.Generator().manual_seed(0)
+    x, weight = (torch.randn(size, generator=generator) for size in ((1, 8, 6, 7, 7), (4, 8, 5, 3, 3)))
+    bias = torch.randn(4, generator=generator)
+    narrow = [t.to(dtype) for t in (x, weight, bias)]
+    once = torch.nn.functional.conv3d(*(t.double() for t in narrow))
+    largest_step = torch.finfo(dtype).eps / 2 * once.abs().max()
+    assert (conv3d(*narrow, algorithm="direct") - once).abs().max() < 1.01 * largest_step
+    with torch.autocast("cpu", dtype):
+        under_autocast = conv3d(x, weight, bias, algorithm="direct")
+    assert under_autocast.dtype == dtype
+    assert torch.equal(under_autocast, conv3d(*narrow, algorithm="direct"))

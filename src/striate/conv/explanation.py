@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from striate import _native
 from striate.conv.choose import MAX_RELATIVE_ERROR, SPLIT, asked_for_ieee, error_bound, measured, measured_batch, work
-from striate.conv.measure import TORCH
+from striate.conv.measure import TORCH, Measurement
 from striate.conv.plans import Layout, Pass, algorithms, refusal
 from striate.conv.shape import ConvShape
 from striate.conv.team import team_size
@@ -36,9 +36,11 @@ class Explanation:
     rows: tuple[Row, ...]
     chosen: str  # with weights packed in the run
     chosen_packed: str  # with weights packed before it
+    threads: int
 
     def __str__(self) -> str:
-        head = f"{self.shape}, {self.pass_}, {team_size()} threads; chosen: {self.chosen}"
+        threads = f"{self.threads} thread{'s' if self.threads != 1 else ''}"
+        head = f"{self.shape}, {self.pass_}, {threads}; chosen: {self.chosen}"
         if self.chosen_packed != self.chosen:
             head += f", with weights packed before {self.chosen_packed}"
         if (part := measured_batch(self.shape)) < self.shape.batch:
@@ -89,20 +91,23 @@ def explain(
     max_rel_error: float = MAX_RELATIVE_ERROR,
 ) -> Explanation:
     """Measure what can compute `shape` (once; then it is remembered) and say why the rest cannot, or need not try."""
-    known = measured(shape, pass_, from_layout=layout, to_layout=layout, threads=threads, with_torch=True)
+    threads = threads or team_size()
+    known: dict[str, Measurement] = {}
+    if shape.macs > 0:
+        known = measured(shape, pass_, from_layout=layout, to_layout=layout, threads=threads, with_torch=True)
     rows = []
     for name in (*algorithms(), TORCH):
         why = "" if name == TORCH else refusal(name, pass_, shape, layout, layout)
         m = known.get(name)
         note = why
         if m is None and not why:
-            note = _why_not_measured(name)
+            note = _why_not_measured(name) if shape.macs > 0 else "nothing to multiply"
         elif m is not None and m.relative_error > max_rel_error:
             note = f"beyond the error limit of {max_rel_error:g}"
         rows.append(
             Row(
                 algorithm=name,
-                relative_work=None if name == TORCH or why else work(shape, name) / max(shape.macs, 1),
+                relative_work=None if name == TORCH or why or not shape.macs else work(shape, name) / shape.macs,
                 seconds=None if m is None else m.seconds,
                 packed_seconds=None if m is None else m.packed_seconds,
                 gflops=None if m is None else 2e-9 * shape.macs / m.packed_seconds,
@@ -114,6 +119,7 @@ def explain(
         )
     within = {name: m for name, m in known.items() if m.relative_error <= max_rel_error}
     chosen, answering = (
-        min(within or known, key=lambda name: known[name].of(packed=packed)) for packed in (False, True)
+        min(within or known, key=lambda name: known[name].of(packed=packed), default="reference")
+        for packed in (False, True)
     )
-    return Explanation(shape, pass_, tuple(rows), chosen, answering)
+    return Explanation(shape, pass_, tuple(rows), chosen, answering, threads)

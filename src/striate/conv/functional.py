@@ -18,6 +18,8 @@ from striate.errors import unknown
 
 __all__ = ["conv1d", "conv2d", "conv3d"]
 
+_NARROW = (torch.bfloat16, torch.float16)
+
 
 def conv2d(
     x: Tensor,
@@ -45,12 +47,15 @@ def conv2d(
     if has_torch_function((x, weight, bias)):  # torch.fx, tensors with a say of their own in functions
         return _handed_over(conv2d, x, weight, bias, stride, padding, dilation, groups, algorithm)
     if algorithm != "auto" and algorithm not in algorithms():
-        raise WrongShape(unknown("algorithm", algorithm, ("auto", *algorithms())))
+        raise WrongShape(unknown("algorithm", str(algorithm), ("auto", *algorithms())))
     _check_dimensions("conv2d", x, weight, 2)
+    if bias is not None and not isinstance(bias, Tensor):
+        raise WrongShape(f"conv2d: the bias must be a tensor, not {type(bias).__name__}")
     if x.ndim == 3:
         return conv2d(x[None], weight, bias, stride, padding, dilation, groups, algorithm)[0]
     strides, dilations = pair(stride, "stride"), pair(dilation, "dilation")
     padded = sides(padding, weight.shape[2:], strides, dilations)
+    (groups,) = each(groups, 1, 1, "conv2d: groups")
     if x.device.type != "cpu" or is_transformed():
         return _torch_conv2d(x, weight, bias, strides, padded, dilations, groups)
     if _plainly_called(x, weight, bias):
@@ -149,7 +154,8 @@ def conv3d(
     """[N, K, O, P, Q]: x [N, C, D, H, W] (or [C, D, H, W]) filtered by weight [K, C / groups, d, h, w], slice by slice.
 
     A filter of depth d is d flat filters: the sum over them of the 2-D convolutions of the slices that each sees.
-    padding is one number or three, "same" or "valid". Raises WrongShape as `conv2d` does.
+    padding is one number or three, "same" or "valid". bfloat16 and float16 are summed over the slices in float32, and
+    rounded once. Raises WrongShape as `conv2d` does.
 
     >>> conv3d(torch.ones(1, 1, 3, 3, 3), torch.ones(1, 1, 3, 3, 3), algorithm="reference").item()
     27.0
@@ -157,6 +163,13 @@ def conv3d(
     if has_torch_function((x, weight, bias)):
         return _handed_over(conv3d, x, weight, bias, stride, padding, dilation, groups, algorithm)
     _check_dimensions("conv3d", x, weight, 3)
+    if x.is_cpu and torch.is_autocast_enabled("cpu") and x.dtype in (torch.float32, *_NARROW):
+        narrow = _in_dtype(torch.get_autocast_dtype("cpu"), x, weight, bias)
+        with torch.autocast("cpu", enabled=False):
+            return conv3d(*narrow, stride, padding, dilation, groups, algorithm)
+    if x.is_cpu and x.dtype in _NARROW and {t.dtype for t in (weight, bias) if t is not None} == {x.dtype}:
+        wide = _in_dtype(torch.float32, x, weight, bias)
+        return conv3d(*wide, stride, padding, dilation, groups, algorithm).to(x.dtype)
     if x.ndim == 4:
         return conv3d(x[None], weight, bias, stride, padding, dilation, groups, algorithm)[0]
     s, *strides = each(stride, 3, 1, "conv3d: stride")
@@ -185,6 +198,12 @@ def conv3d(
     if total is None:
         raise WrongShape("conv3d: a filter has at least one tap along each axis, not 0 slices")
     return total.view(batch, slices, *total.shape[1:]).transpose(1, 2).contiguous()
+
+
+def _in_dtype(
+    dtype: torch.dtype, x: Tensor, weight: Tensor, bias: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    return x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
 
 
 def _handed_over(function: Callable[..., Tensor], x: Tensor, weight: Tensor, bias: Tensor | None, *how: Any) -> Tensor:

@@ -65,7 +65,9 @@ def refusal(
 ) -> str:
     """Why `algorithm` cannot do this; empty if it can. Raises ValueError for a name that does not exist."""
     if algorithm not in algorithms():
-        raise WrongShape(unknown("algorithm", algorithm, algorithms()))
+        raise WrongShape(unknown("algorithm", str(algorithm), algorithms()))
+    if element not in _DTYPES:
+        raise WrongShape(unknown("element", str(element), _DTYPES))
     if element == "bfloat16":
         if algorithm not in _NAMES_BFLOAT16:
             return f"does not compute in bfloat16; {', '.join(_NAMES_BFLOAT16)} do"
@@ -102,6 +104,8 @@ def to_blocked(x: Tensor) -> Tensor:
 def from_blocked(x: Tensor, channels: int) -> Tensor:
     """[N, B, H, W, 16] to [N, channels, H, W]."""
     batch, blocks, height, width, _ = x.shape
+    if not (blocks - 1) * BLOCK < channels <= blocks * BLOCK:
+        raise WrongShape(f"from_blocked: {blocks} × {BLOCK} channels in blocks are not {channels} channels")
     return x.permute(0, 1, 4, 2, 3).reshape(batch, blocks * BLOCK, height, width)[:, :channels].contiguous()
 
 

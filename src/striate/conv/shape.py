@@ -62,6 +62,14 @@ def whole(given: Sizes) -> tuple[int, ...]:
         return ()
 
 
+def _counted(given: Sequence[int]) -> tuple[int, ...]:
+    """The sizes of a tensor, which anybody may have written."""
+    sizes = whole(given)
+    if len(sizes) != len(given) or min(sizes, default=0) < 0:
+        raise WrongShape(f"conv2d: sizes of a tensor are whole numbers from 0 on, not {tuple(given)}")
+    return sizes
+
+
 def sides(padding: Padding, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:
     """(top, bottom, left, right) of whatever people write for padding.
 
@@ -124,11 +132,12 @@ class ConvShape:
                 f"conv2d: x must be [N, C, H, W] and the weights [K, C / groups, h, w], not {tuple(images)} and "
                 f"{tuple(filters)}"
             )
-        batch, in_channels, height, width = images
-        out_channels, group_in, *kernel = filters
+        batch, in_channels, height, width = _counted(images)
+        out_channels, group_in, *kernel = _counted(filters)
+        (groups,) = each(groups, 1, 1, "conv2d: groups")
         if min(kernel) < 1:
             raise WrongShape(f"conv2d: a filter has at least one tap along each axis, not {kernel[0]}×{kernel[1]}")
-        if groups < 1 or group_in * groups != in_channels:
+        if group_in * groups != in_channels:
             raise WrongShape(
                 f"conv2d: images of {in_channels} channels do not fit filters of {group_in} channels in "
                 f"groups={groups}: {group_in} × {groups} is not {in_channels}"
