@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from striate.nets.describe import describe
 from striate.train.watch.histogram import Histogram, histogram, spread
+from striate.train.watch.length import length
 
 __all__ = ["NONLINEARITIES", "Activations", "LayerActivations", "is_layer", "is_nonlinearity"]
 
@@ -171,7 +172,7 @@ class _Sums:
             values = values[values.isfinite()]
             mean = float(values.double().sum()) / max(1, values.numel())
         # torch.var_mean reads once but is not vectorised: 7.7 ms for a million values, where these two passes take 0.8
-        self._merge(values.numel(), mean, float(torch.linalg.vector_norm(values - mean)) ** 2)
+        self._merge(values.numel(), mean, length(values - mean) ** 2)
         self._sample(spread(values))
 
     def _sample(self, few: Tensor) -> None:

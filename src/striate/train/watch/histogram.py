@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from striate.train.watch.length import flat
+
 __all__ = ["BINS", "Histogram", "histogram", "spread"]
 
 BINS = 24  # enough to tell one hump from two and to see a spike, few enough to stand in a line of the log
@@ -54,8 +56,6 @@ def spread(values: Tensor, most: int = SAMPLE) -> Tensor:
 
     An odd stride, so that it does not beat with rows and channels, whose sizes are mostly even.
     """
-    formats = [torch.contiguous_format] + [torch.channels_last] * (values.ndim == 4)
-    dense = any(values.is_contiguous(memory_format=form) for form in formats)
-    flat = values.as_strided((values.numel(),), (1,)) if dense else values.reshape(-1)
-    stride = -(-flat.numel() // most) | 1
-    return flat[::stride] if flat.numel() > most else flat
+    line = flat(values)
+    stride = -(-line.numel() // most) | 1
+    return line[::stride] if line.numel() > most else line

@@ -8,6 +8,7 @@ of each (65,536 values, evenly spread) is copied before the step and compared af
 of a look do not grow with the net.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from striate.train.watch.histogram import Histogram, histogram, spread
+from striate.train.watch.length import lengths
 
 __all__ = ["LayerWeights", "UpdateLook"]
 
@@ -43,10 +45,10 @@ class UpdateLook:
         self._names, self._weights = _trained_weights(net)
         gradients = [weight.grad for weight in self._weights if weight.grad is not None]
         every = [p.grad for p in net.parameters() if p.grad is not None]
-        norms = torch._foreach_norm(every)
-        self.total = float(torch.stack([norm.float() for norm in norms]).norm()) / scale if norms else 0.0
+        norms = lengths(every)
+        self.total = math.hypot(*norms) / scale
         by_id = {id(gradient): norm for gradient, norm in zip(every, norms, strict=True)}
-        self._gradients = [float(by_id[id(gradient)]) / scale for gradient in gradients]
+        self._gradients = [by_id[id(gradient)] / scale for gradient in gradients]
         self._before = [spread(weight.detach()).clone() for weight in self._weights]
 
     @torch.no_grad()
