@@ -116,7 +116,7 @@ inline std::vector<ConvShape> chosen_shapes() {
         oblong(1, 20, 40, 1, square(5, 1, 1, 0), square(10, 7, 1, 3)),   // with long and short tiles
         oblong(1, 20, 40, 1, square(10, 5, 1, 2), square(5, 1, 1, 0)),   // of both sizes
         shape(1, 3, 5, 1, square(170, 3, 1, 1)),  // many chunks of tiles, and sums over all of them,
-        oblong(1, 3, 5, 1, square(150, 1, 1, 0), square(150, 7, 1, 3)),  // of one axis
+        oblong(1, 3, 5, 1, square(150, 1, 1, 0), square(144, 7, 1, 3)),  // of one axis
         oblong(1, 3, 5, 1, square(150, 5, 1, 2), square(150, 1, 1, 0)),  // and the other
         shape(1, 200, 260, 1, square(7, 3, 1, 1)),   // weights larger than images: threads share a chunk
         shape(1, 700, 40, 1, square(5, 1, 1, 0)),    // a sum in several blocks
