@@ -54,7 +54,13 @@ def test_a_trial_computes_what_a_run_computes(materials: Materials, tmp_path: Pa
 def test_a_trial_keeps_little_and_never_the_test_part(materials: Materials, tmp_path: Path) -> None:
     assert materials.data.test is None
     run_trial(SETTINGS, materials, tmp_path / "trial", never, keep_model=False)
-    assert {path.name for path in (tmp_path / "trial").iterdir()} == {"config.toml", "log.jsonl"}
+    assert {path.name for path in (tmp_path / "trial").iterdir()} == {"config.toml", "log.jsonl"}  # younger than one
+
+
+def test_its_checkpoint_is_there_until_its_end_is_told(materials: Materials, tmp_path: Path) -> None:
+    """It was removed first: a kill before the ledger knew began the trial anew."""
+    run_trial(SETTINGS.replace(checkpoint_steps=5), materials, tmp_path / "trial", never, keep_model=False)
+    assert CheckpointFolder(tmp_path / "trial" / "checkpoints", 1).steps()
 
 
 @pytest.mark.parametrize("lr", [1e3, 1e30])

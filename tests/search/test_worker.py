@@ -16,10 +16,12 @@ from striate.search.conduct import Team, open_next
 from striate.search.folder import SearchFolder
 from striate.search.ledger import Ledger, Record
 from striate.search.machine import MACHINE_EXIT
+from striate.search.ranking import all_records, thin_out
 from striate.search.samplers import pruner_for, sampler_for
 from striate.search.storage import open_storage
 from striate.search.trial import Result
 from striate.search.view import Nothing
+from striate.train import RunFolder
 
 
 def full_disk(*args: Any, **options: Any) -> Result:
@@ -96,6 +98,9 @@ def test_a_worker_says_what_ails_the_machine_and_the_search_repeats_it(
     assert worker.main() == MACHINE_EXIT
     said = capfd.readouterr().err
     assert said == "No space left on device\n"
+    with Path("/dev/full").open("w", buffering=1) as words:  # what it says lies on that disk too
+        monkeypatch.setattr(worker.sys, "stderr", words)
+        assert worker.main() == MACHINE_EXIT
 
     class Ended:
         returncode = MACHINE_EXIT
@@ -119,3 +124,17 @@ def test_a_storage_that_fails_the_search_itself_is_one_line(
     monkeypatch.setattr("striate.search.begin.conduct", full_database)
     with pytest.raises(StriateError, match=r"^the search's storage: .*disk is full; mend that, then go on"):
         go_on(folder, 1, Nothing())
+
+
+def test_a_checkpoint_stays_until_its_trial_has_ended(folder: SearchFolder) -> None:
+    """It was removed before the end was told: a kill in between began the whole trial anew."""
+    ledger, plan = Ledger(open_storage(folder.storage), folder.name), folder.plan()
+    taken = ledger.take(0, "me", partial(sampler_for, plan, 0), pruner_for(plan, plan.stages[0]))
+    assert taken is not None
+    checkpoints = RunFolder(folder.trials / taken.key).checkpoints
+    checkpoints.mkdir(parents=True)
+    thin_out(folder, plan, all_records(ledger, plan))
+    assert checkpoints.is_dir()
+    ledger.finish(taken, "finished", 0.5)
+    thin_out(folder, plan, all_records(ledger, plan))
+    assert not checkpoints.exists()

@@ -1,5 +1,6 @@
 """A search begun, joined or gone on with: everything that can be refused is refused before the first trial."""
 
+import contextlib
 import dataclasses
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -125,15 +126,23 @@ def go_on(folder: SearchFolder, jobs: int, view: View) -> Found:
     try:
         try:
             conduct(folder, ledger, plan, jobs, view)
-        finally:
-            order = settle(folder, ledger, plan)
-            write_search_report(folder, ledger, plan)
+        except BaseException:
+            with contextlib.suppress(Exception):  # on a full disk, say: what ended the search says more
+                _sum_up(folder, ledger, plan)
+            raise
+        order = _sum_up(folder, ledger, plan)
     except Exception as error:
         reason = None if isinstance(error, StriateError) else machines_doing(error)
         if reason is None:
             raise
         raise StriateError(f"{reason}; mend that, then {resume_hint(folder)}") from error
     return Found(folder=folder, plan=plan, ledger=ledger, ranked=order)
+
+
+def _sum_up(folder: SearchFolder, ledger: Ledger, plan: Plan) -> list[Record]:
+    order = settle(folder, ledger, plan)
+    write_search_report(folder, ledger, plan)
+    return order
 
 
 def _joined(plan: Plan, known: str, name: str) -> Plan:

@@ -131,7 +131,8 @@ class Team:
             if process is not None and process.poll() is None:
                 continue
             if process is not None and process.returncode == MACHINE_EXIT:
-                raise StriateError(f"{self._last_line(index)}; mend that, then {resume_hint(self._folder)}")
+                reason = self._last_line(index) or "a worker cannot write: the disk is full, or its storage away"
+                raise StriateError(f"{reason}; mend that, then {resume_hint(self._folder)}")
             if process is not None and process.returncode != 0:
                 self._deaths += 1
                 if self._deaths > DEATHS * self._jobs:  # all of them may be killed at once
@@ -167,12 +168,12 @@ class Team:
 
     def _last_words(self, index: int, code: int) -> str:
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return f"{ended}; {self._last_line(index)} ({self._words(index)})"
+        return f"{ended}; {self._last_line(index) or 'it said nothing'} ({self._words(index)})"
 
     def _last_line(self, index: int) -> str:
         text = self._words(index).read_text(encoding="utf-8", errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else ""
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@
 import dataclasses
 import json
 import shlex
+import shutil
 from typing import Any
 
 import tomli_w
@@ -62,12 +63,16 @@ def settle(folder: SearchFolder, ledger: Ledger, plan: Plan) -> list[Record]:
 
 
 def thin_out(folder: SearchFolder, plan: Plan, records: list[Record]) -> None:
-    """Remove the models of trials that are over and not among the best, whatever ended them; config and log stay."""
+    """Remove the models of trials that are over and not among the best, and the checkpoints of all that are over,
+    whatever ended them; config and log stay."""
     kept = {one.key for one in ranked(records)[: plan.keep]}
     ended = {one.key for one in records if one.ended}
     for model in folder.trials.glob(f"*/{RunFolder(folder.path).best.name}"):
         if model.parent.name in ended - kept:
             model.unlink(missing_ok=True)
+    for one in records:
+        if one.ended:
+            shutil.rmtree(RunFolder(folder.trials / one.key).checkpoints, ignore_errors=True)
 
 
 def _row(folder: SearchFolder, plan: Plan, one: Record) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import math
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -62,7 +61,8 @@ class Ended(Exception):
 def run_trial(settings: Settings, materials: Materials, path: Path, judge: Judge, *, keep_model: bool) -> Result:
     """Train `settings` in the folder `path`, going on where a checkpoint there says.
 
-    A loss that explodes, or is no number, is an outcome. Raises StriateError where these settings make no run.
+    A loss that explodes, or is no number, is an outcome. Raises StriateError where these settings make no run. Its
+    checkpoint stays until the end has been told to the ledger (`striate.search.ranking.thin_out`).
     """
     began = time.monotonic()
     folder = RunFolder(path)
@@ -113,7 +113,6 @@ def run_trial(settings: Settings, materials: Materials, path: Path, judge: Judge
             outcome, cause = "exploded", str(error).partition(";")[0]
     if outcome == "interrupted":
         return Result(outcome=outcome)
-    shutil.rmtree(folder.checkpoints, ignore_errors=True)
     known = math.isfinite(position.best_error) and outcome != "exploded"
     return Result(
         outcome="finished" if outcome == "stopped early" else outcome,

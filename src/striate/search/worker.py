@@ -4,6 +4,7 @@ It goes on until none is left, or until the process PARENT, which began it, is g
 Asked to stop (SIGTERM) it saves its trial and puts it back.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -49,7 +50,8 @@ def main() -> int:
         reason = machines_doing(error)
         if reason is None:
             raise
-        print(reason, file=sys.stderr)  # the last line of its log, which the search repeats
+        with contextlib.suppress(OSError):  # the log, whose last line the search repeats, is mostly on that disk
+            os.write(sys.stderr.fileno(), f"{reason}\n".encode(errors="replace"))
         return MACHINE_EXIT
 
 
