@@ -8,6 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from striate.errors import StriateError
 from striate.train.log import RunLog, read_log
+from striate.train.watch import LogTail
 
 
 def points(folder: Path) -> list[tuple[int, float, float]]:
@@ -86,3 +87,18 @@ def test_what_was_before_a_resume_is_purged_from_tensorboard(tmp_path: Path) -> 
     (held,) = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Histograms("weights")
     assert (held.histogram_value.num, held.histogram_value.sum) == (4, 1.0)
     assert [count for count in held.histogram_value.bucket if count] == [1, 3]
+
+
+@pytest.mark.parametrize("line", [b"7", b"null", b'["start"]', b'{"step": 3}', b'{"event": "st', b"[" * 10**5, b"\0\0"])
+def test_a_line_that_is_no_record_is_passed_over(tmp_path: Path, line: bytes) -> None:
+    """What damage or a hand left that is JSON all the same ended `striate watch`, and the run whose report it was."""
+    log = RunLog(tmp_path, tensorboard=False)
+    log.write("start")
+    log.close()
+    with log.path.open("ab") as file:
+        file.write(line + b"\n")
+    log = RunLog(tmp_path, tensorboard=False)
+    log.write("end")
+    log.close()
+    assert [record["event"] for record in read_log(tmp_path)] == ["start", "end"]
+    assert [record["event"] for record in LogTail(log.path).more()] == ["start", "end"]

@@ -19,7 +19,7 @@ from striate.atomic import reason, sync_folder
 from striate.errors import StriateError
 from striate.train.events import EventFile
 
-__all__ = ["RunLog", "read_log"]
+__all__ = ["RunLog", "read_log", "record_of"]
 
 
 class RunLog:
@@ -104,11 +104,16 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     path = Path(folder) / "log.jsonl"
     if not path.is_file():
         raise StriateError(f"{folder} is not a run: it has no log.jsonl")
-    records = []
-    for line in path.read_bytes().split(b"\n"):
-        with contextlib.suppress(ValueError):  # no JSON, or no text at all
-            records.append(json.loads(line))
-    return records
+    return [record for line in path.read_bytes().split(b"\n") if (record := record_of(line)) is not None]
+
+
+def record_of(line: bytes) -> dict[str, Any] | None:
+    """The record in a line of a log; None where it is cut short by a kill, or damaged into something else."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):  # no JSON, or no text at all
+        return None
+    return record if isinstance(record, dict) and "event" in record else None
 
 
 @contextlib.contextmanager

@@ -3,12 +3,13 @@
 The run itself, `striate watch` and the report read the same lines through the same door, so all three say the same.
 """
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from striate.train.log import record_of
 
 __all__ = ["Epoch", "LogTail", "Look", "Series", "Step"]
 
@@ -114,10 +115,8 @@ class LogTail:
                 if not line.endswith(b"\n"):
                     break
                 self._at, self._last = self._at + len(line), line
-                try:
-                    records.append(json.loads(line))
-                except ValueError:  # cut short by a kill, or damaged
-                    continue
+                if (record := record_of(line)) is not None:
+                    records.append(record)
         return records
 
 
