@@ -29,8 +29,8 @@ class EventFile:
     """
 
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
-        from tensorboard.compat.proto.event_pb2 import SessionLog
-        from tensorboard.summary.writer.record_writer import RecordWriter
+        from tensorboard.compat.proto.event_pb2 import SessionLog  # type: ignore[import-untyped]  # it ships no stubs
+        from tensorboard.summary.writer.record_writer import RecordWriter  # type: ignore[import-untyped]  # the same
 
         begun = int(time.time())
         name = f"events.out.tfevents.{begun:010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
@@ -47,7 +47,7 @@ class EventFile:
         """One number; reaches the file at `write`."""
         from torch.utils.tensorboard.summary import scalar  # a second to import: only when a run starts
 
-        self._add(when, step=step, summary=scalar(name, value))
+        self._add(when, step=step, summary=scalar(name, value))  # type: ignore[no-untyped-call]  # torch's
 
     def histogram(self, step: int, when: float, name: str, low: float, high: float, counts: Sequence[int]) -> None:
         """How many values lie in each of equally wide bins; reaches the file at `write`."""
@@ -55,7 +55,7 @@ class EventFile:
 
         width = (high - low) / len(counts)
         middles = [low + (i + 0.5) * width for i in range(len(counts))]
-        summary = histogram_raw(
+        summary = histogram_raw(  # type: ignore[no-untyped-call]  # torch's
             name,
             min=low,
             max=high,
