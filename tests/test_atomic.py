@@ -43,7 +43,7 @@ def test_an_error_in_between_leaves_the_old_one_and_nothing_else(tmp_path: Path)
     ("number", "message"),
     [
         (errno.ENOSPC, "the disk is full; free some space and run the command again"),
-        (errno.EDQUOT, "the disk is full"),
+        (errno.EDQUOT, "the disk is full; free some space and run the command again"),
         (errno.EACCES, "not allowed to write there; choose another folder"),
         (errno.EROFS, "not allowed to write there"),
         (errno.EIO, "Input/output error"),

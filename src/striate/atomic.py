@@ -22,15 +22,16 @@ __all__ = [
     "check_writable",
     "make_folder",
     "new_folder",
-    "reason",
     "replace_file",
     "sync_folder",
     "umask",
+    "why_not_written",
     "write_bytes",
 ]
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, this user's share of it, what one file may hold
 TEMPORARY_PREFIX = ".tmp-"  # what a killed process may leave behind; never read, safe to delete
+AGAIN = "run the command again, a run with --resume"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, what one may use of it, a file of the largest size
 
 
 @contextlib.contextmanager
@@ -44,7 +45,7 @@ def replace_file(path: Path) -> Iterator[BinaryIO]:
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=path.suffix, dir=path.parent)
     except OSError as error:
-        raise StriateError(f"cannot write {path}: {reason(error)}") from error
+        raise StriateError(f"cannot write {path}: {why_not_written(error)}") from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -56,12 +57,12 @@ def replace_file(path: Path) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         if isinstance(error, OSError):
-            raise StriateError(f"cannot write {path}: {reason(error)}") from error
+            raise StriateError(f"cannot write {path}: {why_not_written(error)}") from error
         raise
     try:
         sync_folder(path.parent)
     except OSError as error:
-        raise StriateError(f"cannot write {path}: {reason(error)}") from error
+        raise StriateError(f"cannot write {path}: {why_not_written(error)}") from error
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -115,7 +116,7 @@ def check_writable(path: Path) -> None:
         raise StriateError(f"cannot write {path}: it is a folder; give the name of a file")
     error = errno.ENOENT if not path.parent.is_dir() else 0 if os.access(path.parent, os.W_OK) else errno.EACCES
     if error:
-        raise StriateError(f"cannot write {path}: {reason(OSError(error, os.strerror(error)))}")
+        raise StriateError(f"cannot write {path}: {why_not_written(OSError(error, os.strerror(error)))}")
 
 
 def sync_folder(folder: Path) -> None:
@@ -142,12 +143,13 @@ def umask() -> int:
     return mask
 
 
-def reason(error: OSError) -> str:
-    """Why a file could not be written, and what to do."""
+def why_not_written(error: OSError, *, again: str = AGAIN, elsewhere: str = "") -> str:
+    """Why a file could not be written, and what to do. again: when there is room; elsewhere: how to name a folder."""
     if error.errno in FULL:
-        return "the disk is full; free some space and run the command again, a run with --resume"
+        return f"the disk is full; free some space and {again}"
     if error.errno == errno.ENOENT:
         return "there is no such folder; make it first"
+    choose = f"choose another folder{elsewhere and f' with {elsewhere}'}"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "not allowed to write there; choose another folder"
-    return error.strerror or str(error)
+        return f"not allowed to write there; {choose}"
+    return f"{error.strerror or error}; {choose}" if elsewhere else error.strerror or str(error)

@@ -8,7 +8,6 @@ renamed to its name, which is atomic: a file under its name is always whole and 
 """
 
 import contextlib
-import errno
 import http.client
 import json
 import os
@@ -24,9 +23,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from striate import __version__
-from striate.atomic import FULL, sync_folder, write_bytes
+from striate.atomic import sync_folder, why_not_written, write_bytes
 from striate.download.remote import Remote, differs
 from striate.errors import StriateError, one_line
+from striate.lock import lock
 
 __all__ = ["Patience", "fetch"]
 
@@ -246,7 +246,7 @@ def _part(path: Path) -> Iterator[BinaryIO]:
     """The growing file, held by this process alone: another that wants the same one waits here. Never left empty."""
     while True:
         with _part_path(path).open("a+b") as part:
-            _lock(part)
+            lock(part, wait=True)
             if not _is_at(part, _part_path(path)):
                 continue  # who held it has finished meanwhile, and the name is free
             try:
@@ -265,23 +265,10 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
         return False
 
 
-def _lock(file: BinaryIO) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows: two downloads of one file at one time are not guarded against
-        return
-    fcntl.flock(file, fcntl.LOCK_EX)
-
-
 @contextlib.contextmanager
 def _writing(path: Path, moved_by: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
-            reason = "the disk is full; free some space and run the command again, it goes on where it stopped"
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            reason = f"not allowed to write there; choose another folder with {moved_by}"
-        else:
-            reason = f"{error.strerror or error}; choose another folder with {moved_by}"
-        raise StriateError(f"cannot write {path}: {reason}") from error
+        why = why_not_written(error, again="run the command again, it goes on where it stopped", elsewhere=moved_by)
+        raise StriateError(f"cannot write {path}: {why}") from error

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as serialise_tensors
 
-from striate.atomic import TEMPORARY_PREFIX, make_folder, reason, write_bytes
+from striate.atomic import TEMPORARY_PREFIX, make_folder, why_not_written, write_bytes
 from striate.errors import StriateError
 
 __all__ = ["Checkpoint", "CheckpointFolder", "DamagedCheckpoint", "flatten_state", "restore_state"]
@@ -65,7 +65,7 @@ class CheckpointFolder:
         try:
             make_folder(self.folder)
         except OSError as error:
-            raise StriateError(f"cannot write {self.folder}: {reason(error)}") from error
+            raise StriateError(f"cannot write {self.folder}: {why_not_written(error)}") from error
         seal = self.folder / f"step-{checkpoint.step:09d}.json"
         write_bytes(self._tensors_file(checkpoint.step, digest), data)
         write_bytes(seal, _canonical(sealed))

@@ -11,11 +11,11 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from striate.atomic import reason, sync_folder
+from striate.atomic import sync_folder, why_not_written
 from striate.errors import StriateError
 from striate.train.events import EventFile
 
@@ -117,9 +117,9 @@ def record_of(line: bytes) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def _clear_errors(path: Path) -> Any:
+def _clear_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         what = error.filename or path
-        raise StriateError(f"cannot write {what}: {reason(error)}; the last checkpoint is intact") from error
+        raise StriateError(f"cannot write {what}: {why_not_written(error)}; the last checkpoint is intact") from error

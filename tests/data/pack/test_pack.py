@@ -337,7 +337,7 @@ def test_what_is_refused(folder, tmp_path):
     assert write_pack(data, path, overwrite=True).images == 60
     with pytest.raises(StriateError, match=r"a\.pack: a pack is called by \.arrow; try .*a\.arrow"):
         write_pack(data, tmp_path / "a.pack")
-    with pytest.raises(StriateError, match=r"cannot write .*nowhere.*No such file or directory"):
+    with pytest.raises(StriateError, match=r"cannot write .*nowhere.*there is no such folder; make it first"):
         write_pack(data, tmp_path / "nowhere" / "a.arrow")
     for text in ("0", "x", "12x", "1x2x3", "-4"):
         with pytest.raises(StriateError, match=r"--size .*: give the short side in px"):

@@ -7,7 +7,6 @@ one go would have written (docs/design/packed.md).
 
 import contextlib
 import dataclasses
-import errno
 import hashlib
 import os
 import zlib
@@ -19,7 +18,7 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # it ships no stubs
 from numpy.typing import NDArray
 
-from striate.atomic import FULL, sync_folder
+from striate.atomic import sync_folder, why_not_written
 from striate.data.dataset import Dataset
 from striate.data.pack.found import PART, SUFFIX, is_pack
 from striate.data.pack.layout import PARTS, Header, schema, sums
@@ -28,6 +27,7 @@ from striate.data.pack.size import PackSize
 from striate.data.prefetch import Ahead, Job
 from striate.data.samples import EncodedSamples, Samples
 from striate.errors import StriateError
+from striate.lock import lock
 
 __all__ = ["Packed", "fingerprint", "write_pack"]
 
@@ -267,14 +267,8 @@ def _locked(part: Path) -> Iterator[BinaryIO]:
     """The growing file, open for reading and writing, and no other process's."""
     file = os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
     with file:
-        try:
-            import fcntl  # not on Windows
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass
-        except BlockingIOError as error:
-            raise StriateError(f"{part} is being written by another process; wait for it, or stop it") from error
+        if not lock(file, wait=False):
+            raise StriateError(f"{part} is being written by another process; wait for it, or stop it")
         yield file
 
 
@@ -283,10 +277,5 @@ def _clear_errors(part: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
-            raise StriateError(
-                f"cannot write {part}: the disk is full; free some space and run it again, it goes on from there"
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise StriateError(f"cannot write {part}: not allowed to write there; choose another folder") from error
-        raise StriateError(f"cannot write {part}: {error.strerror or error}") from error
+        why = why_not_written(error, again="run it again, it goes on from there")
+        raise StriateError(f"cannot write {part}: {why}") from error
