@@ -82,7 +82,7 @@ BENCHMARKS := $(filter-out $(patsubst %,benchmarks/%.py,augment_gpu marginal mem
 
 bench: $(BUILT)  ## the measured comparisons, with stand-ins where a data set is not given
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
-	$(BIN)/striate bench conv --batch 1 --rounds 3
+	$(BIN)/striate bench conv --batch-size 1 --rounds 3
 
 # torch stays at the version pinned now; change that line by hand when torch itself is to move. The extra `peers` stays
 # out: half a gigabyte that only `striate bench` looks at.

@@ -28,7 +28,11 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
         (["conv", "--backward", "weight"], 2, "unknown --backward 'weight'; did you mean 'weights'?"),
         (["conv", "--layout", "nhcw"], 2, "unknown --layout 'nhcw'; did you mean 'nchw'?"),
         (["conv", "--algorithm", "winograd8"], 2, "unknown algorithm 'winograd8'; did you mean 'winograd"),
-        (["conv", "--batch", "1,x"], 2, "--batch '1,x' is no list of whole numbers from 1 on; write it as 1,2,4"),
+        (
+            ["conv", "--batch", "1,x"],
+            2,
+            "--batch-size 1,x: expected whole numbers from 1 on with commas between, e.g. 1,16,64",
+        ),
         (["conv", "--plot", "a.png"], 2, "--plot a.png is no SVG file; pictures are drawn as SVG: give a name that "),
         (["conv", "--rounds", "1"], 2, "invalid value for '--rounds': "),
         (
@@ -106,7 +110,7 @@ def test_without_a_timed_row_there_is_a_table_and_no_picture(
     assert main(["bench", "conv", *args, "--plot", str(tmp_path / "a.svg")]) == 0
     told = capsys.readouterr()
     assert "512→512" in told.out
-    assert "are free: a smaller --batch needs less" in told.out
+    assert "are free: a smaller --batch-size needs less" in told.out
     assert told.err.splitlines()[-1] == f"nothing was timed: {tmp_path / 'a.svg'} is not drawn"
     assert not (tmp_path / "a.svg").exists()
 

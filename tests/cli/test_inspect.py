@@ -123,7 +123,7 @@ def test_the_page_needs_nothing_else(capsys: pytest.CaptureFixture[str], tmp_pat
     ("args", "message"),
     [
         (["lenet55"], "striate inspect: error: unknown net 'lenet55'; did you mean 'lenet5'?"),
-        (["lenet5", "--input", "32x32"], "--input '32x32' is no channels×height×width; write it as 3x224x224"),
+        (["lenet5", "--input", "32x32"], "--input 32x32: expected whole numbers such as 3x224x224"),
         (["lenet5", "--by", "layers"], "unknown view 'layers'; did you mean 'layer'?"),
         (["lenet5", "--json", "--csv"], "--json and --csv exclude each other; give one of them"),
         (["lenet5", "--fits", "much"], "'much' is no amount of memory; write it as 16GB, 24GiB or 800MB"),

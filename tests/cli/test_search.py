@@ -56,6 +56,8 @@ def test_what_is_no_setting(args: list[str], message: str) -> None:
         (["digits", "--seed", "1:9"], "--seed cannot be searched: the luckiest draw is no setting"),
         (["--lr", "1:2", "--stages", "many"], "--stages many: expected TRIALSxEPOCHS with commas between"),
         (["--resume", "--lr", "1:2"], "a search that goes on keeps its plan; only --jobs may change"),
+        (["--resume", "--keep", "0"], "a search that goes on keeps its plan; only --jobs may change"),
+        (["--resume", "--draw", "0"], "a search that goes on keeps its plan; only --jobs may change"),
         (["--resume"], "--resume needs the search's folder"),
         (["--lr", "1:2", "--space", "none.toml"], "cannot read none.toml: No such file or directory"),
         (["--max-steps", "5", "--lr", "1:2", "--momentum", "2"], "--momentum 2.0: expected at least 0 and below 1"),

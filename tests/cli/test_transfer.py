@@ -65,7 +65,7 @@ def test_the_table_of_layers_and_classifiers(
     asked: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     table = tmp_path / "table.csv"
-    more = ["--table", "--splits", "2", "--per-class", "3", "--classifiers", "ridge,nearest mean", "--csv", str(table)]
+    more = ["--table", "--splits", "2", "--per-class", "3", "--classifiers", "ridge, nearest mean", "--csv", str(table)]
     assert main([*asked, *more, "--views", "flip", "--unit"]) == 0
     out = capsys.readouterr().out
     assert "12 images; 2 splits of 3 images of each class" in out
@@ -76,8 +76,10 @@ def test_the_table_of_layers_and_classifiers(
 
 
 def test_all_plans_beside_each_other(asked: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert main([*asked, "--compare", "--sizes", "2,4", "--seeds", "1", "--steps", "3", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    assert main([*asked, "--compare", "--sizes", "4, 2, 50", "--seeds", "1", "--steps", "3", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert "sizes left out, for which a class has too few images: 50" in err
+    told = json.loads(out)
     assert [(t["per_class"], t["plan"]) for t in told["trials"]] == [
         (size, plan) for size in (2, 4) for plan in ("probe", "few", "more", "scratch")
     ]
@@ -92,7 +94,8 @@ def test_all_plans_beside_each_other(asked: list[str], capsys: pytest.CaptureFix
     [
         (["--plan", "fwe"], 2, "fwe"),
         (["--compare", "--plan", "few"], 2, "--compare tries all plans; leave out --plan and --table"),
-        (["--sizes", "ten"], 2, "--sizes ten: expected whole numbers with commas between, e.g. 10,30,100"),
+        (["--sizes", "ten"], 2, "--sizes ten: expected whole numbers from 1 on with commas between, e.g. 10,30,100"),
+        (["--sizes", "10,0"], 2, "--sizes 10,0: expected whole numbers from 1 on with commas between"),
         (["--layers", "layer9"], 2, "unknown layer of resnet20 'layer9'; did you mean"),
         (["--table", "--classifiers", "swm"], 2, "unknown classifier 'swm'; did you mean 'svm'?"),
         (["--compare", "--sizes", "50"], 1, "give --sizes of at most that"),

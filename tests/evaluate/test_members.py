@@ -128,10 +128,13 @@ def test_batch_norms_get_the_plain_mean_over_batches() -> None:
 
 def test_what_checkpoints_there_are_not(runs: list[Path]) -> None:
     with pytest.raises(
-        StriateError, match=r"seed0 has 3 validated checkpoints, and 9 are asked for; train with --keep 9$"
+        StriateError,
+        match=r"seed0 has 3 validated checkpoints, and 9 are asked for; ask for no more, or train with --keep 9$",
     ):
         evaluate(runs[0], checkpoints=9)
-    with pytest.raises(StriateError, match=r"seed0 has 3 checkpoints, and 9 are asked for; train with --k"):
+    with pytest.raises(
+        StriateError, match=r"seed0 has 3 checkpoints, and 9 are asked for; ask for no more, or train with --k"
+    ):
         evaluate(runs[0], swa=9)
     with pytest.raises(StriateError, match=r"^0 checkpoints are asked for; give 1 or more$"):
         evaluate(runs[0], swa=0)

@@ -189,7 +189,8 @@ def _lack_of_memory(problem: Problem, subjects: int) -> str:
         free = examine().free_memory_nbytes
     if free is None or needed <= free:
         return ""
-    return f"needs about {needed / 2**30:.0f} GiB of memory, {free / 2**30:.0f} are free: a smaller --batch needs less"
+    told = f"needs about {needed / 2**30:.0f} GiB of memory, {free / 2**30:.0f} are free"
+    return f"{told}: a smaller --batch-size needs less"
 
 
 def summaries(rows: Sequence[Row], direct: Sequence[str], peers: Sequence[str]) -> dict[str, Summary]:

@@ -18,10 +18,10 @@ from striate.cli.bench_parts import (
     row_by_row,
     tell,
     told,
-    whole_numbers,
     wrong_calls,
 )
 from striate.cli.failure import UsageError
+from striate.cli.lists import whole_numbers, words
 from striate.errors import unknown
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ Peers: TypeAlias = Annotated[
     typer.Option("--peers", metavar="A,B,…", help="torch, torch-frozen, onnxruntime, openvino, ncnn, mnn."),
 ]
 Net: TypeAlias = Annotated[str, typer.Option("--net", metavar="NET", help="Whose convolutions: any net of the zoo.")]
-Batch: TypeAlias = Annotated[int, typer.Option("--batch", "-b", min=1, help="Images at once.")]
+Batch: TypeAlias = Annotated[int, typer.Option("--batch-size", "--batch", "-b", min=1, help="Images at once.")]
 
 PASSES = {None: ("forward",), "data": ("data",), "weights": ("weights",), "all": ("forward", "data", "weights")}
 LAVIN_AND_GRAY = "vgg19"  # VGG-E
@@ -63,7 +63,9 @@ def conv_command(
         str | None,
         typer.Option("--shape", metavar="KEY,KEY,…", help="These convolutions, of no net: '64-64-3x3@112/2g64'."),
     ] = None,
-    batch: Annotated[str, typer.Option("--batch", "-b", metavar="N,N,…", help="Images at once.")] = "1,2,4,8,16,32,64",
+    batch: Annotated[
+        str, typer.Option("--batch-size", "--batch", "-b", metavar="N,N,…", help="Images at once.")
+    ] = "1,2,4,8,16,32,64",
     peers: Peers = None,
     precision: Annotated[str, typer.Option("--precision", help="fp32 or bf16.")] = "fp32",
     backward: Annotated[
@@ -90,7 +92,7 @@ def conv_command(
     check_choice("--layout", layout, ("best", "nchw", "channels_last", "blocked"))
     if backward not in PASSES:
         raise UsageError(unknown("--backward", str(backward), [name for name in PASSES if name]))
-    batches = whole_numbers("--batch", batch)
+    batches = whole_numbers("--batch-size", batch, "1,16,64")
     check_files(output, plot)
     from striate.bench.layer import Layer, layers_of
     from striate.bench.ours import LAYOUTS, named
@@ -139,7 +141,7 @@ def fft_command(
     from striate.bench.ours import LAYOUTS, named
     from striate.bench.record import conv_record
 
-    sides = whole_numbers("--filters", filters) if filters else list(fft.FILTERS)
+    sides = whole_numbers("--filters", filters, "3,5,7") if filters else list(fft.FILTERS)
     named("fft")
     chosen, here, count = begin(peer_named(peer), threads)
     layers = fft.layers(sides, maps, size)
@@ -228,7 +230,8 @@ def nets_command(
         typer.Option("--net", metavar="NAME", help="OxfordNet-A, AlexNet-OWT or GoogLeNet-v1; else all."),
     ] = None,
     batch: Annotated[
-        int | None, typer.Option("--batch", "-b", min=1, help="Images at once; 64, 128 and 128 as published.")
+        int | None,
+        typer.Option("--batch-size", "--batch", "-b", min=1, help="Images at once; as published otherwise."),
     ] = None,
     ways: Annotated[str, typer.Option("--ways", metavar="A,B,…", help="eager, channels-last, compile, striate.")] = "",
     threads: Threads = None,
@@ -243,7 +246,7 @@ def nets_command(
     titles = {one.title: one for one in nets.NETS}
     if net is not None and net not in titles:
         raise UsageError(unknown("net", net, titles))
-    wanted = [way.strip() for way in ways.split(",")] if ways else list(nets.WAYS)
+    wanted = words(ways) or list(nets.WAYS)
     for way in wanted:
         check_choice("--ways", way, nets.WAYS)
     check_files(output)
@@ -270,7 +273,7 @@ def strassen_command(
 ) -> None:
     """Strassen's seven products over our matrix product: from what size on they pay, and what they cost in error."""
     check_files(output, plot)
-    sides = whole_numbers("--sizes", sizes)
+    sides = whole_numbers("--sizes", sizes, "512,1024")
     odd = [side for side in sides if side % 2**levels]
     if odd:
         raise UsageError(f"--sizes has {odd[0]}, which cannot be halved {levels} times; give multiples of {2**levels}")

@@ -30,7 +30,6 @@ __all__ = [
     "row_by_row",
     "tell",
     "told",
-    "whole_numbers",
     "wrong_calls",
 ]
 
@@ -150,10 +149,3 @@ def wrong_calls() -> Iterator[None]:
 def check_choice(option: str, given: str, known: Any) -> None:
     if given not in known:
         raise UsageError(unknown(option, given, known))
-
-
-def whole_numbers(option: str, text: str) -> list[int]:
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    if not words or not all(word.isdecimal() and int(word) > 0 for word in words):
-        raise UsageError(f"{option} {text!r} is no list of whole numbers from 1 on; write it as 1,2,4")
-    return [int(word) for word in words]

@@ -7,6 +7,7 @@ import typer
 
 from striate.cli.failure import UsageError
 from striate.cli.files import check_drawing, check_output
+from striate.cli.lists import words
 from striate.cli.table import print_json
 from striate.cli.train import with_net_settings
 from striate.data.shown import shown
@@ -68,7 +69,7 @@ def check(
     from striate.train.check.sanity import chosen, run
 
     try:
-        names = chosen(_names(only), _names(skip))
+        names = chosen(words(only or ""), words(skip or ""))
         flags = {key: value for key, value in ctx.params.items() if key not in NOT_SETTINGS and value is not None}
         settings = settings_for(recipe=recipe, config=config, flags={**flags, "device": "cpu"})
         settings = with_net_settings(settings, set_net, activation)
@@ -130,7 +131,3 @@ def _draw(title: str, findings: "list[Finding]", html: Path | None, svg: Path | 
 
         layers = next(found.figures["layers"] for found in findings if "layers" in found.figures)
         write_bytes(svg, standalone(histograms("layers", title, layers)).encode())
-
-
-def _names(text: str | None) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()] if text else []

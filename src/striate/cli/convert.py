@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from striate.cli.failure import UsageError
+from striate.cli.lists import sides
 from striate.cli.table import print_json, print_table
 from striate.errors import StriateError
 
@@ -43,7 +44,7 @@ def convert(
     Without --output, only report.
     """
     names = _classes(classes)
-    sides = _sides(resize)
+    cover = _cover(resize)
     net: Net
     if source.suffix == ".prototxt":
         from striate.nets.caffe.convert import convert as from_caffe
@@ -55,7 +56,7 @@ def convert(
             scale=scale,
             bgr=False if rgb else None,
             image=_image(image),
-            resize=sides,
+            resize=cover,
             classes=names,
             output=blob,
         )
@@ -66,7 +67,7 @@ def convert(
             raise UsageError("weights do not say which net they belong to; give it: --model resnet50")
         from striate.nets.imported import import_weights
 
-        found = import_weights(source, model, classes=names, image=_image(image), resize=sides)
+        found = import_weights(source, model, classes=names, image=_image(image), resize=cover)
         _report((), found.notes, as_json)
         net, card = found.net, found.card
     if output is not None:
@@ -118,24 +119,16 @@ def _mean(given: str | None) -> str | tuple[float, ...] | None:
 def _image(given: str | None) -> tuple[int, int, int] | None:
     if given is None:
         return None
-    channels, height, width = _numbers(given, "--image", "3x224x224")
+    channels, height, width = sides("--image", given, "3x224x224")
     return channels, height, width
 
 
-def _sides(given: str | None) -> tuple[int, int] | None:
+def _cover(given: str | None) -> tuple[int, int] | None:
     if given is None:
         return None
-    height, width = _numbers(given, "--resize", "256x256")
+    height, width = sides("--resize", given, "256x256")
     return height, width
 
 
-def _numbers(given: str, option: str, example: str) -> list[int]:
-    """Whole numbers with x between them, as many as in the example."""
-    parts = given.replace("×", "x").split("x")
-    if len(parts) != example.count("x") + 1 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise UsageError(f"{option} {given}: expected whole numbers such as {example}")
-    return [int(part) for part in parts]
-
-
-def _by(sides: tuple[int, ...]) -> str:
-    return "×".join(map(str, sides))
+def _by(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))

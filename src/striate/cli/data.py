@@ -96,15 +96,16 @@ def _check_packs(data: str, packs: list[Path], as_json: bool) -> int:
     """A damaged pack is a failure, strict or not: nothing of it is left out when it is trained on."""
     from striate.data.pack.check import check_pack
 
-    shown = progress_line()
-    counted = None if shown is None else lambda done, total: shown("checking", done, total)
+    tell = progress_line()
+    counted = None if tell is None else lambda done, total: tell("checking", done, total)
     problems = [problem for path in packs for problem in check_pack(path, counted)]
     if as_json:
         print_json({"name": data, "problems": [{"name": one.name, "reason": one.reason} for one in problems]})
     else:
         for problem in problems:
             print(problem)
-        print(f"{data}: {'every checksum is right' if not problems else f'{len(problems):,} damaged; pack it again'}")
+        told = "every checksum is right" if not problems else f"{len(problems):,} damaged; pack it again"
+        print(f"{shown(data)}: {told}")
     return 1 if problems else 0
 
 

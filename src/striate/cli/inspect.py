@@ -15,6 +15,7 @@ from striate.cli import inspect_more
 from striate.cli.failure import UsageError
 from striate.cli.files import check_output
 from striate.cli.inspect_net import has_weights, net_of
+from striate.cli.lists import sides
 from striate.cli.table import print_json, print_table
 from striate.errors import few
 
@@ -73,7 +74,7 @@ def inspect(
         raise UsageError("--json and --csv exclude each other; give one of them")
     check_output(html)
     view = by or ("stage" if len(nets) == 1 else "total")
-    shape = _shape(input) if input else None
+    shape = tuple(sides("--input", input, "3x224x224")) if input else None
     settings = {
         "optimizer": optimizer,
         "precision": precision,
@@ -166,13 +167,6 @@ def _inspected(
     if fits is not None:
         return found, largest_batch(net, shape or own, parse_nbytes(fits), **settings)
     return found, memory(net, shape or own, batch_size=batch_size, **settings)
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    parts = text.lower().replace("×", "x").split("x")
-    if len(parts) != 3 or not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise UsageError(f"--input {text!r} is no channels×height×width; write it as 3x224x224")
-    return tuple(map(int, parts))
 
 
 def _print(found: list[tuple["ModuleCost", "Memory"]], view: str, fits: str | None) -> None:

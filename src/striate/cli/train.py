@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from striate.cli.failure import UsageError
+from striate.cli.lists import whole_numbers
 from striate.errors import StriateError
 from striate.pages.wording import plural
 
@@ -136,7 +137,7 @@ def train(
         return _conclude(resume_run(_run_to_resume(data, output, name), reporter_for(), workers=workers))
     try:
         if milestones is not None:
-            flags["milestones"] = _whole_numbers(milestones)
+            flags["milestones"] = whole_numbers("--milestones", milestones, "60,90", least=0)
         settings = settings_for(recipe=recipe, config=config, flags=flags)
         settings = with_net_settings(settings, set_net, activation)
     except StriateError as error:
@@ -174,13 +175,6 @@ def _run_to_resume(run: str | None, output: str | None, name: str | None) -> Pat
     if not runs:
         raise StriateError(f"no run in {folder} to resume; give its folder: striate train --resume RUN")
     return max(runs, key=lambda path: max(f.stat().st_mtime for f in path.iterdir()))
-
-
-def _whole_numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(f"--milestones {text}: expected whole numbers with commas between, e.g. 60,90") from None
 
 
 def assignment(text: str) -> tuple[str, Any]:

@@ -11,6 +11,7 @@ import typer
 from striate.cli import transfer_print
 from striate.cli.failure import UsageError
 from striate.cli.files import check_output
+from striate.cli.lists import whole_numbers, words
 from striate.cli.table import print_json
 from striate.errors import StriateError
 from striate.pages.wording import plural
@@ -77,7 +78,7 @@ def transfer(
     """Put a trained net to other images: measure what it sees of them, choose what of it learns, and train that."""
     if compare and (table or plan != "auto"):
         raise UsageError("--compare tries all plans; leave out --plan and --table")
-    numbers = _whole_numbers("--sizes", sizes)
+    numbers = sorted(set(whole_numbers("--sizes", sizes, "10,30,100")))
     check_output(csv)
     from striate.evaluate import Plan as Views
     from striate.train import Settings, reporter_for
@@ -103,7 +104,7 @@ def transfer(
         opened,
         settings,
         FeatureCache(cache or cache_dir(), source.net, note=reporter.note),
-        places=tuple(layers.split(",")) if layers else (),
+        places=tuple(words(layers or "")),
         views=Views.named(views).views,
         pool=pool,
         unit=unit,
@@ -112,7 +113,7 @@ def transfer(
     )
     page = {"source": source.name, "data": opened.name, "command": shlex.join(["striate", *sys.argv[1:]])}
     if table:
-        return _table(project, classifiers.split(","), splits, per_class, csv, as_json, page)
+        return _table(project, words(classifiers), splits, per_class, csv, as_json, page)
     if compare:
         return _compare(project, reporter, numbers, seeds, as_json, page)
     return _carry_out(project, reporter, plan, as_json, page)
@@ -184,6 +185,8 @@ def _compare(
             path.parent.rmdir()
         raise
     write_page(path, compared=compared, **page)
+    if lost := [size for size in sizes if size not in compared.sizes]:
+        reporter.note(f"sizes left out, for which a class has too few images: {', '.join(map(str, lost))}")
     if as_json:
         print_json(transfer_print.comparison_as_json(compared))
     else:
@@ -227,10 +230,3 @@ def _page_path(project: "Project", default: str) -> Path:
     except OSError as error:
         raise StriateError(f"cannot make {folder}: {error.strerror}; choose --output") from error
     return folder / "report.html"
-
-
-def _whole_numbers(flag: str, text: str) -> list[int]:
-    try:
-        return sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        raise UsageError(f"{flag} {text}: expected whole numbers with commas between, e.g. 10,30,100") from None

@@ -23,6 +23,7 @@ from striate.nets import Net
 from striate.nets.batch_norms import batch_norms
 from striate.nets.trained import load_trained
 from striate.nets.weights import ModelCard, save_model
+from striate.pages.wording import plural
 from striate.train import RunFolder
 from striate.train.checkpoint import Checkpoint, CheckpointFolder
 from striate.train.story import history
@@ -156,7 +157,8 @@ def _loaded(
         raise StriateError(f"{count} checkpoints are asked for; give 1 or more")
     if len(steps) < count:
         raise StriateError(
-            f"{folder.path} has {len(steps)} {kind}checkpoints, and {count} are asked for; train with --keep {count}"
+            f"{folder.path} has {plural(len(steps), f'{kind}checkpoint')}, and {count} are asked for; ask for no more, "
+            f"or train with --keep {count}"
         )
     return [store.load(step) for step in steps[:count]]
 

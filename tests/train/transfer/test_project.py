@@ -162,7 +162,9 @@ def test_a_comparison_counts_every_trial_and_auto_is_one_of_the_plans(
     compare(made, Silent(), sizes=(4,), seeds=1, plans=("few",))
     assert not list(Path(made.settings.output).glob("few-*/*.safetensors"))
     assert not list(Path(made.settings.output).glob("sources/cut-*"))
-    with pytest.raises(StriateError, match=r"greys has 8 training images of 'dark'; give --sizes of at most that"):
+    with pytest.raises(
+        StriateError, match=r"class 'dark' of greys has 8 training images; give --sizes of at most that"
+    ):
         compare(made, Silent(), sizes=(20,))
     assert compared.part == "test"
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from striate.errors import StriateError
 from striate.pages.curves import Series, line_chart
+from striate.pages.wording import plural
 from striate.train.progress import Reporter
 from striate.train.transfer.plans import PLANS, Plan, choose
 from striate.train.transfer.project import Project
@@ -83,7 +84,7 @@ class Comparison:
 
     def chosen(self, per_class: int) -> dict[Plan, int]:
         """How many seeds auto chose each plan with."""
-        picks = {(trial.seed): trial.chosen for trial in self.trials if trial.per_class == per_class}
+        picks = {trial.seed: trial.chosen for trial in self.trials if trial.per_class == per_class}
         return {plan: list(picks.values()).count(plan) for plan in PLANS if plan in picks.values()}
 
     def best(self, per_class: int) -> Point:
@@ -117,7 +118,7 @@ def compare(
 ) -> Comparison:
     """Carry out every plan at every size, for every seed; `told` hears of each as it ends.
 
-    Raises StriateError where no class has as many images as the smallest size.
+    Sizes that some class has too few images for are left out. Raises StriateError where that is all of them.
     """
     counts = np.bincount(project.data.train.labels, minlength=len(project.data.classes))
     if not sizes or min(sizes) < 1 or seeds < 1:
@@ -125,7 +126,8 @@ def compare(
     if min(sizes) > counts.min():
         fewest = project.data.classes[int(counts.argmin())]
         raise StriateError(
-            f"{project.data.name} has {counts.min()} training images of {fewest!r}; give --sizes of at most that"
+            f"sizes from {min(sizes)} on: class {fewest!r} of {project.data.name} has "
+            f"{plural(int(counts.min()), 'training image')}; give --sizes of at most that"
         )
     part, exam = project.exam
     trials = []
