@@ -193,3 +193,25 @@ def test_the_live_table_draws_best_and_running(
     assert "20/21 trials" in told
     assert "1/2" in told
     assert "25.00%" in told
+
+
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+def test_a_search_goes_on_when_nobody_reads_it(
+    searched: tuple[SearchFolder, Ledger, Plan], kind: type[io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `striate search … 2>&1 | head -1` has it: the trials' workers would have been stopped with it."""
+    monkeypatch.setenv("TERM", "xterm")
+    _, ledger, plan = searched
+    stream = kind()
+    view = view_for(plan, stream)
+    view.note("one\nline")
+    assert stream.getvalue().strip() == "one\\nline"
+
+    def closed(*_: object) -> int:
+        raise BrokenPipeError
+
+    stream.write = closed  # type: ignore[method-assign]
+    view.stage(0, ledger)
+    view.look(0, ledger.records(0))
+    view.note("another")
+    view.close()

@@ -12,12 +12,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from striate.data.shown import shown as as_told
 from striate.pages.wording import duration, plural
 from striate.search.conduct import View
 from striate.search.ledger import Ledger, Record
 from striate.search.plan import Plan
 from striate.search.ranking import ranked
 from striate.search.space import shown
+from striate.train.progress import unless_unheard
 
 __all__ = ["view_for"]
 
@@ -29,7 +31,8 @@ def view_for(plan: Plan, stream: TextIO | None = None, *, quiet: bool = False) -
     stream = stream or sys.stderr
     if quiet or stream is None:
         return Nothing()
-    return LiveTable(plan, stream) if stream.isatty() else Lines(plan, stream)
+    heard = unless_unheard(stream)
+    return LiveTable(plan, heard) if heard.isatty() else Lines(plan, heard)
 
 
 @final
@@ -78,8 +81,8 @@ class Lines:
             self.note(f"{done}  trial {one.name}  {values}  {result(one)}{' *' if better else ''}{seconds}")
 
     def note(self, line: str) -> None:
-        """The line as it is."""
-        print(line, file=self._stream, flush=True)
+        """The line; what a name in it has besides letters is escaped."""
+        print(as_told(line), file=self._stream, flush=True)
 
     def close(self) -> None:
         """Nothing: every line is out already."""
@@ -112,7 +115,7 @@ class LiveTable:
 
     def note(self, line: str) -> None:
         """Above the table."""
-        self._console.print(line, markup=False)
+        self._console.print(as_told(line), markup=False)
 
     def close(self) -> None:
         """Take the table away; the lines stay."""

@@ -3,10 +3,10 @@
 A bar is drawn at most once a second from the loop itself; no thread of its own competes with the training for a core.
 """
 
+import io
 import sys
 import time
-from collections.abc import Callable
-from typing import Any, Protocol, TextIO
+from typing import Protocol, TextIO, cast, final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from striate.data.shown import shown
 from striate.train.report.record import EpochRow
 
-__all__ = ["Reporter", "Silent", "reporter_for"]
+__all__ = ["Reporter", "Silent", "reporter_for", "unless_unheard"]
 
 REDRAW_SECONDS, PLAIN_SECONDS = 1.0, 30.0
 
@@ -43,7 +43,13 @@ def reporter_for(stream: TextIO | None = None, *, quiet: bool = False) -> Report
     stream = stream or sys.stderr
     if quiet or stream is None:
         return Silent()
-    return Unheard(Bar(stream) if stream.isatty() else Lines(stream))
+    heard = unless_unheard(stream)
+    return Bar(heard) if heard.isatty() else Lines(heard)
+
+
+def unless_unheard(stream: TextIO) -> TextIO:
+    """`stream`, which swallows what nobody reads any more."""
+    return cast(TextIO, Unheard(stream))  # as much of one as print and rich ask for
 
 
 class Silent:
@@ -65,37 +71,46 @@ class Silent:
         """Nothing."""
 
 
-class Unheard:
-    """Another reporter, until nobody reads it: a run does not end because its terminal or pipe was closed."""
+@final
+class Unheard(io.TextIOBase):
+    """A stream, until nobody reads it: a run does not end because its terminal or pipe was closed."""
 
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
+    def __init__(self, stream: TextIO) -> None:
+        self._stream: TextIO | None = stream
+        self._encoding = stream.encoding
+        self._is_terminal = stream.isatty()
 
-    def _tell(self, say: Callable[..., None], *said: Any) -> None:
-        try:
-            say(*said)
-        except OSError:
-            self._reporter = Silent()
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # as streams have it
+        """What the reader expects."""
+        return self._encoding
 
-    def note(self, line: str) -> None:
-        """One line that stays."""
-        self._tell(self._reporter.note, line)
+    def isatty(self) -> bool:
+        """Whether it was a terminal from the beginning."""
+        return self._is_terminal
 
-    def begin(self, epochs: int, steps: int, done: int) -> None:
-        """Training begins, or goes on."""
-        self._tell(self._reporter.begin, epochs, steps, done)
+    def fileno(self) -> int:
+        """Of what is written into. Raises OSError where there is none, as other streams do."""
+        if self._stream is None:
+            raise io.UnsupportedOperation("fileno")
+        return self._stream.fileno()
 
-    def step(self, epoch: int, step: int, loss: float, accuracy: float, rate: float, wait: float) -> None:
-        """A batch is done."""
-        self._tell(self._reporter.step, epoch, step, loss, accuracy, rate, wait)
+    def write(self, text: str, /) -> int:
+        """All of it, as far as anybody knows."""
+        if self._stream is not None:
+            try:
+                self._stream.write(text)
+            except OSError:
+                self._stream = None
+        return len(text)
 
-    def epoch(self, row: EpochRow, best: bool) -> None:
-        """An epoch is done and validated."""
-        self._tell(self._reporter.epoch, row, best)
-
-    def end(self) -> None:
-        """Training is over."""
-        self._tell(self._reporter.end)
+    def flush(self) -> None:
+        """The same."""
+        if self._stream is not None:
+            try:
+                self._stream.flush()
+            except OSError:
+                self._stream = None
 
 
 class Lines:
