@@ -55,15 +55,20 @@ def test_recipes_lists_name_description_and_claims(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     text = 'description = "a small one"\nepochs = 3\n\n[reached]\ntest_accuracy = "98 %, 5 seeds"\nminutes = 2\n'
-    (tmp_path / "small.toml").write_text(text)
+    how = 'command = "striate train a.zip --recipe small"\nmachine = "two cores"\n'
+    (tmp_path / "small.toml").write_text(text + how)
     monkeypatch.setattr(recipe_files, "recipes_folder", lambda: tmp_path)
     assert told(capsys, "recipes").splitlines() == [
         "recipe  what it is   reached",
         "small   a small one  test accuracy 98 %, 5 seeds; minutes 2",
+        "",
+        "reached by",
+        "",
+        "small: striate train a.zip --recipe small; two cores",
     ]
     (listed,) = json.loads(told(capsys, "recipes", "--json"))
     assert listed["settings"] == {"epochs": 3}
-    assert listed["reached"] == {"test_accuracy": "98 %, 5 seeds", "minutes": 2}
+    assert list(listed["reached"].values()) == ["98 %, 5 seeds", 2, "striate train a.zip --recipe small", "two cores"]
 
 
 def test_the_recipes_that_ship_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,8 +5,11 @@ from typing import Annotated, Any
 import typer
 
 from striate.cli.table import print_json, print_table
+from striate.data.shown import shown
 
 __all__ = ["recipes"]
+
+HOW = ("command", "machine")  # of a claim: too long for a column, and told below the table
 
 
 def recipes(
@@ -34,8 +37,19 @@ def recipes(
         ["recipe", "what it is", "reached"],
         [[recipe.name, recipe.description, _claim(recipe.reached)] for recipe in found],
     )
+    told = [f"{recipe.name}: {how}" for recipe in found if (how := _how(recipe.reached))]
+    if told:
+        print("\nreached by\n")
+    for line in told:
+        print(shown(line))
 
 
 def _claim(reached: dict[str, Any]) -> str | None:
     """The measured claims as one phrase, in the recipe's own words and order."""
-    return "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in reached.items()) or None
+    claims = [f"{name.replace('_', ' ')} {value}" for name, value in reached.items() if name not in HOW]
+    return "; ".join(claims) or None
+
+
+def _how(reached: dict[str, Any]) -> str:
+    """By which command, and where."""
+    return "; ".join(str(reached[name]) for name in HOW if name in reached)
