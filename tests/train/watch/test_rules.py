@@ -90,6 +90,33 @@ def test_a_loss_that_rises(healthy: Series, loss: float, found: list[str]) -> No
         assert one.remedy == "try --lr 0.005, or a warm-up (--warmup-epochs 1)"
 
 
+def test_a_loss_that_was_zero_and_rises(healthy: Series) -> None:
+    """A net that is sure of all its images; the factor is then of what it began with."""
+    fell = [dataclasses.replace(step, loss=0.0) for step in healthy.steps[-2:]]
+    over = Step(step=1300, epoch=13, loss=4 * healthy.steps[0].loss)
+    healthy = dataclasses.replace(healthy, steps=[*healthy.steps[:-2], *fell, over])
+    (found,) = diagnose(healthy)
+    assert found.illness == "learning rate too high"
+    assert found.evidence.startswith("loss rose 4× in 103 steps")
+
+
+def test_a_loss_that_grows_beyond_all_numbers_under_large_updates(healthy: Series) -> None:
+    looks = [look(1, weights=[{"name": "conv1", **WEIGHT, "ratio": 3.0}])]
+    steps = healthy.steps[:2]
+    broken = dataclasses.replace(
+        healthy, steps=steps, epochs=[], looks=looks, sick={"loss": "inf", "step": steps[-1].step + 1}
+    )
+    (found,) = diagnose(broken)
+    assert found.evidence.startswith("loss grew beyond all numbers in 1 step, where one update changed the weights by")
+
+
+def test_norms_whose_shift_is_no_number_are_told_by_their_scale(healthy: Series) -> None:
+    norms = [{"name": "bn1", "shift": None, "scale": 3.0}]
+    (found,) = diagnose(dataclasses.replace(healthy, looks=[*healthy.looks, look(1300, norms=norms)]))
+    assert found.illness == "batch norm drift"
+    assert "the batches' deviation is 3× the running one" in found.evidence
+
+
 def test_a_loss_that_is_no_number(healthy: Series) -> None:
     healthy.sick = {"step": 7, "loss": "nan"}
     assert named(healthy) == ["not a number"]

@@ -134,8 +134,8 @@ def batch_norm_drift(series: Series) -> Diagnosis | None:
     worst = max(last.norms, key=lambda norm: norm["shift"] or 0.0)
     return Diagnosis(
         illness="batch norm drift",
-        evidence=f"the running means of {worst['name']} lie {worst['shift']:.2g} deviations from the batches', and the "
-        f"batches' deviation is {scale:.2g}× the running one in the middle layer (step {last.step})",
+        evidence=f"the running means of {worst['name']} lie {worst['shift'] or 0.0:.2g} deviations from the batches', "
+        f"and the batches' deviation is {scale:.2g}× the running one in the middle layer (step {last.step})",
         remedy="give the norms a larger momentum (torch's is 0.1), or larger batches; or freeze them",
         serious=True,
         layer=worst["name"],

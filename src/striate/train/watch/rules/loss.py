@@ -51,7 +51,8 @@ def loss_explodes(series: Series) -> Diagnosis | None:
     if risen is None:
         return None
     factor, steps = risen
-    evidence = f"loss rose {factor:.3g}× in {steps} step{'s' if steps > 1 else ''}"
+    rose = "grew beyond all numbers" if math.isinf(factor) else f"rose {factor:.3g}×"
+    evidence = f"loss {rose} in {steps} step{'s' if steps > 1 else ''}"
     if (ratio := _largest_ratio(series)) > BROKEN_RATIO:
         evidence += f", where one update changed the weights by {ratio:.0%} (0.1 % is usual)"
     return Diagnosis(illness=TOO_HIGH, evidence=evidence, remedy=_lower(series), serious=True)
@@ -144,5 +145,7 @@ def _risen(series: Series) -> tuple[float, int] | None:
     loss, at = next(((loss, at) for loss, at in peaks if loss > RISE * reference), (0.0, 0))
     if not loss:
         return None
-    lowest = min((step for step in series.steps if step.step <= at), key=lambda step: step.loss)
-    return loss / lowest.loss, max(1, at - lowest.step)
+    before = [step for step in series.steps if step.step <= at and not math.isnan(step.loss)]
+    lowest = min(before, key=lambda step: step.loss)
+    floor = lowest.loss or reference  # a net that is sure of all its images has a loss of 0
+    return loss / floor if floor else math.inf, max(1, at - lowest.step)
