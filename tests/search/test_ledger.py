@@ -4,6 +4,7 @@ import itertools
 import multiprocessing
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def take(ledger: Ledger, owner: str = "me") -> Taken:
     return taken
 
 
+@cache
 def dead_process() -> str:
     """The name of a process that was."""
     code = "from striate.search.process import own_name; print(own_name())"
@@ -180,6 +182,19 @@ def test_a_trial_that_kills_its_workers_is_given_up(ledger: Ledger) -> None:
         ledger.recover(0, 1e9)
     record = ledger.records(0)[0]
     assert (record.outcome, record.cause) == ("failed", "its worker was killed 3 times; is there enough memory?")
+
+
+def test_a_trial_that_gets_further_each_time_is_not_given_up(ledger: Ledger) -> None:
+    """On a machine that is taken away every hour it is the machine."""
+    for epoch in range(1, TRIES + 3):
+        taken = take(ledger, dead_process())
+        taken.trial.report(0.1 * epoch, epoch)
+        ledger.recover(0, 1e9)
+    assert ledger.records(0)[0].outcome == "waiting"
+    for _ in range(TRIES):
+        take(ledger, dead_process())
+        ledger.recover(0, 1e9)
+    assert ledger.records(0)[0].outcome == "failed"
 
 
 def test_an_interrupted_trial_goes_back_and_is_not_blamed(ledger: Ledger) -> None:

@@ -26,7 +26,7 @@ from striate.search.space import Choices, Dimension, Space, space_from, written
 __all__ = ["OUTCOMES", "Ledger", "Record", "Taken"]
 
 OUTCOMES = ("waiting", "running", "finished", "pruned", "exploded", "failed")
-TRIES = 3  # a trial whose worker was killed so often is given up: it may be the killer
+TRIES = 3  # a trial whose worker was killed so often, no epoch further each time, is given up: it may be the killer
 FILL_SECONDS = 20.0  # since another process put a trial into a stage, before doing it for it: each takes milliseconds
 _FINAL = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "exploded": TrialState.PRUNED}
 
@@ -174,7 +174,10 @@ class Ledger:
             trial_id = self._id(stage, waiting.number)
             with contextlib.suppress(UpdateFinishedTrialError):
                 if self._storage.set_trial_state_values(trial_id, state=TrialState.RUNNING):
-                    self._tell(trial_id, owner=owner, tries=waiting.user_attrs.get("tries", 0) + 1, pulse=0)
+                    reached = max(waiting.intermediate_values, default=0)
+                    before = waiting.user_attrs
+                    tries = 1 if reached > before.get("reached", 0) else before.get("tries", 0) + 1
+                    self._tell(trial_id, owner=owner, tries=tries, reached=reached, pulse=0)
                     study.sampler = sampler(waiting.number)
                     trial = optuna.Trial(study, trial_id)
                     values = {name: _suggest(trial, name, one) for name, one in sorted(self.space(stage).items())}
@@ -184,7 +187,7 @@ class Ledger:
                         stage=stage,
                         number=waiting.number,
                         values=values,
-                        told=max(waiting.intermediate_values, default=0),
+                        told=reached,
                         owner=owner,
                     )
         return None

@@ -141,7 +141,8 @@ class _Pulse:
         count = 0
         while not self._done.wait(PULSE_SECONDS):
             count += 1
-            self._ledger.pulse(self._taken, count)
+            with contextlib.suppress(Exception):  # a storage that is busy now may take the next one
+                self._ledger.pulse(self._taken, count)
 
 
 if __name__ == "__main__":
