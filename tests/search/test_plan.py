@@ -136,3 +136,9 @@ def test_a_setting_is_no_range_in_one_stage_and_words_in_another() -> None:
     stage = {"trials": 2, "epochs": 1, "space": {"model_settings": {"hidden": ["few", "many"]}}}
     with pytest.raises(StriateError, match=r"--set hidden is a range in one stage, 1:9, and options in another, 'few'"):
         plan_from([{"space": {"model_settings": {"hidden": "1:9"}}, "stage": [stage]}], {}, {})
+
+
+def test_the_number_of_the_draw_fits_the_generator() -> None:
+    assert plan_from([{"space": {"lr": "0.1:1"}}], {}, {}, seed=2**63 - 1).seed == 2**63 - 1
+    with pytest.raises(StriateError, match=r"^--draw 9223372036854775808: expected a number below 2⁶³"):
+        plan_from([{"space": {"lr": "0.1:1"}}], {}, {}, seed=2**63)

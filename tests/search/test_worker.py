@@ -93,8 +93,8 @@ def test_a_worker_says_what_ails_the_machine_and_the_search_repeats_it(
         return 0
 
     monkeypatch.setattr(worker, "work", work)
-    monkeypatch.setattr(worker.signal, "signal", lambda number, action: None)
-    monkeypatch.setattr(worker.sys, "argv", ["worker", str(folder.path), "1", "1"])
+    monkeypatch.setattr("striate.search.worker.signal.signal", lambda number, action: None)
+    monkeypatch.setattr("striate.search.worker.sys.argv", ["worker", str(folder.path), "1", "1"])
     assert worker.main() == MACHINE_EXIT
     said = capfd.readouterr().err
     assert said == "No space left on device\n"

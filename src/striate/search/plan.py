@@ -72,6 +72,8 @@ class Plan:
         for name, word in (("keep", "--keep"), ("seed", "--draw")):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 0:
                 raise StriateError(f"{word} {getattr(self, name)!r}: expected a whole number, 0 or more")
+        if self.seed >= 2**63:  # a word of the generator's key
+            raise StriateError(f"--draw {self.seed}: expected a number below 2⁶³, {2**63:,}")
         for stage in self.stages:
             for name in stage.space:
                 if name not in self.space:

@@ -36,7 +36,7 @@ SIGTERM_EXIT = 128 + signal.SIGTERM
 
 def main() -> int:
     """Work for the search in a folder. Returns the exit code."""
-    path, jobs, parent = Path(sys.argv[1]), *map(int, sys.argv[2:4])
+    path, jobs, parent = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise SystemExit(SIGTERM_EXIT)
