@@ -113,6 +113,9 @@ def test_the_verdict_names_the_slowest_stage_and_its_knob():
     rates = {"read": 5000.0, "decode": 300.0, "augment": 900.0, "loader": 250.0}
     said = verdict([Ceiling(stage, rate) for stage, rate in rates.items()])
     assert said.startswith("Loading makes 250 images/s; its slowest stage is decode. What to turn: -j")
+    slow_disk = [Ceiling(stage, rate) for stage, rate in {**rates, "read": 9.0}.items()]
+    assert verdict(slow_disk).endswith("; `striate pack DATA out.arrow` makes one file of them.")
+    assert verdict(slow_disk, files=False).endswith("is disk. What to turn: the file on a local disk.")
     held_back = verdict([Ceiling(stage, rate) for stage, rate in {**rates, "compute": 800.0}.items()])
     assert "where the net would take 800" in held_back
     fine = verdict([Ceiling(stage, rate) for stage, rate in {**rates, "compute": 50.0}.items()])

@@ -13,6 +13,7 @@ __all__ = ["data", "verdict"]
 
 KNOBS = {
     "read": "images on a local disk; `striate pack DATA out.arrow` makes one file of them",
+    "mapped": "the file on a local disk",
     "decode": "-j up to the number of cores; `striate pack DATA out.arrow --size N` leaves nothing to decode",
     "augment": "-j up to the number of cores; a smaller --size; a lighter --policy",
     "transfer": "a smaller --size; a set in memory that fits stays on the GPU by itself",
@@ -20,7 +21,7 @@ KNOBS = {
 }
 WHAT = {
     "read": "bytes from the disk",
-    "decode": "bytes to pixels",
+    "decode": "bytes to pixels, and the resize that is kept",
     "augment": "noise, resampling, normalisation",
     "transfer": "to the GPU",
     "loader": "all of these together, as a run has them",
@@ -48,10 +49,11 @@ def data(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Measure each stage of loading alone, and say which one to mend."""
+    """Measure each stage of loading, and say which one to mend."""
     from striate.data import Preprocess
     from striate.data import open as open_data
     from striate.data.ceilings import ceilings
+    from striate.data.samples import FileSamples
     from striate.train import Settings
     from striate.train.colours import Colours
     from striate.train.noise import choose_policy, policy_of, with_policy
@@ -80,31 +82,34 @@ def data(
         images=images,
         note=lambda sentence: typer.echo(sentence, err=True),
     )
+    files = isinstance(found.train, FileSamples)
     if as_json:
         rates = {one.stage: one.images_per_second for one in measured}
-        print_json({"data": data, "threads": workers, "images_per_second": rates, "verdict": verdict(measured)})
+        print_json({"data": data, "threads": workers, "images_per_second": rates, "verdict": verdict(measured, files)})
         return
     print(f"{found.name}: {square[0]}×{square[1]} px, policy {settings.policy}, {workers} loading threads, {where}\n")
     print_table(
         ["stage", "images/s", "", "what to turn"],
         [
-            [_told(one.stage), round(one.images_per_second), WHAT[one.stage], KNOBS.get(one.stage, "")]
+            [_told(one.stage), round(one.images_per_second), WHAT[one.stage], _knob(one.stage, files)]
             for one in measured
         ],
         right=["images/s"],
     )
-    print(f"\n{verdict(measured)}")
+    print(f"\n{verdict(measured, files)}")
 
 
-def verdict(measured: "list[Ceiling]") -> str:
-    """One sentence: what holds the run back, and what to turn."""
+def verdict(measured: "list[Ceiling]", files: bool = True) -> str:
+    """One sentence: what holds the run back, and what to turn. `files`: the images lie in a file each."""
     rates = {one.stage: one.images_per_second for one in measured}
     loader, compute = rates["loader"], rates.get("compute")
     slowest = min((stage for stage in rates if stage not in ("loader", "compute")), key=lambda stage: rates[stage])
     if compute is not None and loader >= CLOSE * compute:
-        return f"The net is the limit: loading takes {compute / loader:.0%} of its step's time. {_sentence('compute')}"
+        sentence = _sentence("compute", files)
+        return f"The net is the limit: loading takes {compute / loader:.0%} of its step's time. {sentence}"
     against = "" if compute is None else f", where the net would take {compute:,.0f}"
-    return f"Loading makes {loader:,.0f} images/s{against}; its slowest stage is {_told(slowest)}. {_sentence(slowest)}"
+    sentence = _sentence(slowest, files)
+    return f"Loading makes {loader:,.0f} images/s{against}; its slowest stage is {_told(slowest)}. {sentence}"
 
 
 def _told(stage: str) -> str:
@@ -114,8 +119,12 @@ def _told(stage: str) -> str:
     return STAGE_NAMES.get(stage, stage)
 
 
-def _sentence(stage: str) -> str:
-    return f"What to turn: {KNOBS[stage]}."
+def _sentence(stage: str, files: bool) -> str:
+    return f"What to turn: {_knob(stage, files)}."
+
+
+def _knob(stage: str, files: bool) -> str:
+    return KNOBS.get("mapped" if stage == "read" and not files else stage, "")
 
 
 def _step(model: str, classes: int, channels: int, size: tuple[int, int], device: Any) -> Any:

@@ -1,8 +1,12 @@
 """How fast each stage of loading could go if it were alone: its ceiling, in images per second.
 
-The same few hundred images go through reading, then through decoding out of memory, then through the noise and the
-normalisation out of memory, each on as many threads as a run would use; then through the loader as it is. The lowest
-ceiling is what to mend, and by how much the loader stays below it is what the stages lose to each other.
+The same few hundred images go through reading, then, out of memory, through the loader, whose threads stop the time of
+decoding and of noise; then through the loader as it is. The lowest ceiling is what to mend, and by how much the loader
+stays below it is what the stages lose to each other.
+
+Decoding and noise are timed where a run does both, because each depends on the other: how much a map shrinks says at
+which fraction a JPEG is decoded, and that says how large an image is resampled; and what is resized once and kept is
+decoding, whoever does it.
 """
 
 import time
@@ -59,8 +63,8 @@ def ceilings(
     threads = max(1, workers)
     chosen = samples.subset(np.arange(min(images, len(samples))) * len(samples) // min(images, len(samples)))
     found: list[Ceiling] = []
-    pixels: list[NDArray[np.uint8]] = []
-    held_nbytes = 0
+    files: list[bytes] = []
+    names: list[str] = []
     with ThreadPoolExecutor(threads, "striate-ceiling") as pool:
         if isinstance(chosen, EncodedSamples):
             begun = time.perf_counter()
@@ -79,11 +83,7 @@ def ceilings(
             if not good:
                 raise StriateError(f"none of the {len(files)} images looked at can be read: nothing to measure")
             chosen = chosen.subset(good)
-
-            def decoded_all() -> int:
-                return sum(1 for _ in pool.map(decoded, good))
-
-            found.append(Ceiling("decode", _repeated(decoded_all, seconds)))
+            files, names = [files[i] for i in good], [names[i] for i in good]
         else:
             begun = time.perf_counter()
 
@@ -92,18 +92,16 @@ def ceilings(
 
             list(pool.map(touched, range(len(chosen))))
             found.append(Ceiling("read", len(chosen) / (time.perf_counter() - begun)))
-    for i in range(len(chosen)):
-        pixels.append(chosen.pixels(i, preprocess.channels))
-        held_nbytes += pixels[-1].nbytes
-        if held_nbytes > MOST_NBYTES:
-            break
-    batch_size = min(batch_size, len(pixels))
+    batch_size = min(batch_size, len(chosen))
 
-    def loaded(part: Samples, where: torch.device | None) -> Callable[[], int]:
-        loader = Loader(
+    def loader_of(part: Samples, workers: int, where: torch.device | None) -> Loader:
+        return Loader(
             part, preprocess, batch_size=batch_size, policy=policy, shuffle=True, workers=workers, cache_nbytes=0,
             device=where,
         )  # fmt: skip
+
+    def loaded(part: Samples, where: torch.device | None) -> Callable[[], int]:
+        loader = loader_of(part, workers, where)
 
         def epoch() -> int:
             done = sum(len(batch.labels) for batch in loader.epoch(0))
@@ -113,7 +111,10 @@ def ceilings(
 
         return epoch
 
-    found.append(Ceiling("augment", _repeated(loaded(_Decoded(pixels), None), seconds)))
+    if isinstance(chosen, EncodedSamples):
+        found += _at_work(loader_of(_Read(files, names), threads, None), threads, 2 * seconds)
+    else:
+        found.append(Ceiling("augment", _repeated(loaded(_some_of(chosen, preprocess.channels), None), seconds)))
     shape = (batch_size, preprocess.channels, *preprocess.size)
     if device is not None and device.type == "cuda":
         batch = torch.empty(shape, pin_memory=True)
@@ -123,6 +124,32 @@ def ceilings(
         example = torch.zeros(shape, device=device)
         found.append(Ceiling("compute", _repeated(_computed(step, example), seconds)))
     return found
+
+
+def _at_work(loader: Loader, threads: int, seconds: float) -> list[Ceiling]:
+    """Of decoding and of noise: what all `threads` would make if they did nothing else."""
+
+    def images(epoch: int) -> int:
+        return sum(len(batch.labels) for batch in loader.epoch(epoch))
+
+    images(0)  # not counted
+    loader.stages.drain()
+    begun, done, epoch = time.perf_counter(), 0, 0
+    while done == 0 or time.perf_counter() - begun < seconds:
+        epoch += 1
+        done += images(epoch)
+    spent = loader.stages.drain()  # seconds, summed over the threads
+    return [Ceiling(stage, done * threads / spent[stage]) for stage in ("decode", "augment")]
+
+
+def _some_of(samples: Samples, channels: int) -> "_Decoded":
+    """The first of them, as many as may be held."""
+    pixels: list[NDArray[np.uint8]] = []
+    for i in range(len(samples)):
+        pixels.append(samples.pixels(i, channels))
+        if sum(image.nbytes for image in pixels) > MOST_NBYTES:
+            break
+    return _Decoded(pixels)
 
 
 def _refusal(decoded: Callable[[int], object], i: int) -> str | None:
@@ -161,6 +188,28 @@ def _computed(step: Callable[[torch.Tensor], object], example: torch.Tensor) -> 
         return len(example)
 
     return run
+
+
+@final
+class _Read(EncodedSamples):
+    """Files whose bytes lie in memory."""
+
+    def __init__(self, files: Sequence[bytes], names: Sequence[str]) -> None:
+        self._files, self._names = files, names
+        self.labels = checked_labels(np.zeros(len(files)), len(files))
+
+    def read(self, i: int) -> bytes:
+        return self._files[i]
+
+    def name(self, i: int) -> str:
+        return self._names[i]
+
+    def key(self, i: int) -> str:
+        return self._names[i]
+
+    def subset(self, indices: ArrayLike) -> Self:
+        chosen = np.asarray(indices).tolist()
+        return type(self)([self._files[i] for i in chosen], [self._names[i] for i in chosen])
 
 
 @final
