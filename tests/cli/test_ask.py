@@ -110,7 +110,10 @@ def test_evaluate_an_ensemble_and_other_data(world: Path, capsys: pytest.Capture
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"ensemble of 2: {file}, {file} on {world / 'photos'}, test part: 12 images in ")
     assert lines[3] == "averaged over single view: 24 passes"
-    assert lines[4].endswith("nats, of which 0.0000 is what the members disagree about")
+    assert lines[4].endswith(" nats, of which 0.0000 is what the members disagree about")
+    assert main(["evaluate", run, run, "--calibrate"]) == 0  # what they disagree about is theirs, not the average's
+    again = capsys.readouterr().out.splitlines()[4]
+    assert again == lines[4].replace(" nats,", " nats before the temperature,")
 
 
 def test_evaluate_prints_the_table(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,6 +172,11 @@ def test_evaluate_calibrates_and_draws(world: Path, tmp_path: Path, capsys: pyte
             ["--table", "--crops", "10"],
             2,
             "--table has rows for the usual views; leave out --crops, --scales, --plot, ",
+        ),
+        (
+            ["--samples", "3", "--save-temperature", "calm.safetensors"],
+            2,
+            "--samples with --save-temperature: a model tempers each draw by its own temperature, ",
         ),
         (
             ["elsewhere", "photos"],

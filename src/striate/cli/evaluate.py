@@ -64,6 +64,11 @@ def evaluate(
         raise UsageError(
             "--table has rows for the usual views; leave out --crops, --scales, --plot, --save-temperature"
         )
+    if samples and save_temperature is not None:
+        raise UsageError(
+            "--samples with --save-temperature: a model tempers each draw by its own temperature, and this one would "
+            "fit the average of the draws; leave out one of the two"
+        )
     check_drawing("--plot", plot)
     check_output(save_temperature)
     from striate.evaluate import Panel, Plan, compare

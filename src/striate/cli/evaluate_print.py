@@ -110,9 +110,10 @@ def print_evaluation(found: "Evaluation") -> None:
         print(f"averaged over {found.plan}{samples}: {plural(found.passes, 'pass', 'passes')}")
     if found.samples or len(found.models) > 1:
         doubt = found.uncertainty
+        before = "" if found.temperature is None else " before the temperature"
         print(
-            f"entropy {doubt.entropy.mean():.4f} nats, of which {doubt.mutual_information.mean():.4f} is what the "
-            f"{'samples' if found.samples else 'members'} disagree about"
+            f"entropy {doubt.entropy.mean():.4f} nats{before}, of which {doubt.mutual_information.mean():.4f} is what "
+            f"the {'samples' if found.samples else 'members'} disagree about"
         )
     _print_notes(found.notes)
     rows = _by_class(found)

@@ -52,7 +52,7 @@ class Evaluation:
 
     seconds: of reading, preprocessing and computing all of it; passes: how many images went through a net for that.
     temperature: what the probabilities were tempered with, fitted on the validation part; `untempered` the calibration
-    before.
+    before. uncertainty: before it, too, since what the draws disagree about is theirs and not the average's.
     """
 
     model: Path
