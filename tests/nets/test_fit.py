@@ -169,6 +169,22 @@ REFUSED_BY_NAME = [
         {"name": "two_layer", "hidden": 0},
         "hidden is the width of each hidden layer, whole numbers of at least 1, got 0",
     ),
+    *(
+        (
+            {"name": name, "hidden": given},
+            f"hidden is the width of each hidden layer, whole numbers of at least 1, got {given}",
+        )
+        for name, given in (("two_layer", True), ("two_layer", 2.0), ("mlp", None), ("mlp", [8, True]))
+    ),
+    ({"name": "googlenet", "auxiliary": "no"}, "auxiliary is true or false, got 'no'"),
+    ({"name": "densenet121", "memory_efficient": "false"}, "memory_efficient is true or false, got 'false'"),
+    ({"name": "resnet18", "zero_init_residual": None}, "zero_init_residual is true or false, got None"),
+    ({"name": "mlp", "batch_norm": 2}, "batch_norm is true or false, got 2"),
+    (
+        {"name": "neocognitron", "planes": True},
+        "planes is how many kinds of cell a stage has, a whole number from 1, got True",
+    ),
+    ({"name": "swapout20", "inference": None}, "unknown inference 'None'; choose from deterministic, stochastic"),
     (
         {"name": "lenet5", "num_classes": 0},
         "lenet5 needs at least 1 class and 1 channel, got num_classes=0 and in_chans=3",
@@ -219,6 +235,16 @@ def test_whole_numbers_of_any_make_are_taken() -> None:
     spec = net.spec
     assert (spec.num_classes, spec.in_chans, spec.input_size) == (7, 1, (32, 36))
     assert {type(n) for n in (spec.num_classes, spec.in_chans, *spec.input_size)} == {int}
+    with torch.device("meta"):
+        net = create_model("mlp", hidden=np.array([8, 4]), batch_norm=np.True_, dropout=np.float32(0.5))
+        also = create_model("mlp", hidden=[8, 4], batch_norm=1, dropout=0.5)
+    assert json.loads(json.dumps(net.spec.settings)) == {"hidden": [8, 4], "batch_norm": True, "dropout": 0.5}
+    assert str(net) == str(also)
+
+
+def test_an_activation_of_none_is_none_given() -> None:
+    with torch.device("meta"):
+        assert create_model("resnet20", activation=None).spec.settings == {}
 
 
 def test_layer_table_refuses_what_the_net_refuses() -> None:

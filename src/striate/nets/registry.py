@@ -18,6 +18,7 @@ from striate.nets.fit import misfit, smallest_side
 from striate.nets.net import Net, NetSpec
 from striate.nets.weightless import weightless
 from striate.nets.zoo import NETS, Entry
+from striate.nets.zoo.settings import truth
 from striate.plain import plain, whole
 
 __all__ = ["ModelInfo", "build", "list_models", "model_info"]
@@ -75,9 +76,13 @@ def build(
     settings = {name: plain(value, tuple) for name, value in settings.items()}
     known, own = _settings(entry), dict(settings)
     activation = None if "activation" in known else own.pop("activation", None)
+    if activation is None and "activation" not in known:
+        settings.pop("activation", None)  # what is not given is not written down
     for given in own:
         if given not in known:
             raise StriateError(_unknown_setting(name, given, list(known)))
+        if isinstance(known[given], bool):
+            own[given] = settings[given] = truth(given, own[given])
     if num_classes < 1 or in_chans < 1:
         raise StriateError(
             f"{name} needs at least 1 class and 1 channel, got num_classes={num_classes} and in_chans={in_chans}"

@@ -14,7 +14,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from striate.errors import StriateError, unknown
+from striate.errors import StriateError, UnknownName, unknown
 
 __all__ = ["Swapout"]
 
@@ -33,7 +33,7 @@ class Swapout(nn.Module):
             if not 0 <= given <= 1:
                 raise StriateError(f"{name} is a probability, from 0 to 1, got {given!r}")
         if inference not in INFERENCES:
-            raise StriateError(unknown("inference", inference, INFERENCES))
+            raise UnknownName(unknown("inference", str(inference), INFERENCES))
         self.keep_shortcut, self.keep_residual, self.inference = keep_shortcut, keep_residual, inference
 
     def forward(self, shortcut: Tensor, residual: Tensor) -> Tensor:

@@ -14,11 +14,10 @@ averages all its inputs. Dropout of 0, 0.1, 0.2, 0.3, 0.4 in the five blocks is 
 import torch
 from torch import Tensor, nn
 
-from striate.errors import StriateError
 from striate.nets.net import Net, NetSpec, Stage
 from striate.nets.zoo.entry import Entry
 from striate.nets.zoo.initialise import he
-from striate.nets.zoo.settings import probability
+from striate.nets.zoo.settings import count, probability
 
 __all__ = ["NETS", "FractalBlock", "FractalNet"]
 
@@ -69,8 +68,7 @@ class FractalNet(Net):
         self, spec: NetSpec, columns: int, *, width: int = 64, drop_path: float = LOCAL_DROP, dropout: float = 0.0
     ) -> None:
         super().__init__(spec)
-        if not isinstance(width, int) or width < 1:
-            raise StriateError(f"width is the number of maps of the first block, a whole number from 1, got {width!r}")
+        width = count("width is the number of maps of the first block, a whole number from 1", width)
         widths = tuple(width * growth for growth in GROWTH)
         self.columns = columns
         self.drop_path, last = probability("drop_path", drop_path), probability("dropout", dropout)

@@ -20,7 +20,7 @@ from striate.nets.flatten import FlattenExactly
 from striate.nets.net import Net, NetSpec
 from striate.nets.zoo.entry import Entry
 from striate.nets.zoo.initialise import he
-from striate.nets.zoo.settings import probability
+from striate.nets.zoo.settings import count, probability
 
 __all__ = ["MLP", "NETS"]
 
@@ -70,10 +70,14 @@ def _two_layer(spec: NetSpec, *, hidden: int = 50, activation: str = "relu") -> 
 
 
 def _widths(hidden: int | Sequence[int]) -> tuple[int, ...]:
-    widths = (hidden,) if isinstance(hidden, int) else tuple(hidden)
-    if not widths or not all(isinstance(width, int) and width >= 1 for width in widths):
-        raise StriateError(f"hidden is the width of each hidden layer, whole numbers of at least 1, got {hidden!r}")
-    return widths
+    expected = "hidden is the width of each hidden layer, whole numbers of at least 1"
+    several = isinstance(hidden, Sequence) and not isinstance(hidden, str)
+    if not several or not hidden:
+        return (count(expected, hidden),)
+    try:
+        return tuple(count(expected, width) for width in hidden)
+    except StriateError:
+        raise StriateError(f"{expected}, got {hidden!r}") from None
 
 
 NETS = {

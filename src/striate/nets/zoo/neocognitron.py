@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from striate.errors import StriateError
 from striate.nets.net import Net, NetSpec, Stage
 from striate.nets.zoo.entry import Entry
+from striate.nets.zoo.settings import count
 
 __all__ = ["NETS", "CCells", "Neocognitron", "SCells"]
 
@@ -69,8 +69,7 @@ class Neocognitron(Net):
 
     def __init__(self, spec: NetSpec, *, planes: int = 24) -> None:
         super().__init__(spec)
-        if not isinstance(planes, int) or planes < 1:
-            raise StriateError(f"planes is how many kinds of cell a stage has, a whole number from 1, got {planes!r}")
+        planes = count("planes is how many kinds of cell a stage has, a whole number from 1", planes)
         inputs = (2 * spec.in_chans, planes, planes)
         self.s1, self.s2, self.s3 = (SCells(c, planes, r) for c, r in zip(inputs, SELECTIVITY, strict=True))
         self.c1, self.c2, self.c3 = (CCells(planes) for _ in SELECTIVITY)

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from striate.errors import StriateError, UnknownName, unknown
 
-__all__ = ["choose", "probability"]
+__all__ = ["choose", "count", "probability", "truth"]
 
 T = TypeVar("T")
 
@@ -15,6 +15,20 @@ def choose(setting: str, given: str, among: Mapping[str, T]) -> T:
     if given not in among:
         raise UnknownName(unknown(setting, str(given), among))
     return among[given]
+
+
+def count(expected: str, given: object) -> int:
+    """A whole number from 1; `expected` says of what, for the message."""
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise StriateError(f"{expected}, got {given!r}")
+    return given
+
+
+def truth(setting: str, given: object) -> bool:
+    """True or false: a word that means no is not one that Python takes for true."""
+    if not isinstance(given, bool | int | float) or given not in (True, False):
+        raise StriateError(f"{setting} is true or false, got {given!r}")
+    return bool(given)
 
 
 def probability(setting: str, given: float) -> float:
