@@ -10,7 +10,7 @@ from striate.data import ArraySamples, Dataset
 from striate.data import open as open_data
 from striate.errors import StriateError
 from striate.train import Settings, reporter_for, settings_from, start
-from striate.train.resolve import pick_device, resolve
+from striate.train.resolve import idle_milestones, pick_device, resolve
 
 
 def dataset(images: int) -> Dataset:
@@ -62,6 +62,26 @@ def test_what_goes_by_validation_images_needs_some(given: dict[str, Any], flag: 
     assert data.val is None
     with pytest.raises(StriateError, match=f"{flag} goes by validation images, and there are none"):
         resolve(Settings(data="digits", val_fraction=0.0, **given), data)
+
+
+def test_steps_of_the_rate_have_their_places() -> None:
+    data = open_data("digits")
+    with pytest.raises(StriateError, match=r"^--schedule step lowers the rate after .* lists none; give them, such as"):
+        resolve(Settings(schedule="step"), data)
+    assert resolve(Settings(schedule="step", milestones=(20,)), data).milestones == (20,)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"schedule": "step", "milestones": (2, 9)}, None),
+        ({"schedule": "step", "milestones": (9, 10, 20)}, "10,20: the run has 10 epochs"),
+        ({"milestones": (2, 9)}, "2,9: they are those of --schedule step, and this is cosine"),
+    ],
+)
+def test_milestones_that_do_nothing_are_told(given: dict[str, Any], said: str | None) -> None:
+    expected = said and f"no rate is lowered after --milestones {said}"
+    assert idle_milestones(Settings(epochs=10, **given)) == expected
 
 
 def test_runs_train_on_cpu_and_cuda() -> None:

@@ -6,10 +6,11 @@ from striate import data as data_room
 from striate.data import Dataset, Samples
 from striate.errors import StriateError
 from striate.nets import model_info
+from striate.pages.wording import plural
 from striate.train.noise import PADDED
 from striate.train.settings import Settings
 
-__all__ = ["WARMUP_STEPS", "open_data", "pick_device", "resolve"]
+__all__ = ["WARMUP_STEPS", "idle_milestones", "open_data", "pick_device", "resolve"]
 
 WARMUP_STEPS = 10  # 1/(1 − 0.9): by then the default momentum weighs its gradients as it will from there on
 
@@ -34,13 +35,18 @@ def resolve(settings: Settings, data: Dataset) -> Settings:
     it.
 
     Raises StriateError for a `pad` that the policy has no use for, for what goes by validation images where there are
-    none, and for more ranks than images.
+    none, for steps of the rate that nobody placed, and for more ranks than images.
     """
     if settings.pad is not None and settings.policy not in PADDED:
         raise StriateError(f"--pad belongs to --policy light; with {settings.policy} leave it out")
     if data.val is None and (settings.early_stop is not None or settings.schedule == "plateau"):
         flag = "--patience" if settings.early_stop is not None else "--schedule plateau"
         raise StriateError(f"{flag} goes by validation images, and there are none; leave it out, or see --val-fraction")
+    if settings.schedule == "step" and not settings.milestones:
+        raise StriateError(
+            "--schedule step lowers the rate after the epochs that --milestones lists, and it lists none; "
+            "give them, such as --milestones 20,30"
+        )
     ranks = settings.ranks or 1
     if len(data.train) < ranks:
         raise StriateError(
@@ -72,6 +78,17 @@ def _warmup_epochs(settings: Settings, images: int) -> float:
     if settings.schedule == "onecycle" or steps >= WARMUP_STEPS:
         return 0.0
     return WARMUP_STEPS / steps
+
+
+def idle_milestones(settings: Settings) -> str | None:
+    """What is to be said of milestones after which no rate is lowered; None where there are none."""
+    idle = [epoch for epoch in settings.milestones if settings.schedule != "step" or epoch >= settings.epochs]
+    if not idle:
+        return None
+    reason = f"the run has {plural(settings.epochs, 'epoch')}"
+    if settings.schedule != "step":
+        reason = f"they are those of --schedule step, and this is {settings.schedule}"
+    return f"no rate is lowered after --milestones {','.join(map(str, idle))}: {reason}"
 
 
 def _channels(samples: Samples) -> int:

@@ -34,7 +34,7 @@ from striate.train.noise import check_policy, choose_policy, describe, matched_t
 from striate.train.process import prepare_process, subnormals_are_zero
 from striate.train.progress import Reporter, Silent
 from striate.train.report import Scored, write_report
-from striate.train.resolve import WARMUP_STEPS, open_data, pick_device, resolve
+from striate.train.resolve import WARMUP_STEPS, idle_milestones, open_data, pick_device, resolve
 from striate.train.same import check_same_data, check_same_settings, contents, fingerprint, kept_settings
 from striate.train.sampling import describe_sampling, ranked, with_ranks, with_weights
 from striate.train.settings import Settings
@@ -78,6 +78,8 @@ def start(settings: Settings, reporter: Reporter, *, data: Dataset | None = None
     asked, settings = settings, with_weights(resolve(settings, data), data)
     if settings.warmup_epochs and asked.warmup_epochs is None:
         reporter.note(f"warm-up over {WARMUP_STEPS} steps, since an epoch has fewer; --warmup-epochs sets it")
+    if idle := idle_milestones(settings):
+        reporter.note(idle)
     colours = Colours(settings, data)
     settings = _choose_noise(settings, data, colours, reporter)
     if settings.sampling != "all":
