@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -299,3 +300,12 @@ def test_the_cache_folder_may_be_named_from_home(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("STRIATE_CONV_CACHE", "~/choices")
     assert cache._path(1).parent == tmp_path / "choices"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_child_forked_while_the_cache_is_written_has_its_own_lock():
+    with cache._lock:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if cache._lock.acquire(timeout=5) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

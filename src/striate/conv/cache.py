@@ -31,6 +31,15 @@ _VERSION = 8  # of the file's form and of the kernels: raise it when the kernels
 _lock = threading.Lock()
 
 
+def _note_the_fork() -> None:
+    global _lock
+    _lock = threading.Lock()  # a thread of the parent may have held it, and has no counterpart here to let it go
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_the_fork)
+
+
 def load(key: str, threads: int) -> dict[str, Measurement]:
     """What is known of `key`, by candidate."""
     with _lock:

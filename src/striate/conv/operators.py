@@ -122,7 +122,7 @@ def _in_float32(compute: Callable[..., Tensor | None]) -> Callable[..., Tensor]:
         result = None if dtype == torch.float16 else compute(first, second, *rest)
         if result is not None:
             return result
-        wide = [t.float() if isinstance(t, Tensor) else t for t in (first, second, *rest)]
+        wide = [_widened(t) if isinstance(t, Tensor) else t for t in (first, second, *rest)]
         result = compute(*wide)
         assert result is not None  # what is wide is always computed
         return result.to(dtype)
@@ -130,11 +130,16 @@ def _in_float32(compute: Callable[..., Tensor | None]) -> Callable[..., Tensor]:
     return computed
 
 
-def _double(function: Callable[..., Any], shape: ConvShape, *arguments: Any) -> Tensor:
-    """One of the reference's functions on float64 tensors."""
+def _widened(t: Tensor) -> Tensor:
+    """In float32, in its own layout; where it has none, in NCHW, which a tracer sees, too."""
+    return t.float() if t.ndim != 4 or layout_of(t) is not None else t.contiguous().float()
+
+
+def _double(function: Callable[..., Any], shape: ConvShape, layout: Layout, *arguments: Any) -> Tensor:
+    """One of the reference's functions on float64 tensors; its result in `layout`."""
     arrays = [a.detach().contiguous().numpy() if isinstance(a, Tensor) else a for a in arguments]
     rows, columns = shape.rows, shape.columns
-    return torch.from_numpy(
+    result = torch.from_numpy(
         function(
             *arrays,
             stride=(rows.stride, columns.stride),
@@ -143,6 +148,9 @@ def _double(function: Callable[..., Any], shape: ConvShape, *arguments: Any) -> 
             groups=shape.groups,
         )
     )
+    if layout == "nchw":
+        return result
+    return torch.empty_like(result, memory_format=torch.channels_last).copy_(result)
 
 
 @_in_float32
@@ -161,7 +169,7 @@ def _forward(
         raise WrongShape(f"conv2d: bias is {list(bias.shape)} for {shape.out_channels} filters")
     layout = result_layout(x, weight)
     if x.dtype == torch.float64:
-        return _double(_native.reference_conv2d, shape, x, weight, bias).contiguous(memory_format=_FORMATS[layout])
+        return _double(_native.reference_conv2d, shape, layout, x, weight, bias)
     prepared = _planned(shape, "forward", algorithm, layout_of(x) or layout, layout, x.dtype)
     return None if prepared is None else prepared.run(x, weight, bias=bias)
 
@@ -174,8 +182,7 @@ def _backward_data(
     shape = _shape(images, tuple(weight.shape), tuple(stride), tuple(padding), tuple(dilation), groups)
     layout = result_layout(gradient, weight)
     if gradient.dtype == torch.float64:
-        dx = _double(_native.reference_conv2d_backward_data, shape, gradient, weight, tuple(size))
-        return dx.contiguous(memory_format=_FORMATS[layout])
+        return _double(_native.reference_conv2d_backward_data, shape, layout, gradient, weight, tuple(size))
     prepared = _planned(shape, "backward_data", algorithm, layout_of(gradient) or layout, layout, gradient.dtype)
     return None if prepared is None else prepared.run(gradient, weight)
 
@@ -187,13 +194,11 @@ def _backward_weights(
     filters = (gradient.shape[1], x.shape[1] // groups, *kernel)
     shape = _shape(tuple(x.shape), filters, tuple(stride), tuple(padding), tuple(dilation), groups)
     if x.dtype == torch.float64:
-        return _double(_native.reference_conv2d_backward_weights, shape, x, gradient, tuple(kernel))
+        return _double(_native.reference_conv2d_backward_weights, shape, "nchw", x, gradient, tuple(kernel))
     from_, to = layout_of(x) or "nchw", layout_of(gradient) or "nchw"
     prepared = _planned(shape, "backward_weights", algorithm, from_, to, x.dtype)
     return None if prepared is None else prepared.gradient(x, gradient)
 
-
-_FORMATS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
 
 _library.impl("conv2d", _forward, "CPU")
 _library.impl("conv2d_backward_data", _backward_data, "CPU")
@@ -208,8 +213,8 @@ def _fake(size: Sequence[Any], like: Tensor, other: Tensor | None = None) -> Ten
         t is not None and t.is_contiguous(memory_format=torch.channels_last) and not t.is_contiguous()
         for t in (like, other)
     )
-    empty = like.new_empty(size)
-    return empty.to(memory_format=torch.channels_last) if last else empty
+    memory_format = torch.channels_last if last else torch.contiguous_format
+    return torch.empty(size, dtype=like.dtype, device=like.device, memory_format=memory_format)
 
 
 def _fake_forward(
