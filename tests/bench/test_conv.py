@@ -1,10 +1,12 @@
 """Rows of the comparison: what is believed, what is left out and why, and what rows come to."""
 
+import json
 import math
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from striate import _native
@@ -128,6 +130,14 @@ def test_a_wrong_result_is_reported_and_not_timed() -> None:
     assert "not timed" in wrong.note
     assert Wrong.runs == 1
     assert found.speed_up("wrong") is None
+
+
+def test_a_result_that_is_no_number_has_no_error_that_json_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Wrong, "result", lambda self: np.full(self.problem.result_shape, np.nan, np.float32))
+    (found,) = measure([LAYER], [1], [peer(Wrong)], threads=1, rounds=3)
+    note = "its result is of another size, or has numbers that are none: not timed"
+    assert found.entries["wrong"] == Entry(note=note, takes=found.entries["wrong"].takes)
+    json.dumps(conv_record(machine(), [found], [peer(Wrong)], {}), allow_nan=False)
 
 
 def test_a_library_that_cannot_leaves_a_reason() -> None:

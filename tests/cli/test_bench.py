@@ -122,6 +122,19 @@ def test_blanks_after_commas_are_none_of_a_pattern_or_key(capsys: pytest.Capture
     assert main(["bench", "conv", "--net", "lenet5", "--layer", "6-*, !6-*", *args]) == 2
 
 
+def test_rows_are_counted_over_all_passes_and_asked_for_once(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    args = ["--shape", "8-8-3x3@9,8-8-3x3@9,", "-b", "1,1", "--rounds", "3", "--threads", "1", "--peers", "torch"]
+    output = tmp_path / "a.json"
+    assert main(["bench", "conv", *args, "--backward", "all", "--algorithm", "direct", "--output", str(output)]) == 0
+    told = capsys.readouterr()
+    counts = [line.partition(" ")[0] for line in told.err.splitlines() if line.startswith("[")]
+    assert counts == ["[1/3]", "[2/3]", "[3/3]"]
+    assert "all three as one step" in told.out
+    assert json.loads(output.read_text(encoding="utf-8"))["settings"]["algorithm"] == "direct"
+
+
 def test_every_pass_has_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     args = ["--net", "lenet5", "--layer", "*", "-b", "2", "--rounds", "3", "--threads", "1", "--peers", "torch"]
     assert main(["bench", "conv", *args, "--backward", "all"]) == 0

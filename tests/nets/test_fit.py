@@ -174,7 +174,7 @@ REFUSED_BY_NAME = [
             {"name": name, "hidden": given},
             f"hidden is the width of each hidden layer, whole numbers of at least 1, got {given}",
         )
-        for name, given in (("two_layer", True), ("two_layer", 2.0), ("mlp", None), ("mlp", [8, True]))
+        for name, given in (("two_layer", True), ("two_layer", 2.0), ("mlp", None), ("mlp", (8, True)))
     ),
     ({"name": "googlenet", "auxiliary": "no"}, "auxiliary is true or false, got 'no'"),
     ({"name": "densenet121", "memory_efficient": "false"}, "memory_efficient is true or false, got 'false'"),

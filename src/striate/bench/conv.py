@@ -135,7 +135,8 @@ def _row(problem: Problem, peers: Sequence[Peer], rounds: int, ours: Callable[[P
             entries[name] = Entry(note=f"{type(failure).__name__}: {' '.join(str(failure).split())}"[:LONGEST_NOTE])
             continue
         error = problem.error(subject.result())
-        entries[name] = Entry(error=error, takes=subject.takes, note=_wrong(error, problem.precision))
+        known = error if math.isfinite(error) else None  # JSON has no infinity
+        entries[name] = Entry(error=known, takes=subject.takes, note=_wrong(error, problem.precision))
         if not entries[name].note:
             subjects[name] = subject
     samples, at_peak = _timed(subjects, problem, rounds)
@@ -178,6 +179,8 @@ def _loading(peer: Peer) -> Callable[[Problem], Subject]:
 def _wrong(error: float, precision: Precision) -> str:
     if error <= TOLERANCE[precision]:
         return ""
+    if math.isinf(error):
+        return "its result is of another size, or has numbers that are none: not timed"
     return f"its result differs from float64 by {error:.1e} of the largest: not timed"
 
 

@@ -104,15 +104,20 @@ def conv_command(
     if ieee:
         ask_for_ieee()
     with wrong_calls():
-        layers = layers_of(net, layer) if shape is None else [Layer.of_key(key.strip()) for key in shape.split(",")]
+        layers = layers_of(net, layer) if shape is None else [Layer.of_key(key) for key in words(shape) or [shape]]
     layouts = LAYOUTS if layout == "best" else (layout,)
     chosen, here, count = begin(peers, threads)
     of = net if shape is None else None
-    settings = {"net": of, "rounds": rounds, "precision": precision, "layout": layout, "ieee": ieee}
-    measured = itertools.chain.from_iterable(
-        row_by_row(layers, batches, chosen, count, rounds, which, precision, algorithm, layouts)
-        for which in PASSES[backward]
-    )
+    settings = {
+        "net": of,
+        "rounds": rounds,
+        "precision": precision,
+        "layout": layout,
+        "ieee": ieee,
+        "algorithm": algorithm,
+    }
+    passes = PASSES[backward]
+    measured = row_by_row(layers, batches, chosen, count, rounds, passes, precision, algorithm, layouts)
     rows, record = kept(measured, output, lambda rows: conv_record(here, rows, chosen, settings))
     tell(record, as_json, lambda: bench_tables.print_conv(here, rows, chosen))
     title = "Convolutions" if of is None else f"Convolutions of {of}"
@@ -149,7 +154,7 @@ def fft_command(
     def recorded(rows: "list[Row]") -> dict[str, Any]:
         return conv_record(here, rows, chosen, {"rounds": rounds}) | {"crossover_px": fft.crossover(rows, peer)}
 
-    measured = row_by_row(layers, [batch], chosen, count, rounds, "forward", "fp32", "fft", LAYOUTS)
+    measured = row_by_row(layers, [batch], chosen, count, rounds, ("forward",), "fp32", "fft", LAYOUTS)
     rows, record = kept(measured, output, recorded)
     tell(record, as_json, lambda: bench_tables.print_fft(here, rows, peer, record["crossover_px"]))
     draw(plot, partial(fft.figure, rows, peer), timed=any(row.ours.samples for row in rows))
@@ -214,7 +219,7 @@ def roofline_command(
     def recorded(rows: "list[Row]") -> dict[str, Any]:
         return conv_record(here, rows, chosen, settings) | {"copy_bytes_per_second": bandwidth}
 
-    measured = row_by_row(layers, [batch], chosen, count, rounds, "forward", "fp32", "auto", LAYOUTS)
+    measured = row_by_row(layers, [batch], chosen, count, rounds, ("forward",), "fp32", "auto", LAYOUTS)
     rows, record = kept(measured, output, recorded)
     points = roofline_points(rows, peer)
     tell(record, as_json, lambda: bench_tables.print_roofline(here, points, bandwidth))

@@ -1,6 +1,7 @@
 """What the commands of `striate bench` have in common: what is checked before, done row by row, and told after."""
 
 import contextlib
+import itertools
 import json
 import os
 import sys
@@ -61,25 +62,29 @@ def row_by_row(
     peers: list["Peer"],
     threads: int,
     rounds: int,
-    which: Any,
+    passes: Any,
     precision: Any,
     algorithm: str,
     layouts: Any,
 ) -> Iterator["Row"]:
+    """The rows of one pass after the other, each told as it comes."""
     from striate.bench.conv import measure
 
-    measured = measure(
-        layers,
-        batches,
-        peers,
-        threads=threads,
-        rounds=rounds,
-        which=which,
-        precision=precision,
-        algorithm=algorithm,
-        layouts=layouts,
+    measured = itertools.chain.from_iterable(
+        measure(
+            layers,
+            batches,
+            peers,
+            threads=threads,
+            rounds=rounds,
+            which=which,
+            precision=precision,
+            algorithm=algorithm,
+            layouts=layouts,
+        )
+        for which in passes
     )
-    return told(measured, len(layers) * len(batches), bench_tables.in_short)
+    return told(measured, len(passes) * len(layers) * len(batches), bench_tables.in_short)
 
 
 def told(measured: Iterable[Measured], count: int, in_short: Callable[[Measured], str]) -> Iterator[Measured]:

@@ -1,4 +1,7 @@
-"""Several values in one argument: names and numbers with commas between, sides with an x."""
+"""Several values in one argument: names and numbers with commas between, sides with an x.
+
+A name or number that is there twice counts once: measured twice, it would count twice in every mean.
+"""
 
 from striate.cli.failure import UsageError
 
@@ -8,10 +11,10 @@ __all__ = ["sides", "whole_numbers", "words"]
 def words(text: str) -> list[str]:
     """Names with commas between, and perhaps spaces.
 
-    >>> words("svm, nearest mean,")
+    >>> words("svm, nearest mean,svm,")
     ['svm', 'nearest mean']
     """
-    return [word.strip() for word in text.split(",") if word.strip()]
+    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
 
 
 def whole_numbers(option: str, text: str, example: str, *, least: int = 1) -> list[int]:
@@ -20,7 +23,7 @@ def whole_numbers(option: str, text: str, example: str, *, least: int = 1) -> li
     if not found or not all(word.isdecimal() and int(word) >= least for word in found):
         from_ = "" if least < 1 else f" from {least} on"
         raise UsageError(f"{option} {text}: expected whole numbers{from_} with commas between, e.g. {example}")
-    return [int(word) for word in found]
+    return list(dict.fromkeys(int(word) for word in found))
 
 
 def sides(option: str, text: str, example: str) -> list[int]:
