@@ -209,3 +209,28 @@ def test_batch_zero_and_no_output_channels(algorithm):
     assert run(empty, "forward", algorithm, x, weight, None).shape == (0, 6, 8, 8)
     if not refusal(algorithm, "backward_weights", empty):
         assert torch.equal(run(empty, "backward_weights", algorithm, x, None, gradient), torch.zeros(6, 4, 3, 3))
+
+
+@pytest.mark.parametrize("powers", [(40, -40), (-40, 40), (40, 40), (-40, -40)])
+@pytest.mark.parametrize("name", [name for name in algorithms() if name != "strassen"])
+def test_no_digit_depends_on_the_scale(name, powers):
+    """As docs/algorithms/errors.md says of images and weights far from the ends of float32's range."""
+    kernel, groups = (1, 1) if name == "pointwise" else (3, 3), 4 if name == "depthwise" else 1
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 4, 13, 14, generator=generator)
+    weight = torch.randn(4, 4 // groups, *kernel, generator=generator)
+    of_images, of_weights = (2.0**power for power in powers)
+    prepared = plan(ConvShape.of(x.shape, weight.shape, padding=kernel[0] // 2, groups=groups), name)
+    scaled = prepared.run(x * of_images, weight * of_weights)
+    assert torch.equal(scaled, prepared.run(x, weight) * (of_images * of_weights))
+
+
+@pytest.mark.parametrize(
+    ("name", "is_finite"),
+    [("direct", True), ("im2col_packed", True), ("winograd2", True), ("winograd6", False), ("fft", False)],
+)
+def test_where_transforms_overflow_and_the_sum_does_not(name, is_finite):
+    generator = torch.Generator().manual_seed(0)
+    x, weight = (torch.randn(size, generator=generator) for size in ((1, 8, 20, 20), (8, 8, 3, 3)))
+    prepared = plan(ConvShape.of(x.shape, weight.shape, padding=1), name)
+    assert prepared.run(x * 1e37, weight * 1e-37).isfinite().all() == is_finite
