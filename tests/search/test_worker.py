@@ -75,9 +75,7 @@ def test_a_full_disk_fails_no_trial(folder: SearchFolder, monkeypatch: pytest.Mo
     assert Ledger(open_storage(folder.storage), "mine").records(0)[0].outcome == "waiting"
 
 
-@pytest.mark.parametrize(
-    ("fault", "cause"), [(no_such_net, "no such net"), (out_of_memory, "out of memory; smaller batches")]
-)
+@pytest.mark.parametrize(("fault", "cause"), [(no_such_net, "no such net"), (out_of_memory, "out of memory; smaller")])
 def test_what_is_the_trials_own_fails_it_with_its_cause(
     folder: SearchFolder, monkeypatch: pytest.MonkeyPatch, fault: Any, cause: str
 ) -> None:
