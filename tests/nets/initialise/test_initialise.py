@@ -11,7 +11,7 @@ from striate.errors import StriateError
 from striate.nets.activations import ACTIVATIONS, GAINS, pieces_of
 from striate.nets.initialise import SCHEMES, fans, gain, initialise, lsuv
 from striate.nets.initialise.order import weighted_layers
-from striate.nets.layers import Maxout
+from striate.nets.layers import DropConnect, LocallyConnected2d, Maxout
 
 
 def _deep(activation: nn.Module, depth: int = 12, width: int = 256) -> nn.Sequential:
@@ -50,6 +50,33 @@ def test_the_variance_is_the_formulas(scheme: str) -> None:
     if "xavier" in scheme:
         half = math.sqrt(3 * VARIANCES[scheme])
         assert 0.99 * half < float(weight.abs().max()) <= half * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("scheme", VARIANCES)
+def test_filters_of_each_place_are_drawn_as_a_convolutions(scheme: str) -> None:
+    """Their weight is [places, O, patch]: its second side is no fan in, nor the number of places a fan out."""
+    torch.manual_seed(0)
+    layer = LocallyConnected2d(48, 96, 3, input_size=(5, 4))
+    initialise(nn.Sequential(layer, nn.ReLU(), nn.Flatten(), nn.Linear(576, 10)), scheme, torch.zeros(1, 48, 5, 4))
+    assert float(layer.weight.detach().double().var()) == pytest.approx(VARIANCES[scheme], rel=0.02)
+
+
+@pytest.mark.parametrize("scheme", ["orthogonal", "lsuv"])
+def test_filters_of_each_place_are_orthogonal(scheme: str) -> None:
+    layer = LocallyConnected2d(2, 4, 3, input_size=(4, 5))
+    net = nn.Sequential(layer, nn.ReLU(), nn.Flatten(), nn.Linear(24, 10))
+    initialise(net, scheme, torch.randn(64, 2, 4, 5, generator=torch.Generator().manual_seed(0)))
+    products = (layer.weight @ layer.weight.mT).detach()  # places × 4 × 4
+    scale = products[0, 0, 0].item()
+    torch.testing.assert_close(products, (scale * torch.eye(4)).expand(6, 4, 4), atol=1e-5, rtol=0)
+    assert scheme == "lsuv" or scale == pytest.approx(2)
+
+
+def test_a_layer_with_a_rectifier_of_its_own_has_the_rectifiers_gain() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(DropConnect(400, 300, relu=True), nn.Linear(300, 10))
+    initialise(net, "he", torch.zeros(1, 400))
+    assert float(net[0].weight.detach().double().var()) == pytest.approx(2 / 400, rel=0.02)
 
 
 def test_orthogonal_rows_of_the_gains_length() -> None:

@@ -29,7 +29,8 @@ def lsuv(net: nn.Module, images: Tensor) -> list[tuple[str, float]]:
     layers = weighted_layers(net, images)
     for one in layers:
         if not one.last:
-            nn.init.orthogonal_(one.weight)
+            for weight in one.filters:
+                nn.init.orthogonal_(weight)
             if isinstance(bias := getattr(one.layer, "bias", None), Tensor):
                 nn.init.zeros_(bias)
     buffers = {buffer: buffer.clone() for buffer in net.buffers()}

@@ -21,7 +21,7 @@ ACTIVE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Weighted:
-    """A layer with weights; `activation` is the first one after it and before the next layer with weights."""
+    """A layer with weights; `activation` is its own, or the first after it, before the next layer with weights."""
 
     name: str
     layer: nn.Module
@@ -34,6 +34,14 @@ class Weighted:
         weight = self.layer.weight
         assert isinstance(weight, Tensor)
         return weight
+
+    @property
+    def filters(self) -> list[Tensor]:
+        """What is drawn, each by its own fans: the weight, or the views of those that a layer has for each place."""
+        if isinstance(self.layer, LocallyConnected2d):
+            shape = (-1, self.layer.in_channels, *self.layer.kernel)
+            return [place.view(shape) for place in self.weight]  # of each O × C × F × F
+        return [self.weight]
 
 
 @torch.no_grad()
@@ -64,6 +72,7 @@ def weighted_layers(net: nn.Module, images: Tensor | None = None) -> list[Weight
     for i in layers:
         name, layer = met[i]
         following = met[i + 1][1] if i + 1 < len(met) else None
-        activation = following if isinstance(following, ACTIVE) else None
+        own = isinstance(layer, DropConnect) and layer.relu
+        activation = nn.ReLU() if own else following if isinstance(following, ACTIVE) else None
         found.setdefault(layer, Weighted(name=name, layer=layer, activation=activation, last=i == layers[-1]))
     return list(found.values())

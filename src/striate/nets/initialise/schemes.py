@@ -66,10 +66,11 @@ def initialise(net: nn.Module, scheme: str, images: Tensor | None = None) -> Non
     for one in layers:
         if isinstance(bias := getattr(one.layer, "bias", None), Tensor):
             nn.init.zeros_(bias)
-        if one.last and scheme != "gaussian":
-            uniform(one.weight, 1 / (3 * fans(one.weight)[0]))
-        elif draw is not None:
-            draw(one.weight, gain(one.activation))
+        for weight in one.filters:
+            if one.last and scheme != "gaussian":
+                uniform(weight, 1 / (3 * fans(weight)[0]))
+            elif draw is not None:
+                draw(weight, gain(one.activation))
     if draw is None:
         if images is None:
             raise StriateError(f"{scheme} looks at a batch of images, and there is none; give images")
