@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -66,6 +67,9 @@ def test_fits_says_the_largest_batch(capsys: pytest.CaptureFixture[str]) -> None
     (net,) = json.loads(told(capsys, "resnet20", "--fits", "1GB", "--optimizer", "momentum", "--json"))
     assert net["memory"]["peak_nbytes"] <= 10**9
     assert f"training on {net['memory']['batch_size']} images" in line
+    (said,) = re.findall(r"needs ([\d,.]+) MiB at its peak \((.*)\);", line)
+    parts = [float(part.rsplit(" ", 1)[1].replace(",", "")) for part in said[1].split(", ")]
+    assert sum(parts) == pytest.approx(float(said[0].replace(",", "")), abs=0.1)
 
 
 def test_a_budget_without_end_is_not_said_to_be_full(capsys: pytest.CaptureFixture[str]) -> None:

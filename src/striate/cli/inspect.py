@@ -228,14 +228,7 @@ def _mib(nbytes: int) -> str:
 def _memory_words(memory: "Memory", fits: str | None) -> str:
     doing = "training" if memory.training else "inference"
     images = f"{memory.batch_size:,} image{'s' * (memory.batch_size != 1)}"
-    parts = [
-        ("parameters", memory.parameters_nbytes),
-        ("gradients", memory.gradients_nbytes),
-        ("optimizer", memory.optimizer_nbytes),
-        ("activations", memory.activations_nbytes),
-        ("input", memory.inputs_nbytes),
-    ]
-    told = ", ".join(f"{name} {_mib(nbytes)}" for name, nbytes in parts if nbytes)
+    told = ", ".join(f"{name} {_mib(nbytes)}" for name, nbytes in memory.at_peak.items() if nbytes)
     sentence = f"{doing} on {images} in {memory.precision} needs {_mib(memory.peak_nbytes)} MiB at its peak ({told})"
     if not fits:
         return sentence

@@ -56,7 +56,7 @@ def _figures(cost: ModuleCost, needs: Memory) -> str:
         ("Parameters", compact(cost.total.params), whole(cost.total.params)),
         ("Multiply-adds", compact(cost.total.macs), f"{compact(cost.total.flops)} FLOPs"),
         ("Peak memory", memory(needs.peak_nbytes), doing),
-        ("Activations", memory(needs.activations_nbytes), "of that, at the peak"),
+        *((name.capitalize(), memory(nbytes), "of that") for name, nbytes in needs.at_peak.items() if nbytes),
     )
     cells = "".join(f"<div><dt>{a}</dt><dd>{_text(b)}<small>{_text(c)}</small></dd></div>" for a, b, c in shown)
     return f'<dl class="figures">{cells}</dl>'

@@ -130,7 +130,9 @@ def test_reused_shared_and_unused_parameters_count_once() -> None:
     same = arithmetic.conv(4, 4, kernel=(3, 3), out=(8, 6)).macs
     pointwise = arithmetic.conv(4, 4, kernel=(1, 1), out=(8, 6)).macs
     assert found.macs == 2 * same + 2 * pointwise + arithmetic.conv(4, 4, kernel=(3, 3), out=(3, 2)).macs
-    assert {row.name: row.calls for row in found.operators} == {"convolution": 5, "relu": 1, "add": 2}
+    calls = {"convolution": 5, "relu": 1, "add": 2, "(not used)": 0}
+    assert {row.name: row.calls for row in found.operators} == calls
+    assert sum(row.params for row in found.operators) == found.params
 
 
 def test_a_batch_costs_so_many_images() -> None:

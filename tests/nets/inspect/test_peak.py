@@ -52,6 +52,17 @@ def test_gradients_come_as_results_go() -> None:
     assert found.step_nbytes == 2 * 4 * WIDTH**2  # AdamW's √v of one layer at a time
 
 
+def test_the_parts_are_those_of_one_moment_and_add_up() -> None:
+    """Gradients and activations are never both said where a gradient takes an activation's place."""
+    standing = ["parameters", "buffers", "optimizer", "input"]
+    few, many = (memory(chain(5), (n, WIDTH), optimizer="adamw") for n in (64, 50_000))
+    assert list(few.at_peak) == [*standing, "gradients", "update"]
+    assert few.peak_nbytes == 4 * (5 + 5 + 10 + 2) * WIDTH**2 + few.inputs_nbytes
+    assert list(many.at_peak) == [*standing, "activations and gradients"]
+    assert many.peak_nbytes == many.standing_nbytes + many.activations_nbytes
+    assert list(memory(chain(5), (WIDTH,)).at_peak) == [*standing, "activations"]
+
+
 @pytest.mark.parametrize("name", ["lenet5", "resnet20", "alexnet"])
 def test_a_larger_batch_needs_more_and_parameters_do_not_care(name: str, zoo: Callable[[str], Net]) -> None:
     net = zoo(name)

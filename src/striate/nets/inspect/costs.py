@@ -72,7 +72,8 @@ class UnknownOperator:
 
 @dataclass(frozen=True, kw_only=True)
 class ModuleCost:
-    """What `cost` found. `layers`, `stages` and `operators` each add up to `total`.
+    """What `cost` found. `layers`, `stages` and `operators` each add up to `total`; but what autograd keeps, it keeps
+    for a layer, and no operator has a share of it.
 
     `unused` are the parameters that no operator touched; they are in the total, in a row of their own.
     """
@@ -177,8 +178,8 @@ def _told(module: nn.Module, graph: Graph, axes: Sequence[int]) -> ModuleCost:
             )
         )
     unused = [graph.parameters[storage] for storage in graph.parameters if storage not in used]
-    not_used = [CostRow(name=NOT_USED, kind="parameters", calls=0, params=sum(p.numel for p in unused))] * bool(unused)
-    layers += not_used
+    spare = [CostRow(name=NOT_USED, kind="parameters", calls=0, params=sum(p.numel for p in unused))] if unused else []
+    layers += spare
     out = next((value for value in graph.outputs), None)
     total = replace(
         _sum("total", "everything", layers),
@@ -190,7 +191,7 @@ def _told(module: nn.Module, graph: Graph, axes: Sequence[int]) -> ModuleCost:
         input_shape=graph.inputs[0].shape if graph.inputs else (),
         layers=tuple(layers),
         stages=tuple(_stages(module, layers, ended)),
-        operators=(*_operators(graph), *not_used),
+        operators=(*_operators(graph), *spare),
         total=total,
         unknown=tuple(_unknown(graph)),
         unused=tuple(parameter.name for parameter in unused),

@@ -67,7 +67,27 @@ class Memory:
     @property
     def peak_nbytes(self) -> int:
         """The most at one time: in the passes, or in the update after them."""
-        return self.standing_nbytes + max(self.activations_nbytes, self.gradients_nbytes + self.step_nbytes)
+        return sum(self.at_peak.values())
+
+    @property
+    def at_peak(self) -> dict[str, int]:
+        """What there is at that moment, by name: in the passes, or in the update after them, when activations are gone.
+
+        >>> one = Memory(batch_size=1, training=True, precision="fp32", parameters_nbytes=8, buffers_nbytes=0,
+        ...     gradients_nbytes=8, optimizer_nbytes=16, step_nbytes=4, inputs_nbytes=1, activations_nbytes=11)
+        >>> one.at_peak, one.peak_nbytes
+        ({'parameters': 8, 'buffers': 0, 'optimizer': 16, 'input': 1, 'gradients': 8, 'update': 4}, 37)
+        """
+        standing = {
+            "parameters": self.parameters_nbytes,
+            "buffers": self.buffers_nbytes,
+            "optimizer": self.optimizer_nbytes,
+            "input": self.inputs_nbytes,
+        }
+        if self.gradients_nbytes + self.step_nbytes > self.activations_nbytes:
+            return standing | {"gradients": self.gradients_nbytes, "update": self.step_nbytes}
+        made = "activations and gradients" if self.training else "activations"
+        return standing | {made: self.activations_nbytes}
 
 
 def memory(
