@@ -122,6 +122,7 @@ def test_a_logarithmic_axis_is_for_positive_values_that_differ_much() -> None:
         (0, "0"),
         (1.2e5, "120\u202fk"),
         (1.05e6, "1.05\u202fM"),
+        (1.0005e-5, "1.0005×10⁻⁵"),  # beside 1×10⁻⁵
     ],
 )
 def test_ticks_are_named_for_people(tick: float, name: str) -> None:

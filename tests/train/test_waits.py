@@ -26,6 +26,11 @@ def test_the_line_names_what_was_waited_for():
     assert epoch_line(row(), 3, best=False).endswith("waiting for data 40%")
 
 
+def test_an_epoch_with_a_mistake_is_not_all_right():
+    line = epoch_line(row(train_accuracy=1.0, val_loss=0.0, val_accuracy=1 - 1 / 50_000), 3, best=True)
+    assert "accuracy 100.00%  validation 0.0000 99.998% *" in line
+
+
 @pytest.mark.parametrize("old", [False, True])
 def test_the_log_and_the_report_tell_it(tmp_path: Path, old):
     settings = Settings(

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from striate.cli.table import print_table
 from striate.data.shown import shown
-from striate.pages.wording import plural
+from striate.pages.wording import plain_percent, plural
 
 if TYPE_CHECKING:
     from striate.evaluate import Comparison, Evaluation
@@ -75,7 +75,7 @@ def print_comparison(compared: "Comparison") -> None:
         rows.append(
             [
                 row.name,
-                f"{row.error:.2%}",
+                plain_percent(row.error, 2),
                 interval,
                 f"{found.metrics.loss:.4f}",
                 f"{found.calibration.ece:.2%}",
@@ -92,11 +92,11 @@ def print_evaluation(found: "Evaluation") -> None:
     from striate.train.report.scores import most_confused
 
     metrics = found.metrics
-    top5 = f", top-5 {metrics.top5:.2%}" if metrics.top5 is not None else ""
+    top5 = f", top-5 {plain_percent(metrics.top5, 2)}" if metrics.top5 is not None else ""
     who = f"{found.model}" if len(found.models) == 1 else f"ensemble of {len(found.models)}: {', '.join(found.models)}"
     images = plural(metrics.samples, "image")
     print(f"{shown(who)} on {shown(found.data)}, {found.part} part: {images} in {found.seconds:.1f} s")
-    print(f"accuracy {metrics.accuracy:.2%}{top5}, loss {metrics.loss:.4f}")
+    print(f"accuracy {plain_percent(metrics.accuracy, 2)}{top5}, loss {metrics.loss:.4f}")
     calibration = found.calibration
     tempered = ""
     if found.temperature is not None and found.untempered is not None:
@@ -144,4 +144,4 @@ def _by_class(found: "Evaluation") -> list[dict[str, Any]]:
 
 
 def _percent(share: float | None) -> str | None:
-    return None if share is None else f"{share:.1%}"
+    return None if share is None else plain_percent(share, 1)

@@ -14,6 +14,7 @@ from striate.cli.failure import UsageError
 from striate.cli.table import print_json, print_table
 from striate.cli.train import train
 from striate.errors import StriateError, unknown
+from striate.pages.wording import plain_percent
 
 if TYPE_CHECKING:
     from striate.search import Found
@@ -212,7 +213,7 @@ def _print(found: "Found") -> None:
             one.name,
             *(shown(one.values[name]) for name in names),
             f"{found.plan.stages[one.stage].epochs}",
-            f"{one.value:.2%}",
+            plain_percent(one.value, 2),
             f"{one.loss:.4f}" if one.loss is not None else None,
         ]
         for one in ranked[:ROWS]

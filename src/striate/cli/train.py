@@ -9,7 +9,7 @@ import typer
 from striate.cli.failure import UsageError
 from striate.cli.lists import whole_numbers
 from striate.errors import StriateError
-from striate.pages.wording import plural
+from striate.pages.wording import plain_percent, plural
 
 if TYPE_CHECKING:
     from striate.train import Ended, Settings
@@ -200,7 +200,8 @@ def _conclude(ended: "Ended") -> int:
         return 128 + outcome.signal
     if final is not None:
         typer.echo(
-            f"{final.part} accuracy {final.accuracy:.2%} on {plural(final.samples, 'image')}, loss {final.loss:.4f}"
+            f"{final.part} accuracy {plain_percent(final.accuracy, 2)} on {plural(final.samples, 'image')}, "
+            f"loss {final.loss:.4f}"
         )
     typer.echo(f"model   {folder.model}")
     typer.echo(f"report  {folder.report}")

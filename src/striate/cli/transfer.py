@@ -14,7 +14,7 @@ from striate.cli.files import check_output
 from striate.cli.lists import whole_numbers, words
 from striate.cli.table import print_json
 from striate.errors import StriateError
-from striate.pages.wording import plural
+from striate.pages.wording import plain_percent, plural
 
 if TYPE_CHECKING:
     from striate.train import Reporter
@@ -211,7 +211,8 @@ def _carry_out(project: "Project", reporter: "Reporter", plan: str, as_json: boo
     if as_json:
         print_json(transfer_print.done_as_json(done, evidence, choice))
         return 0
-    typer.echo(f"{done.plan}: {done.part} accuracy {done.accuracy:.2%} on {plural(done.samples, 'image')}; {done.told}")
+    right = f"{plain_percent(done.accuracy, 2)} on {plural(done.samples, 'image')}"
+    typer.echo(f"{done.plan}: {done.part} accuracy {right}; {done.told}")
     typer.echo(f"model   {done.folder.model}")
     typer.echo(f"report  {path}")
     return 0

@@ -9,7 +9,7 @@ import typer
 
 from striate.cli.table import print_json, print_table
 from striate.data.shown import shown
-from striate.pages.wording import plural
+from striate.pages.wording import plain_percent, plural
 
 if TYPE_CHECKING:
     from striate.train.watch import LogTail, Series
@@ -59,8 +59,10 @@ def _follow(tail: "LogTail", series: "Series") -> None:
         before = len(series.epochs)
         series.add(tail.more())
         for epoch in series.epochs[before:]:
-            held = f"  validation {epoch.val_loss:.4f} {epoch.val_accuracy:.2%}" if epoch.val_loss is not None else ""
-            typer.echo(f"epoch {epoch.epoch}  loss {epoch.train_loss:.4f}  accuracy {epoch.train_accuracy:.2%}{held}")
+            right, held = plain_percent(epoch.train_accuracy, 2), ""
+            if epoch.val_loss is not None and epoch.val_accuracy is not None:
+                held = f"  validation {epoch.val_loss:.4f} {plain_percent(epoch.val_accuracy, 2)}"
+            typer.echo(f"epoch {epoch.epoch}  loss {epoch.train_loss:.4f}  accuracy {right}{held}")
         for one in diagnose(series):
             if one.serious and one.illness not in told:
                 told.add(one.illness)

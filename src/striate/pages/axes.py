@@ -48,7 +48,7 @@ class Axis:
             if abs(tick) >= max(power, 1e5):
                 return f"{tick / power:,.10g}{GAP}{prefix}"
         if 0 < abs(tick) < 1e-4:
-            return decimal(tick)
+            return decimal(tick, 10)
         return f"{tick:,.10g}"
 
 

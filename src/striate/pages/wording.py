@@ -19,6 +19,7 @@ __all__ = [
     "memory",
     "moment",
     "percent",
+    "plain_percent",
     "plural",
     "shape",
     "whole",
@@ -41,10 +42,16 @@ def percent(share: float | None, of: int | None = None) -> str:
         return DASH
     if share in (0, 1):
         return f"{100 * share:.0f}{GAP}%"
-    digits = 2 if of is not None and of >= 2000 else 1  # one image in 2,000 is 0.05 %
-    while digits < 9 and float(f"{100 * share:.{digits}f}") in (0.0, 100.0):
-        digits += 1
-    return f"{100 * share:.{digits}f}{GAP}%"
+    return f"{_hundredths(share, 2 if of is not None and of >= 2000 else 1)}{GAP}%"  # one image in 2,000 is 0.05 %
+
+
+def plain_percent(share: float, digits: int) -> str:
+    """The same for a terminal, with `digits` places or as many as it takes to say that not all were right.
+
+    >>> print(*(plain_percent(share, 2) for share in (0.98888, 0.99996, 1, 0, 2e-6)))
+    98.89% 99.996% 100.00% 0.00% 0.0002%
+    """
+    return f"{_hundredths(share, digits)}%"
 
 
 def whole(number: int) -> str:
@@ -79,8 +86,9 @@ def compact(number: float) -> str:
     return str(int(number)) if number == int(number) else _three_digits(number)
 
 
-def decimal(number: float | None) -> str:
-    """Three significant digits; powers of ten below 0.0001. NaN and infinity are said, since a loss may be either.
+def decimal(number: float | None, digits: int = 3) -> str:
+    """Three significant digits; powers of ten below 0.0001, of `digits` at most. NaN and infinity are said, since a
+    loss may be either.
 
     >>> print(*map(decimal, (0.05213, 2.3, 0.1, 0.0, 2.5e-5, 12345.6, math.nan, None)), sep=" | ")
     0.0521 | 2.30 | 0.1 | 0 | 2.5×10⁻⁵ | 12,346 | not a number | –
@@ -94,7 +102,7 @@ def decimal(number: float | None) -> str:
     if number == 0:
         return "0"
     if not 1e-4 <= abs(number) < 1e6:
-        mantissa, exponent = f"{number:.2e}".split("e")
+        mantissa, exponent = f"{number:.{digits - 1}e}".split("e")
         return f"{mantissa.rstrip('0').rstrip('.')}×10{str(int(exponent)).translate(SUPERSCRIPTS)}"
     return _three_digits(number)
 
@@ -190,6 +198,13 @@ def columns_of(character: str) -> int:
     if unicodedata.combining(character):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _hundredths(share: float, digits: int) -> str:
+    """100 · share, with more digits where these would round it to 0 or 100 and it is neither."""
+    while 0 < share < 1 and digits < 9 and float(f"{100 * share:.{digits}f}") in (0.0, 100.0):
+        digits += 1
+    return f"{100 * share:.{digits}f}"
 
 
 def _three_digits(number: float) -> str:

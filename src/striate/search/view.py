@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from striate.data.shown import shown as as_told
-from striate.pages.wording import duration, plural
+from striate.pages.wording import duration, plain_percent, plural
 from striate.search.conduct import View
 from striate.search.ledger import Ledger, Record
 from striate.search.plan import Plan
@@ -148,7 +148,7 @@ class LiveTable:
         values = [shown(one.values[name]) if name in one.values else "" for name in names]
         epoch = f"{one.curve[-1][0]}/{self._plan.stages[one.stage].epochs}" if one.curve else ""
         reached = one.value if one.value is not None else one.curve[-1][1] if one.curve else None
-        share = "" if reached is None or not math.isfinite(reached) else f"{reached:.2%}"
+        share = "" if reached is None or not math.isfinite(reached) else plain_percent(reached, 2)
         return [one.name, *values, epoch, share, one.outcome if one.outcome != "finished" else ""]
 
 
@@ -168,8 +168,8 @@ def stage_lines(plan: Plan, stage: int, ledger: Ledger) -> list[str]:
 def result(one: Record) -> str:
     """What came of a trial, in a few words."""
     if one.value is not None:
-        return f"{one.value:.2%}"
+        return plain_percent(one.value, 2)
     if one.outcome == "pruned":
-        reached = f"{max(share for _, share in one.curve):.2%}, " if one.curve else ""
+        reached = f"{plain_percent(max(share for _, share in one.curve), 2)}, " if one.curve else ""
         return f"{reached}pruned {one.cause}"
     return f"{one.outcome}: {one.cause}" if one.cause else one.outcome

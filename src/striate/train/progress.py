@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from striate.data.shown import shown
+from striate.pages.wording import plain_percent
 from striate.train.report.record import EpochRow
 
 __all__ = ["Reporter", "Silent", "reporter_for", "unless_unheard"]
@@ -136,7 +137,7 @@ class Lines:
             waiting = f"  waiting for data {wait:.0%}" if wait >= 0.01 else ""
             self.note(
                 f"  epoch {epoch}/{self._epochs}  step {step}/{self._steps}  loss {loss:.4f}  "
-                f"accuracy {accuracy:.2%}  {rate:,.0f} images/s{waiting}"
+                f"accuracy {plain_percent(accuracy, 2)}  {rate:,.0f} images/s{waiting}"
             )
 
     def epoch(self, row: EpochRow, best: bool) -> None:
@@ -202,10 +203,10 @@ def epoch_line(row: EpochRow, epochs: int, best: bool) -> str:
     parts = [
         f"epoch {row.epoch:>{len(str(epochs))}}/{epochs}",
         f"loss {row.train_loss:.4f}",
-        f"accuracy {row.train_accuracy:.2%}",
+        f"accuracy {plain_percent(row.train_accuracy, 2)}",
     ]
     if row.val_loss is not None and row.val_accuracy is not None:
-        parts.append(f"validation {row.val_loss:.4f} {row.val_accuracy:.2%}{' *' if best else '  '}")
+        parts.append(f"validation {row.val_loss:.4f} {plain_percent(row.val_accuracy, 2)}{' *' if best else '  '}")
     parts.append(f"{row.images_per_second:,.0f} images/s")
     parts.append(f"{row.seconds:.1f} s")
     if row.data_wait_share >= 0.01:
