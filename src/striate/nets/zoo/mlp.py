@@ -71,7 +71,7 @@ def _two_layer(spec: NetSpec, *, hidden: int = 50, activation: str = "relu") -> 
 
 def _widths(hidden: int | Sequence[int]) -> tuple[int, ...]:
     expected = "hidden is the width of each hidden layer, whole numbers of at least 1"
-    if not isinstance(hidden, Sequence) or isinstance(hidden, str) or not hidden:
+    if not isinstance(hidden, Sequence) or not hidden:
         return (count(expected, hidden),)
     try:
         return tuple(count(expected, width) for width in hidden)
