@@ -634,3 +634,14 @@ def test_time_to_open_does_not_grow_with_the_images(tmp_path, monkeypatch):
             times.append(time.perf_counter() - begun)
         seconds[side] = min(times)
     assert seconds[160] < 5 * seconds[4] + 0.005
+
+
+def test_a_folder_that_cannot_be_flushed_names_the_pack(folder, tmp_path, monkeypatch):
+    """It was `Input/output error`, of nothing."""
+
+    def fail(path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(writer, "sync_folder", fail)
+    with pytest.raises(StriateError, match=r"^cannot write .*a\.arrow: Input/output error$"):
+        write_pack(open_data(folder), tmp_path / "a.arrow")

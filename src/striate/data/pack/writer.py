@@ -82,7 +82,8 @@ def write_pack(
         os.fsync(file.fileno())
         nbytes = file.seek(0, os.SEEK_END)
         os.replace(part, path)
-    sync_folder(path.parent)
+    with _clear_errors(path):
+        sync_folder(path.parent)
     return Packed(path=path, form=content.header.form, images=content.header.images, nbytes=nbytes, resumed=done)
 
 
