@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from striate.errors import StriateError
+from striate.pages.wording import plural
 
 __all__ = ["Facts", "Gpu", "examine", "plan", "warnings"]
 
@@ -105,7 +106,7 @@ def examine(folder: Path | None = None, environment: Mapping[str, str] | None = 
 def plan(facts: Facts) -> tuple[str, ...]:
     """What striate will do on such a machine, in plain sentences."""
     many = facts.threads != 1
-    threads = f"{facts.threads} thread{'s' * many}"
+    threads = plural(facts.threads, "thread")
     if facts.gpus:
         where = f"Nets train on the GPU, {facts.gpus[0].name}; --device cpu keeps them on the CPU ({threads})."
     else:

@@ -84,7 +84,7 @@ def test_what_is_left_out_is_said():
             r"photos: 4 images lie directly in it, with no class \(1\.jpg, 2\.jpg, 3\.jpg, …\); put each into a folder "
             "named after its class, or list them in a CSV of path,label",
         ),
-        (("1.jpg", "docs/readme.txt"), "photos: an image lies directly in it, with no class"),
+        (("1.jpg", "docs/readme.txt"), "photos: 1 image lies directly in it, with no class"),
         (
             ("train/1.jpg", "test/2.jpg"),
             "photos/train holds images directly, with no class; put each into train/<its class>/, or list them",
@@ -111,7 +111,7 @@ def test_classes_are_sorted_by_name_as_image_folder_does():
     [
         (
             {"train": ["cats"]},
-            r"photos has one class only, 'cats' \(1 images\); telling classes apart needs at least two",
+            r"photos has one class only, 'cats' \(1 image\); telling classes apart needs at least two",
         ),
         ({"train": ["Cats", "cats"]}, "the classes 'Cats' and 'cats' differ only in case or in how accents are stored"),
         ({"train": ["caf\u00e9", "tea", "cafe\u0301"]}, "differ only in case or in how accents are stored"),

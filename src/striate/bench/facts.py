@@ -16,6 +16,7 @@ from striate import _native
 from striate.bench.peers import Peer
 from striate.bench.timing import interleave
 from striate.doctor import examine
+from striate.pages.wording import plural
 
 __all__ = ["Machine", "copy_bandwidth", "machine", "others", "peak_flops"]
 
@@ -46,7 +47,7 @@ class Machine:
         return dataclasses.asdict(self)
 
     def __str__(self) -> str:
-        threads = f"{self.threads} thread{'s' * (self.threads != 1)}"
+        threads = plural(self.threads, "thread")
         return (
             f"{self.cpu}, {self.isa}, {threads}; multiply-add peak {self.peak_flops / 1e9:,.0f} GFLOP/s; "
             f"{self.date}, {self.commit}"

@@ -7,6 +7,7 @@ import typer
 
 from striate.cli import doctor_data
 from striate.cli.table import print_json, print_table
+from striate.pages.wording import plural
 
 if TYPE_CHECKING:
     from striate.doctor import Facts
@@ -44,8 +45,8 @@ def doctor(
 
 
 def _rows(facts: "Facts") -> list[list[Any]]:
-    cores = f"{facts.cores} cores" + (f", {facts.quota:g} granted" if facts.quota is not None else "")
-    threads = f"{facts.threads} thread{'s' * (facts.threads != 1)}"
+    cores = plural(facts.cores, "core") + (f", {facts.quota:g} granted" if facts.quota is not None else "")
+    threads = plural(facts.threads, "thread")
     shown = [name for name in facts.features if name.startswith(("avx", "fma", "amx", "asimd", "sve", "bf16", "neon"))]
     rows: list[list[Any]] = [
         ["CPU", f"{facts.cpu} ({facts.architecture}), {cores}"],

@@ -18,6 +18,7 @@ from striate.cli.inspect_net import has_weights, net_of
 from striate.cli.lists import sides
 from striate.cli.table import print_json, print_table
 from striate.errors import few
+from striate.pages.wording import plural
 
 if TYPE_CHECKING:
     from striate.arithmetic import Field
@@ -188,7 +189,7 @@ def _print(found: list[tuple["ModuleCost", "Memory"]], view: str, fits: str | No
         print(head + _memory_words(memory, fits))
         for op in cost.unknown:
             where = few(op.modules, 3)
-            print(f"{head}the cost of {op.name} is unknown and not counted: {op.calls} calls, in {where}")
+            print(f"{head}the cost of {op.name} is unknown and not counted: {plural(op.calls, 'call')}, in {where}")
 
 
 def _columns() -> list[str]:
@@ -196,7 +197,7 @@ def _columns() -> list[str]:
 
 
 def _cells(row: "CostRow") -> list[Any]:
-    what = f"{row.calls} call{'s' * (row.calls != 1)}" if row.kind in ("stage", "operator", "everything") else row.kind
+    what = plural(row.calls, "call") if row.kind in ("stage", "operator", "everything") else row.kind
     return [
         row.name or "(itself)",
         what,
@@ -227,7 +228,7 @@ def _mib(nbytes: int) -> str:
 
 def _memory_words(memory: "Memory", fits: str | None) -> str:
     doing = "training" if memory.training else "inference"
-    images = f"{memory.batch_size:,} image{'s' * (memory.batch_size != 1)}"
+    images = plural(memory.batch_size, "image")
     told = ", ".join(f"{name} {_mib(nbytes)}" for name, nbytes in memory.at_peak.items() if nbytes)
     sentence = f"{doing} on {images} in {memory.precision} needs {_mib(memory.peak_nbytes)} MiB at its peak ({told})"
     if not fits:

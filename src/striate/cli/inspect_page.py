@@ -12,7 +12,7 @@ from striate.cli.inspect_drawing import draw
 from striate.nets.inspect import CostRow, Memory, ModuleCost
 from striate.pages.document import document
 from striate.pages.svg import escape
-from striate.pages.wording import DASH, compact, memory, whole
+from striate.pages.wording import DASH, compact, memory, plural, whole
 
 __all__ = ["page", "write_page"]
 
@@ -73,7 +73,7 @@ def _table(rows: Sequence[CostRow], total: CostRow) -> str:
 
 
 def _row(row: CostRow, cell: str) -> str:
-    what = f"{row.calls} call{'s' * (row.calls != 1)}" if row.kind in ("stage", "operator", "everything") else row.kind
+    what = plural(row.calls, "call") if row.kind in ("stage", "operator", "everything") else row.kind
     values: list[Any] = [
         "×".join(map(str, row.output_shape)) or DASH,
         whole(row.params),

@@ -14,7 +14,7 @@ from striate.cli.failure import UsageError
 from striate.cli.table import print_json, print_table
 from striate.cli.train import train
 from striate.errors import StriateError, unknown
-from striate.pages.wording import plain_percent
+from striate.pages.wording import plain_percent, plural
 
 if TYPE_CHECKING:
     from striate.search import Found
@@ -108,7 +108,7 @@ def search(
         plan, data_name = prepared(plan, jobs, reporter_for(quiet=as_json))
         folder = start_folder(plan, data_name, output=output, name=name, storage=storage)
     view = view_for(folder.plan(), quiet=as_json)
-    view.note(f"search {folder.path}, {jobs} process{'es' if jobs > 1 else ''}")
+    view.note(f"search {folder.path}, {plural(jobs, 'process', 'processes')}")
     try:
         found = go_on(folder, jobs, view)
     except (KeyboardInterrupt, SystemExit):

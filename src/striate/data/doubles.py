@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from striate.data.samples import FileSamples, Samples
 from striate.data.shown import shown
+from striate.pages.wording import plural
 
 __all__ = ["notes_on_doubles"]
 
@@ -34,11 +35,12 @@ def notes_on_doubles(parts: Mapping[str, Samples | None], classes: Sequence[str]
     if (found := _apart(digests, of)) is not None:
         count, a, b = found
         pair = f"{told(a, names[of[a]])} is {told(b, names[of[b]])}"
-        notes.append(f"{_files(count)} in two parts, so that what is measured there was seen before: {pair}")
+        files = plural(count, "file is", "files are")
+        notes.append(f"{files} in two parts, so that what is measured there was seen before: {pair}")
     if (found := _apart(digests, labels)) is not None:
         count, a, b = found
         pair = f"{told(a, repr(classes[labels[a]]))} is {told(b, repr(classes[labels[b]]))}"
-        notes.append(f"{_files(count)} in two classes, of which one must be wrong: {pair}")
+        notes.append(f"{plural(count, 'file is', 'files are')} in two classes, of which one must be wrong: {pair}")
     return [shown(note) for note in notes]
 
 
@@ -51,7 +53,3 @@ def _apart(digests: NDArray[np.uint64], groups: NDArray[np.int64]) -> tuple[int,
         return None
     first = at[np.argmin(order[at])]
     return len(np.unique(digests[order][at])), int(order[first]), int(order[first + 1])
-
-
-def _files(count: int) -> str:
-    return "1 file is" if count == 1 else f"{count:,} files are"

@@ -17,6 +17,7 @@ from striate.data.layout import Layout, check_classes, read_layout
 from striate.data.samples import FileSamples
 from striate.data.source import Source
 from striate.errors import StriateError, few
+from striate.pages.wording import plural
 
 __all__ = ["Checks", "open_files", "open_tree"]
 
@@ -49,7 +50,9 @@ def open_files(source: Source, layout: Layout, where: str, checks: Checks, how: 
     problems += [problem for found in bad.values() for problem in found.values()]
     if checks.strict and problems:
         lines = "\n".join(str(problem) for problem in problems)
-        raise StriateError(f"{where}: {_files(len(problems))} cannot be used, and --strict allows none:\n{lines}")
+        raise StriateError(
+            f"{where}: {plural(len(problems), 'file')} cannot be used, and --strict allows none:\n{lines}"
+        )
     _check_train(where, samples["train"], bad["train"], classes)
     samples = {part: held.subset([i for i in range(len(held)) if i not in bad[part]]) for part, held in samples.items()}
     held_out = {part: samples[part] for part in ("val", "test") if part in samples and len(samples[part])}
@@ -123,7 +126,7 @@ def _notes(
 ) -> list[str]:
     notes = [str(problem) for problem in problems]
     if problems:
-        notes.append(f"{_files(len(problems))} skipped; {listed} listed as images")
+        notes.append(f"{plural(len(problems), 'file')} skipped; {listed:,} listed as images")
     for part, held in samples.items():
         missing = [name for name, count in class_counts(held, classes).items() if count == 0]
         if missing:
@@ -134,7 +137,3 @@ def _notes(
 def _name(path: Path) -> str:
     whole = path.resolve()
     return whole.name if whole.is_dir() else whole.stem
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"

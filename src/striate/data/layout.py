@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 
 from striate.data.shown import shown
 from striate.errors import StriateError, few
+from striate.pages.wording import plural
 
 __all__ = ["PARTS", "Layout", "check_classes", "hidden", "read_layout"]
 
@@ -64,8 +65,8 @@ def read_layout(
         raise StriateError(f"{where} holds no image; it should hold one folder of images per class")
     if loose and not any(classes.values()):
         raise StriateError(
-            f"{where}: {_count(loose)} directly in it, with no class ({_few(loose)}); put each into a folder named "
-            "after its class, or list them in a CSV of path,label"
+            f"{where}: {plural(len(loose), 'image lies', 'images lie')} directly in it, with no class ({_few(loose)}); "
+            "put each into a folder named after its class, or list them in a CSV of path,label"
         )
     if len(parts) == len(tree.below) and any(part.images(not_an_image) for part in parts.values()):
         first = next(name for name, part in parts.items() if part.images(not_an_image))
@@ -108,7 +109,7 @@ def check_classes(where: str, parts: Mapping[str, Mapping[str, Sequence[str]]]) 
             )
     if len(classes) == 1:
         raise StriateError(
-            f"{where} has one class only, {classes[0]!r} ({len(parts['train'][classes[0]])} images); "
+            f"{where} has one class only, {classes[0]!r} ({plural(len(parts['train'][classes[0]]), 'image')}); "
             "telling classes apart needs at least two"
         )
     return classes
@@ -153,7 +154,7 @@ class _Tree:
     def unused(self, not_an_image: Callable[[str], str | None]) -> str:
         """What is said of a folder beside the parts: one line for it, and not one for each image."""
         images = sum(not_an_image(file) is None for file in self.everything())
-        said = f" ({images} image{'s' * (images > 1)} in it)" if images else ""
+        said = f" ({plural(images, 'image')} in it)" if images else ""
         return f"is neither train, val nor test{said}"
 
 
@@ -210,10 +211,6 @@ def _classes(
 def hidden(path: str) -> bool:
     """Whether a file or folder is passed over, or lies in one that is: hidden, or what systems leave among images."""
     return any(part.startswith(".") or part.lower() in _CLUTTER for part in PurePosixPath(path).parts)
-
-
-def _count(images: Sequence[str]) -> str:
-    return "an image lies" if len(images) == 1 else f"{len(images)} images lie"
 
 
 def _few(images: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from striate.augment.places import CENTRE, CORNERS, SIDES, WINDOW, in_proportion
 from striate.augment.view import View
 from striate.data import Preprocess
 from striate.errors import StriateError, UnknownName, given, unknown
+from striate.pages.wording import plural
 from striate.plain import plain, whole
 
 __all__ = ["NAMED", "Plan", "Scales", "views"]
@@ -145,10 +146,10 @@ class Plan:
         for name, plan in NAMED.items():
             if plan == self:
                 return WORDS[name]
-        scales = f"{self.scales} scales" if isinstance(self.scales, int) else f"scales {_listed(self.scales)}"
+        scales = plural(self.scales, "scale") if isinstance(self.scales, int) else f"scales {_listed(self.scales)}"
         if self.dense:
             return f"dense{', mirrored' if self.crops == 2 else ''}, {scales}"
-        return f"{self.crops} crop{'s' if self.crops > 1 else ''}, {scales}"
+        return f"{plural(self.crops, 'crop')}, {scales}"
 
 
 NAMED: Mapping[str, Plan] = MappingProxyType(

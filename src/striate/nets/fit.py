@@ -11,6 +11,7 @@ from striate.arithmetic import DoesNotFit
 from striate.nets.describe import describe, windows
 from striate.nets.net import Net
 from striate.nets.trace import walk
+from striate.pages.wording import plural
 
 __all__ = ["LARGEST_SIDE", "explain", "feature_shape", "misfit", "smallest_side"]
 
@@ -30,7 +31,7 @@ def misfit(net: nn.Module, shape: tuple[int, int, int], prefix: str = "") -> str
     if isinstance(layer, nn.Linear):
         return f"{where} takes {layer.in_features} values per image and would get {seen[-1] if seen else 0}"
     if isinstance(layer, nn.Conv2d) and seen[0] != layer.in_channels:
-        return f"{where} takes {_count(layer.in_channels, 'channel')} and would get {seen[0]}"
+        return f"{where} takes {plural(layer.in_channels, 'channel')} and would get {seen[0]}"
     if windows(layer) and len(seen) == 3:
         return f"{where} would see {seen[1]}×{seen[2]} px"
     return f"{where} {str(walked.error).splitlines()[0]}"
@@ -68,7 +69,7 @@ def explain(net: Net, x: Tensor) -> DoesNotFit | None:
     channels, height, width = x.shape[1:]
     if channels != spec.in_chans:
         return DoesNotFit(
-            f"{spec.name} was made for images with {_count(spec.in_chans, 'channel')} and got {channels}; "
+            f"{spec.name} was made for images with {plural(spec.in_chans, 'channel')} and got {channels}; "
             f"convert the images, or create the net with in_chans={channels}"
         )
     reason = misfit(net, (channels, height, width))
@@ -89,7 +90,3 @@ def _advice(net: Net, shape: tuple[int, int, int]) -> str | None:
         return f"{resize}, or create the net with input_size=({shape[1]}, {shape[2]})" if could else resize
     side = smallest_side(lambda n: misfit(net, (spec.in_chans, n, n)) is None)
     return f"use images of at least {side}×{side}" if side else None
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}" + ("s" if n != 1 else "")

@@ -19,6 +19,7 @@ from striate.nets.inspect.given import Input, inputs_for, spatial_axes
 from striate.nets.inspect.graph import Graph, Operation
 from striate.nets.inspect.record import record
 from striate.nets.net import Net
+from striate.pages.wording import plural
 
 __all__ = ["NOT_USED", "VIEWS", "CostRow", "ModuleCost", "UnknownOperator", "cost"]
 
@@ -136,8 +137,7 @@ def _explained(module: nn.Module, shape: tuple[int, ...], refused: DoesNotFit) -
     if len(shape) != 3:
         return refused
     reason = misfit(module, (shape[0], shape[1], shape[2]))
-    channels = f"{shape[0]} channel{'s' if shape[0] != 1 else ''}"
-    images = f"{shape[1]}×{shape[2]} images with {channels}"
+    images = f"{shape[1]}×{shape[2]} images with {plural(shape[0], 'channel')}"
     return DoesNotFit(f"{_name(module)} cannot take {images}: {reason}") if reason else refused
 
 

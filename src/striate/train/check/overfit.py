@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from striate.pages.wording import plural
 from striate.train.check.finding import Finding
 from striate.train.check.noisy import silence
 from striate.train.check.subject import Budget, Subject, quietly
@@ -33,7 +34,7 @@ def overfit(subject: Subject, seconds: float = 8.0) -> Finding:
         if budget.spent:
             break
     steps = len(best) - 1
-    evidence = f"loss {best[0]:.3g} → {best[-1]:.3g} on {len(images)} images in {steps} step{'s' * (steps != 1)}"
+    evidence = f"loss {best[0]:.3g} → {best[-1]:.3g} on {len(images)} images in {plural(steps, 'step')}"
     if budget.spent and steps < STEPS and np.isfinite(best[-1]):  # nobody can tell yet
         learning = best[-1] < 0.8 * best[0]
         return Finding(

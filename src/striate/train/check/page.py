@@ -6,6 +6,7 @@ from pathlib import Path
 from striate.atomic import write_bytes
 from striate.pages.document import document
 from striate.pages.svg import escape
+from striate.pages.wording import plural
 from striate.train.check.drawing import histograms, rate_chart
 from striate.train.check.finding import Finding
 
@@ -24,7 +25,7 @@ def page(title: str, findings: Sequence[Finding]) -> str:
     failed = [found for found in findings if found.verdict == "failed"]
     looks = [found for found in findings if found.verdict == "warning"]
     answer = (
-        f"{_counted(len(failed), 'check')} failed: {', '.join(found.name for found in failed)}."
+        f"{plural(len(failed), 'check')} failed: {', '.join(found.name for found in failed)}."
         if failed
         else f"Nothing failed; look at {', '.join(found.name for found in looks)}."
         if looks
@@ -95,7 +96,3 @@ def _gradients(found: Finding) -> str:
     names = ("tensor", "shape", "error", "bound", "kinks")
     head = _head(*((name, False) for name in names), ("verdict", True))
     return f'<div class="scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

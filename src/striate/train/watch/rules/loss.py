@@ -3,6 +3,7 @@
 import math
 import statistics
 
+from striate.pages.wording import plural
 from striate.train.watch.diagnosis import Diagnosis
 from striate.train.watch.series import Look, Series
 
@@ -52,7 +53,7 @@ def loss_explodes(series: Series) -> Diagnosis | None:
         return None
     factor, steps = risen
     rose = "grew beyond all numbers" if math.isinf(factor) else f"rose {factor:.3g}×"
-    evidence = f"loss {rose} in {steps} step{'s' if steps > 1 else ''}"
+    evidence = f"loss {rose} in {plural(steps, 'step')}"
     if (ratio := _largest_ratio(series)) > BROKEN_RATIO:
         evidence += f", where one update changed the weights by {ratio:.0%} (0.1 % is usual)"
     return Diagnosis(illness=TOO_HIGH, evidence=evidence, remedy=_lower(series), serious=True)
