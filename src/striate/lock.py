@@ -1,8 +1,10 @@
 """A file that one process at a time works on."""
 
+import os
+from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["lock"]
+__all__ = ["is_at", "lock"]
 
 
 def lock(file: IO[Any], *, wait: bool) -> bool:
@@ -22,3 +24,11 @@ def lock(file: IO[Any], *, wait: bool) -> bool:
     except OSError:
         pass  # no locks here
     return True
+
+
+def is_at(file: IO[Any], path: Path) -> bool:
+    """Whether the open file is the one of that name still: who held it may have renamed it while we waited."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:  # asked at once: between two questions another may rename it
+        return False

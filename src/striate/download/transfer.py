@@ -26,7 +26,7 @@ from striate import __version__
 from striate.atomic import sync_folder, why_not_written, write_bytes
 from striate.download.remote import Remote, differs
 from striate.errors import StriateError, one_line
-from striate.lock import lock
+from striate.lock import is_at, lock
 
 __all__ = ["Patience", "fetch"]
 
@@ -247,22 +247,15 @@ def _part(path: Path) -> Iterator[BinaryIO]:
     while True:
         with _part_path(path).open("a+b") as part:
             lock(part, wait=True)
-            if not _is_at(part, _part_path(path)):
+            if not is_at(part, _part_path(path)):
                 continue  # who held it has finished meanwhile, and the name is free
             try:
                 yield part
             finally:
-                if _is_at(part, _part_path(path)) and not _length(part):
+                if is_at(part, _part_path(path)) and not _length(part):
                     _part_path(path).unlink()
                     _note_path(path).unlink(missing_ok=True)
             return
-
-
-def _is_at(file: BinaryIO, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:  # asked at once: between two questions another may rename it
-        return False
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from PIL import Image
 from striate.augment import HorizontalFlip, PadCrop, Policy
 from striate.data import ArraySamples, Loader, Preprocess
 from striate.data import open as open_data
+from striate.data.ceilings import _Decoded
 from striate.data.dataset import Dataset
 from striate.data.pack import reader, writer
 from striate.data.pack.check import check_pack
@@ -246,6 +247,19 @@ def _python(script, *arguments):
 # ---------------------------------------------------------------------------------------------------------- writing
 
 
+def test_a_batch_is_as_large_as_images_of_all_classes_make_it(monkeypatch):
+    """Icons come first, and photographs, of which as many would not fit in memory."""
+    monkeypatch.setattr(writer, "BATCH_NBYTES", 100_000)
+    monkeypatch.setattr(writer, "KEPT_NBYTES", 200_000)
+    icons, photographs = [np.zeros((2, 2, 3), np.uint8)] * 300, [np.zeros((100, 100, 3), np.uint8)] * 300
+    data = Dataset(
+        name="m", spec="m", classes=("a",), train=_Decoded(icons + photographs), val=None, test=None, mirror=True
+    )
+    content = writer._Content(data, None)
+    assert content.header.rows == 100_000 // 15_000  # of a mean of 12 and 30,000 bytes
+    assert sum(len(data) for data, _, _ in content._looked_at.values()) == 32 * 12 + 6 * 30_000
+
+
 def test_threads_change_no_byte(folder, tmp_path):
     one = packed(folder, tmp_path / "1.arrow", threads=1).read_bytes()
     assert packed(folder, tmp_path / "2.arrow", threads=4).read_bytes() == one
@@ -342,6 +356,42 @@ def test_what_is_refused(folder, tmp_path):
     for text in ("0", "x", "12x", "1x2x3", "-4"):
         with pytest.raises(StriateError, match=r"--size .*: give the short side in px"):
             PackSize.parse(text)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs flock")
+def test_a_pack_that_another_process_finishes_meanwhile_is_not_written_over(folder, tmp_path, monkeypatch):
+    """It has no lock any more, and its name was free when this one looked."""
+    data, out = open_data(str(folder)), tmp_path / "a.arrow"
+    finished = packed(folder, tmp_path / "other.arrow").read_bytes()
+    whole = writer._Content
+
+    def slow(*given):  # what is looked at before the first byte takes a while
+        out.write_bytes(finished)
+        return whole(*given)
+
+    monkeypatch.setattr(writer, "_Content", slow)
+    with pytest.raises(StriateError, match=r"a\.arrow exists; choose another name, or replace it with --overwrite"):
+        write_pack(data, out)
+    assert out.read_bytes() == finished
+    assert not (tmp_path / "a.arrow.part").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs flock")
+def test_a_part_that_gets_its_name_before_it_is_locked_is_let_go(tmp_path, monkeypatch):
+    import fcntl
+
+    part, lock = tmp_path / "a.arrow.part", fcntl.flock
+    part.write_bytes(b"all of a pack")
+
+    def late(file, how):
+        if not (tmp_path / "a.arrow").exists():
+            part.rename(tmp_path / "a.arrow")
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with writer._locked(part) as file:
+        file.truncate(0)
+    assert (tmp_path / "a.arrow").read_bytes() == b"all of a pack"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs flock")

@@ -27,13 +27,14 @@ from striate.data.pack.size import PackSize
 from striate.data.prefetch import Ahead, Job
 from striate.data.samples import EncodedSamples, Samples
 from striate.errors import StriateError
-from striate.lock import lock
+from striate.lock import is_at, lock
 
 __all__ = ["Packed", "fingerprint", "write_pack"]
 
 BATCH_NBYTES = 32 << 20  # what a batch holds, about: a second's work to make, a few hundredths to check
 MOST_ROWS = 65_536  # of tiny images, so that progress is seen and little is lost to a kill
-LOOKED_AT = 64  # files whose size tells how many make a batch
+LOOKED_AT = 64  # images, spread over all, whose size tells how many make a batch
+KEPT_NBYTES = 64 << 20  # of these, so that they need not be made twice
 PARTS_OF_BATCH = 16  # per thread; see loader.PARTS
 AHEAD = 2  # batches being made while one is written
 
@@ -68,11 +69,16 @@ def write_pack(
     path = Path(path)
     if not is_pack(path):
         raise StriateError(f"{path}: a pack is called by {SUFFIX}; try {path.with_suffix(SUFFIX)}")
+    taken = StriateError(f"{path} exists; choose another name, or replace it with --overwrite")
     if path.exists() and not overwrite:
-        raise StriateError(f"{path} exists; choose another name, or replace it with --overwrite")
+        raise taken
     content = _Content(data, size)
     part = path.with_name(path.name + PART)
     with _clear_errors(part), _locked(part) as file:
+        if path.exists() and not overwrite:  # another process has finished it meanwhile
+            if os.fstat(file.fileno()).st_size == 0:
+                part.unlink()
+            raise taken
         header, whole, kept = whole_batches(part)
         if header != content.header:
             whole, kept = [], 0
@@ -221,9 +227,19 @@ class _Content:
         return pixels if self._size is None else self._size.applied(pixels)
 
     def _mean_nbytes(self) -> int:
-        """Of the first images, enough to say how many make a batch: a function of the data alone."""
-        self._looked_at = {i: self._row(i) for i in range(min(LOOKED_AT, len(self._labels)))}
-        return sum(len(data) for data, _, _ in self._looked_at.values()) // len(self._looked_at)
+        """Of some images, enough to say how many make a batch: a function of the data alone.
+
+        They are spread over all, since images of one class may be a thousand times as large as those of the first.
+        """
+        count = min(LOOKED_AT, len(self._labels))
+        total = 0
+        for k in range(count):
+            i = k * len(self._labels) // count
+            row = self._row(i)
+            total += len(row[0])
+            if total <= KEPT_NBYTES:
+                self._looked_at[i] = row
+        return total // count
 
 
 @final
@@ -266,11 +282,15 @@ class _BatchJob(Job[tuple[Any, dict[bytes, bytes]]]):
 @contextlib.contextmanager
 def _locked(part: Path) -> Iterator[BinaryIO]:
     """The growing file, open for reading and writing, and no other process's."""
-    file = os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
-    with file:
-        if not lock(file, wait=False):
-            raise StriateError(f"{part} is being written by another process; wait for it, or stop it")
-        yield file
+    while True:
+        file = os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+        with file:
+            if not lock(file, wait=False):
+                raise StriateError(f"{part} is being written by another process; wait for it, or stop it")
+            if is_at(file, part):
+                yield file
+                return
+        # between the two calls another process has finished and renamed it: what was open is its pack
 
 
 @contextlib.contextmanager
