@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from striate.lock import lock
+from striate.lock import is_at, lock
 
 
 def test_the_second_is_refused_until_the_first_has_gone(tmp_path: Path) -> None:
@@ -30,3 +30,13 @@ def test_a_file_system_without_locks_is_done_without(
     monkeypatch.setattr(fcntl, "flock", flock)
     with (tmp_path / "file").open("w") as file:
         assert lock(file, wait=wait)
+
+
+def test_a_file_that_another_process_has_renamed_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even when it goes between being seen and being looked at."""
+    path = tmp_path / "file.part"
+    with path.open("a+b") as file:
+        assert is_at(file, path)
+        path.unlink()
+        monkeypatch.setattr(type(path), "exists", lambda self: True)
+        assert not is_at(file, path)

@@ -437,16 +437,6 @@ def test_two_processes_that_want_one_file_get_it_once(server, tmp_path):
     assert left_in(tmp_path) == ["file"]
 
 
-def test_a_part_that_another_has_renamed_is_not_there(tmp_path, monkeypatch):
-    """Even when it goes between being seen and being looked at."""
-    path = tmp_path / "file.part"
-    with path.open("a+b") as part:
-        assert transfer._is_at(part, path)
-        path.unlink()
-        monkeypatch.setattr(type(path), "exists", lambda self: True)
-        assert not transfer._is_at(part, path)
-
-
 def test_a_named_set_is_downloaded_once_and_read(server, tmp_path, monkeypatch):
     """The whole way of `data.open("cifar100")`, from this machine instead of the publisher's."""
     packed = io.BytesIO()
