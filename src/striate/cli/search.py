@@ -213,7 +213,7 @@ def _print(found: "Found") -> None:
             one.name,
             *(shown(one.values[name]) for name in names),
             f"{found.plan.stages[one.stage].epochs}",
-            plain_percent(one.value, 2),
+            plain_percent(one.value, 2) if one.value is not None else None,
             f"{one.loss:.4f}" if one.loss is not None else None,
         ]
         for one in ranked[:ROWS]
