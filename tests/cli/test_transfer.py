@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from striate.cli import main
+from striate.cli import main, transfer_print
 from striate.nets import create_model
 from striate.nets.weights import ModelCard, save_model
+from striate.train.transfer.comparison import Trial
 
 
 @pytest.fixture
@@ -117,3 +118,28 @@ def test_a_comparison_that_is_refused_takes_no_name(
     assert main([*asked, "--compare", "--sizes", "5000", "--name", "mine"]) == 1
     assert "give --sizes of at most that" in capsys.readouterr().err
     assert not (tmp_path / "runs" / "mine").exists()
+
+
+def test_a_comparison_that_was_stopped_goes_on_by_the_same_command(
+    asked: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words, told = transfer_print.trial_words, []
+
+    def stop(trial: Trial) -> str:
+        told.append(trial)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+        return words(trial)
+
+    command = [*asked, "--compare", "--sizes", "2", "--seeds", "1", "--steps", "2"]
+    with monkeypatch.context() as patch:
+        patch.setattr(transfer_print, "trial_words", stop)
+        assert main(command) == 130
+    folder = tmp_path / "runs" / "transfer-greys"
+    assert f"the trials that ended are kept in {folder}; the same command goes on" in capsys.readouterr().err
+    assert main(command) == 0
+    said = capsys.readouterr()
+    assert f"{folder} has 2 trials already, which are not done again" in said.err
+    assert f"report  {folder / 'report.html'}" in said.out
+    assert main(command) == 0  # that one is over: the next is another
+    assert (tmp_path / "runs" / "transfer-greys-2" / "report.html").is_file()

@@ -1,6 +1,5 @@
 """`striate transfer`: a trained net on other images, by the plan that suits them."""
 
-import contextlib
 import shlex
 import sys
 from pathlib import Path
@@ -164,14 +163,11 @@ def _compare(
     project: "Project", reporter: "Reporter", sizes: list[int], seeds: int, as_json: bool, page: dict[str, Any]
 ) -> int:
     """Every plan at every size: a line as each ends, then the table and the page."""
-    import dataclasses
-
     from striate.train.progress import Silent
     from striate.train.transfer.comparison import compare
     from striate.train.transfer.page import write_page
 
-    path = _page_path(project, f"transfer-{Path(project.data.name).name}")
-    project = dataclasses.replace(project, settings=project.settings.replace(output=str(path.parent)))
+    folder = _comparison_folder(project)
     try:
         compared = compare(
             project,
@@ -179,11 +175,14 @@ def _compare(
             sizes=sizes,
             seeds=seeds,
             told=lambda trial: reporter.note(transfer_print.trial_words(trial)),
+            folder=folder,
+            note=reporter.note,
         )
-    except BaseException:
-        with contextlib.suppress(OSError):  # not empty: what is refused before its first trial takes no name
-            path.parent.rmdir()
+    except (KeyboardInterrupt, SystemExit):
+        if folder.is_dir():
+            reporter.note(f"the trials that ended are kept in {folder}; the same command goes on")
         raise
+    path = folder / "report.html"
     write_page(path, compared=compared, **page)
     if lost := [size for size in sizes if size not in compared.sizes]:
         reporter.note(f"sizes left out, for which a class has too few images: {', '.join(map(str, lost))}")
@@ -218,8 +217,26 @@ def _carry_out(project: "Project", reporter: "Reporter", plan: str, as_json: boo
     return 0
 
 
+def _comparison_folder(project: "Project") -> Path:
+    """The one that is named; else the one that was stopped of this very subject, or a new one."""
+    from striate.train.transfer.project import free_name
+    from striate.train.transfer.trials import keeps, subject_of
+
+    settings, default = project.settings, f"transfer-{Path(project.data.name).name}"
+    output = Path(settings.output)
+    if settings.name is not None:
+        return output / settings.name
+    subject = subject_of(project)
+    stopped = (
+        folder
+        for folder in sorted(output.glob(f"{default}*"))
+        if keeps(folder, subject) and not (folder / "report.html").exists()
+    )
+    return next(stopped, output / free_name(settings, default))
+
+
 def _page_path(project: "Project", default: str) -> Path:
-    """The page of a table or a comparison, in a folder of its own under --output."""
+    """The page of a table, in a folder of its own under --output."""
     from striate.train.transfer.project import free_name
 
     settings = project.settings

@@ -5,6 +5,7 @@ same number of updates. What `auto` would have taken is chosen from those images
 its accuracy is that of the plan it chose.
 """
 
+import contextlib
 import dataclasses
 import math
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from striate.errors import StriateError
 from striate.pages.curves import Series, line_chart
@@ -20,6 +22,7 @@ from striate.pages.wording import plural
 from striate.train.progress import Reporter
 from striate.train.transfer.plans import PLANS, Plan, choose
 from striate.train.transfer.project import Project
+from striate.train.transfer.trials import KeptTrials, Trial, kept_in, subject_of
 
 __all__ = ["AUTO", "Comparison", "Point", "Trial", "compare", "curves_chart", "each_trial", "interval"]
 
@@ -27,19 +30,6 @@ AUTO = "auto"
 KINDS = {"probe": "a", "few": "c", "more": "d", "scratch": "b"}
 
 INTERVAL = 0.95
-
-
-@final
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Trial:
-    """One plan on one draw of the data. `chosen`: the plan that auto takes of these images."""
-
-    per_class: int
-    seed: int
-    plan: Plan
-    accuracy: float
-    seconds: float
-    chosen: Plan
 
 
 @final
@@ -115,10 +105,14 @@ def compare(
     seeds: int = 3,
     plans: Sequence[Plan] = PLANS,
     told: Callable[[Trial], None] = lambda trial: None,
+    folder: Path | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Comparison:
     """Carry out every plan at every size, for every seed; `told` hears of each as it ends.
 
-    Sizes that some class has too few images for are left out. Raises StriateError where that is all of them.
+    In a `folder`, where runs then lie, trials are kept as they end, and those that it has are not done again, which
+    `note` is told. Sizes that some class has too few images for are left out. Raises StriateError where that is all of
+    them, and for a folder that holds something else (`kept_in`).
     """
     counts = np.bincount(project.data.train.labels, minlength=len(project.data.classes))
     if not sizes or min(sizes) < 1 or seeds < 1:
@@ -130,10 +124,20 @@ def compare(
             f"{plural(int(counts.min()), 'training image')}; give --sizes of at most that"
         )
     part, exam = project.exam
-    trials = []
-    for trial in each_trial(project, reporter, [size for size in sizes if size <= counts.min()], range(seeds), plans):
-        trials.append(trial)
-        told(trial)
+    sizes = [size for size in sizes if size <= counts.min()]
+    with contextlib.ExitStack() as stack:
+        kept = None
+        if folder is not None:
+            kept = stack.enter_context(kept_in(folder, subject_of(project)))
+            project = dataclasses.replace(project, settings=project.settings.replace(output=str(folder), name=None))
+        had = set() if kept is None else set(kept.known)
+        if had:
+            note(f"{folder} has {plural(len(had), 'trial')} already, which are not done again")
+        trials = []
+        for trial in each_trial(project, reporter, sizes, range(seeds), plans, kept):
+            trials.append(trial)
+            if trial.key not in had:
+                told(trial)
     return Comparison(
         source=project.source.name,
         data=project.data.name,
@@ -145,28 +149,55 @@ def compare(
 
 
 def each_trial(
-    project: Project, reporter: Reporter, sizes: Sequence[int], seeds: Sequence[int], plans: Sequence[Plan]
+    project: Project,
+    reporter: Reporter,
+    sizes: Sequence[int],
+    seeds: Sequence[int],
+    plans: Sequence[Plan],
+    kept: KeptTrials | None = None,
 ) -> Iterator[Trial]:
-    """One after another. Of a run that is done only its config, log and report are kept: nobody asks 60 models."""
+    """One after another; those that are kept as they are, and the others kept.
+
+    Of a run that is done only its config, log and report stay: nobody asks 60 models.
+    """
     for per_class in sizes:
         for seed in seeds:
+            known = {plan: kept.known.get((per_class, seed, plan)) for plan in plans} if kept is not None else {}
+            if plans and all(known.get(plan) for plan in plans):
+                yield from (trial for trial in known.values() if trial is not None)
+                continue
             drawn = project.subset(per_class, seed)
             chosen = choose(project.evidence(drawn)).plan
             for plan in plans:
-                name = f"{plan}-{per_class}-{seed}"
-                done = project.carry_out(plan, reporter, chosen=drawn, seed=seed, name=name)
-                begun = [] if plan in ("probe", "scratch") else [Path(str(done.folder.settings().pretrained))]
-                for weights in (*done.folder.path.glob("*.safetensors"), *begun):
-                    weights.unlink(missing_ok=True)
-                shutil.rmtree(done.folder.checkpoints, ignore_errors=True)
-                yield Trial(
-                    per_class=per_class,
-                    seed=seed,
-                    plan=plan,
-                    accuracy=done.accuracy,
-                    seconds=done.seconds,
-                    chosen=chosen,
-                )
+                trial = known.get(plan)
+                if trial is None:
+                    if kept is not None:  # a trial that was cut short is done anew
+                        shutil.rmtree(kept.path.with_name(_run_name(per_class, seed, plan)), ignore_errors=True)
+                    trial = _trial(project, reporter, per_class, seed, plan, drawn, chosen)
+                    if kept is not None:
+                        kept.add(trial)
+                yield trial
+
+
+def _run_name(per_class: int, seed: int, plan: Plan) -> str:
+    return f"{plan}-{per_class}-{seed}"
+
+
+def _trial(
+    project: Project,
+    reporter: Reporter,
+    per_class: int,
+    seed: int,
+    plan: Plan,
+    drawn: NDArray[np.int64],
+    chosen: Plan,
+) -> Trial:
+    done = project.carry_out(plan, reporter, chosen=drawn, seed=seed, name=_run_name(per_class, seed, plan))
+    begun = [] if plan in ("probe", "scratch") else [Path(str(done.folder.settings().pretrained))]
+    for weights in (*done.folder.path.glob("*.safetensors"), *begun):
+        weights.unlink(missing_ok=True)
+    shutil.rmtree(done.folder.checkpoints, ignore_errors=True)
+    return Trial(per_class=per_class, seed=seed, plan=plan, accuracy=done.accuracy, seconds=done.seconds, chosen=chosen)
 
 
 def curves_chart(compared: Comparison, key: str = "curves") -> str:

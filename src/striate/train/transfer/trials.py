@@ -1,0 +1,133 @@
+"""The trials of a comparison, and the file that keeps them: one that was stopped goes on where it was.
+
+    trials.jsonl    what all are trials of, then a line for each, written when it has ended
+
+Weights, images, settings and budget go into one digest. Sizes, seeds and plans do not: a comparison may be widened.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, final
+
+from striate.atomic import make_folder, sync_folder, why_not_written
+from striate.errors import StriateError
+from striate.train.lock import alone_in
+from striate.train.same import contents, fingerprint, kept_settings
+from striate.train.transfer.cache import digest_of_net
+from striate.train.transfer.plans import Plan
+from striate.train.transfer.project import Project
+
+__all__ = ["KeptTrials", "Trial", "keeps", "kept_in", "subject_of"]
+
+NAME = "trials.jsonl"
+
+Key = tuple[int, int, Plan]
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One plan on one draw of the data. `chosen`: the plan that auto takes of these images."""
+
+    per_class: int
+    seed: int
+    plan: Plan
+    accuracy: float
+    seconds: float
+    chosen: Plan
+
+    @property
+    def key(self) -> Key:
+        """What tells it from the others of a comparison."""
+        return self.per_class, self.seed, self.plan
+
+
+@final
+class KeptTrials:
+    """The trials in `folder`, all of one subject; `add` keeps one more. See `kept_in`."""
+
+    def __init__(self, folder: Path, subject: str) -> None:
+        self.path = folder / NAME
+        self.known: dict[Key, Trial] = {}
+        lines = self._whole_lines()
+        if not lines:
+            self._append({"subject": subject})
+        elif not keeps(folder, subject):
+            raise StriateError(f"{folder} compares other images, weights or settings; choose another --name")
+        for line in lines[1:]:
+            trial = Trial(**json.loads(line))
+            self.known[trial.key] = trial
+
+    def add(self, trial: Trial) -> None:
+        """Keep a trial, whatever happens from now on. Raises StriateError when it cannot be written."""
+        self._append(dataclasses.asdict(trial))
+        self.known[trial.key] = trial
+
+    def _whole_lines(self) -> list[bytes]:
+        """What was written; half a line of a killed process is cut off."""
+        if not self.path.exists():
+            return []
+        text = self.path.read_bytes()
+        whole = text[: text.rfind(b"\n") + 1]
+        if len(whole) < len(text):
+            os.truncate(self.path, len(whole))
+        return whole.splitlines()
+
+    def _append(self, values: dict[str, Any]) -> None:
+        try:
+            with self.path.open("ab") as file:
+                file.write(json.dumps(values).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise StriateError(f"cannot write {self.path}: {why_not_written(error)}") from error
+
+
+@contextlib.contextmanager
+def kept_in(folder: Path, subject: str) -> Iterator[KeptTrials]:
+    """The trials of this subject in a folder, which is made where there is none, and is no other process's meanwhile.
+
+    Raises StriateError where the folder holds something else, or another process works in it.
+    """
+    if folder.exists() and not (folder / NAME).exists():
+        raise StriateError(f"{folder} exists; choose another --name")
+    try:
+        make_folder(folder)
+    except OSError as error:
+        raise StriateError(f"cannot make {folder}: {error.strerror}; choose --output") from error
+    with alone_in(folder):
+        yield KeptTrials(folder, subject)
+
+
+def subject_of(project: Project) -> str:
+    """The digest of all that decides a trial but its size, seed and plan."""
+    _, exam = project.exam
+    examined = dataclasses.replace(project.data, train=exam, val=None, test=None)
+    settings = kept_settings(project.settings)
+    settings.pop("pretrained")  # where the source lies; its weights are in
+    about = {
+        "source": digest_of_net(project.source.net),
+        "settings": settings,
+        "data": [fingerprint(project.data), contents(project.data)],
+        "exam": [fingerprint(examined), contents(examined)],
+        "way": repr(project.way),
+        "places": project.places,
+        "budget": [project.steps, project.lr],
+        "probe": [project.unit, project.classifier],
+    }
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def keeps(folder: Path, subject: str) -> bool:
+    """Whether the trials in a folder are of this subject."""
+    try:
+        with (folder / NAME).open("rb") as file:
+            return bool(json.loads(file.readline())["subject"] == subject)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
