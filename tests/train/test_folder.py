@@ -41,3 +41,14 @@ def test_what_no_config_could_hold_is_refused_before_any_work(tmp_path: Path, va
     settings = Settings(output=str(tmp_path), model_settings={"hidden": value})
     with pytest.raises(StriateError, match=r"^a run's config cannot hold these settings: "):
         RunFolder.check_free(settings)
+
+
+def test_the_newest_run_is_the_one_that_was_written_to_last(tmp_path: Path) -> None:
+    assert RunFolder.newest_in(tmp_path) is None
+    old, new = (RunFolder.create(Settings(output=str(tmp_path)), "net-data") for _ in range(2))
+    old.log.touch()
+    for seconds, file in ((10, old.config), (20, new.config), (30, old.log)):
+        os.utime(file, (seconds, seconds))
+    assert RunFolder.newest_in(tmp_path) == old.path
+    os.utime(new.config, (40, 40))
+    assert RunFolder.newest_in(tmp_path) == new.path

@@ -171,10 +171,10 @@ def _run_to_resume(run: str | None, output: str | None, name: str | None) -> Pat
         return Path(run)
     if name is not None:
         return folder / name
-    runs = RunFolder.all_in(folder)
-    if not runs:
+    newest = RunFolder.newest_in(folder)
+    if newest is None:
         raise StriateError(f"no run in {folder} to resume; give its folder: striate train --resume RUN")
-    return max(runs, key=lambda path: max(f.stat().st_mtime for f in path.iterdir()))
+    return newest
 
 
 def assignment(text: str) -> tuple[str, Any]:

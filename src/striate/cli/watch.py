@@ -119,7 +119,7 @@ def _newest(output: Path) -> Path:
     from striate.errors import StriateError
     from striate.train import RunFolder
 
-    logs = [log for run in RunFolder.all_in(output) if (log := RunFolder(run).log).is_file()]
-    if not logs:
+    newest = RunFolder.newest_in(output)
+    if newest is None:
         raise StriateError(f"no run in {output} to watch; give its folder: striate watch RUN")
-    return max(logs, key=lambda path: path.stat().st_mtime).parent
+    return newest

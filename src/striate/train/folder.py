@@ -85,6 +85,16 @@ class RunFolder:
         return sorted(path for path in found if not path.name.startswith(TEMPORARY_PREFIX))
 
     @classmethod
+    def newest_in(cls, output: Path) -> Path | None:
+        """The run whose log was written last, or its config where it has no log yet; None where there is no run."""
+
+        def written(run: Path) -> float:
+            folder = cls(run)
+            return (folder.log if folder.log.is_file() else folder.config).stat().st_mtime
+
+        return max(cls.all_in(output), key=written, default=None)
+
+    @classmethod
     def open(cls, path: Path | str) -> "RunFolder":
         """An existing run; one clear line when it is not one."""
         folder = cls(Path(path))
