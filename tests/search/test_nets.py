@@ -21,7 +21,7 @@ from striate.train import Settings
         (
             "two_layer",
             {"model_settings.hidden": "1.5:2.5"},
-            r"hidden 1\.5 cannot be searched: two_layer cannot be",
+            r"hidden 1\.5 cannot be searched: hidden is the width of each hidden layer, whole numbers",
         ),
     ],
 )
