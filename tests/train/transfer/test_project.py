@@ -218,6 +218,19 @@ def test_the_page_says_why_which_layer_and_where_each_plan_wins(
     assert curves_chart(compared).count("polyline") == 4
 
 
+def test_the_page_says_by_how_much_the_best_plan_is_ahead(tmp_path: Path) -> None:
+    ahead = Comparison(source="s", data="d", part="test", images=100, steps=10, trials=trials("few"))
+    behind = tuple(
+        dataclasses.replace(trial, accuracy=0.99) if (trial.plan, trial.per_class) == ("scratch", 30) else trial
+        for trial in ahead.trials
+    )
+    write_page(
+        tmp_path / "page.html", source="s", data="d", command="c", compared=dataclasses.replace(ahead, trials=behind)
+    )
+    page = (tmp_path / "page.html").read_text()
+    assert "with 10, few is best, 55.0 points ahead of scratch; with 30, training from scratch is best." in page
+
+
 def test_a_source_is_found_or_refused(tmp_path: Path, project: Callable[..., Project]) -> None:
     with pytest.raises(StriateError, match="no run, model file or file of weights, and no published weights"):
         open_source(str(tmp_path / "nothing"))

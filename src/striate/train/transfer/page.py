@@ -151,12 +151,15 @@ def _ladder(ladder: Ladder) -> dict[str, Any]:
     }
 
 
+def _best_words(compared: Comparison, size: int) -> str:
+    best, scratch = compared.best(size), compared.point(size, "scratch")
+    if best.plan == "scratch":
+        return f"with {size}, training from scratch is best"
+    return f"with {size}, {best.plan} is best, {100 * (best.mean - scratch.mean):.1f} points ahead of scratch"
+
+
 def _curves(compared: Comparison) -> dict[str, Any]:
-    ahead = [(size, compared.best(size), compared.point(size, "scratch")) for size in compared.sizes]
-    said = "; ".join(
-        f"with {size}, {best.plan} is best, {100 * (best.mean - scratch.mean):+.1f} points from scratch"
-        for size, best, scratch in ahead
-    )
+    said = "; ".join(_best_words(compared, size) for size in compared.sizes)
     return {
         "chart": Markup(curves_chart(compared)),
         "plans": (*PLANS, AUTO),
