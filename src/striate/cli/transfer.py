@@ -166,6 +166,7 @@ def _compare(
     from striate.train.progress import Silent
     from striate.train.transfer.comparison import compare
     from striate.train.transfer.page import write_page
+    from striate.train.transfer.trials import PAGE
 
     folder = _comparison_folder(project)
     try:
@@ -182,7 +183,7 @@ def _compare(
         if folder.is_dir():
             reporter.note(f"the trials that ended are kept in {folder}; the same command goes on")
         raise
-    path = folder / "report.html"
+    path = folder / PAGE
     write_page(path, compared=compared, **page)
     if lost := [size for size in sizes if size not in compared.sizes]:
         reporter.note(f"sizes left out, for which a class has too few images: {', '.join(map(str, lost))}")
@@ -220,19 +221,13 @@ def _carry_out(project: "Project", reporter: "Reporter", plan: str, as_json: boo
 def _comparison_folder(project: "Project") -> Path:
     """The one that is named; else the one that was stopped of this very subject, or a new one."""
     from striate.train.transfer.project import free_name
-    from striate.train.transfer.trials import keeps, subject_of
+    from striate.train.transfer.trials import stopped_in
 
     settings, default = project.settings, f"transfer-{Path(project.data.name).name}"
     output = Path(settings.output)
     if settings.name is not None:
         return output / settings.name
-    subject = subject_of(project)
-    stopped = (
-        folder
-        for folder in sorted(output.glob(f"{default}*"))
-        if keeps(folder, subject) and not (folder / "report.html").exists()
-    )
-    return next(stopped, output / free_name(settings, default))
+    return stopped_in(output, default, project) or output / free_name(settings, default)
 
 
 def _page_path(project: "Project", default: str) -> Path:

@@ -10,10 +10,12 @@ import os
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
+from striate.atomic import FULL
+
 __all__ = ["MACHINE_EXIT", "machines_doing"]
 
 MACHINE_EXIT = getattr(os, "EX_IOERR", 74)  # of a worker that ended for such a reason (sysexits.h)
-_SIGNS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENFILE, errno.EMFILE, errno.EFBIG, errno.ESTALE}
+_SIGNS = {*FULL, errno.EROFS, errno.EIO, errno.ENFILE, errno.EMFILE, errno.ESTALE}
 
 
 def machines_doing(error: BaseException | None) -> str | None:

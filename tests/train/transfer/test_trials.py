@@ -11,7 +11,7 @@ from striate.errors import StriateError
 from striate.train.progress import Silent
 from striate.train.transfer.comparison import Comparison, Trial, compare
 from striate.train.transfer.project import Project
-from striate.train.transfer.trials import NAME, keeps, subject_of
+from striate.train.transfer.trials import NAME, PAGE, stopped_in
 
 SIZES, SEEDS = (2, 4), 2
 
@@ -54,14 +54,16 @@ def test_trials_of_another_budget_or_of_other_images_are_not_taken(
 ) -> None:
     made, folder = project(), tmp_path / "mine"
     compare(made, Silent(), sizes=(2,), seeds=1, plans=("probe",), folder=folder)
-    assert keeps(folder, subject_of(made))
+    assert stopped_in(tmp_path, "mi", made) == folder
     dealt = dataclasses.replace(
         made.data, train=made.data.train.relabelled((made.data.train.labels + 1) % len(made.data.classes))
     )
     for other in (dataclasses.replace(made, steps=made.steps + 1), dataclasses.replace(made, data=dealt)):
-        assert not keeps(folder, subject_of(other))
+        assert stopped_in(tmp_path, "mi", other) is None
         with pytest.raises(StriateError, match=r"mine compares other images, weights or settings; choose another --na"):
             compare(other, Silent(), sizes=(2,), seeds=1, plans=("probe",), folder=folder)
+    (folder / PAGE).touch()
+    assert stopped_in(tmp_path, "mi", made) is None, "what is over is not gone on with"
 
 
 def test_a_folder_of_something_else_is_left_alone(project: Callable[..., Project], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from striate.errors import StriateError, UnknownName, unknown
+from striate.plain import whole
 
 __all__ = ["choose", "count", "probability", "truth"]
 
@@ -19,9 +20,10 @@ def choose(setting: str, given: str, among: Mapping[str, T]) -> T:
 
 def count(expected: str, given: object) -> int:
     """A whole number from 1; `expected` says of what, for the message."""
-    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+    number = whole(given)
+    if number is None or number < 1:
         raise StriateError(f"{expected}, got {given!r}")
-    return given
+    return number
 
 
 def truth(setting: str, given: object) -> bool:

@@ -39,14 +39,16 @@ class DamagedFeatures(StriateError):
 
 @final
 class FeatureCache:
-    """Features of one net in `folder`. `note` is told, in a line, of every file that had to be made anew.
+    """Features of one net in `folder`; `weights` is the digest of what the net weighs.
+
+    `note` is told, in a line, of every file that had to be made anew.
 
     Raises StriateError where the folder cannot be made.
     """
 
     def __init__(self, folder: Path, net: Net, *, note: Callable[[str], None] = lambda text: None) -> None:
         self.folder, self._net, self._note = Path(folder), net, note
-        self._weights = digest_of_net(net)
+        self.weights = digest_of_net(net)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -78,7 +80,7 @@ class FeatureCache:
         return {
             "version": VERSION,
             "net": self._net.spec.name,
-            "weights": self._weights,
+            "weights": self.weights,
             "layer": place,
             "images": images,
             "preprocess": way.preprocess.to_dict(),

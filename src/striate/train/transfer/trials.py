@@ -18,13 +18,13 @@ from striate.atomic import make_folder, sync_folder, why_not_written
 from striate.errors import StriateError
 from striate.train.lock import alone_in
 from striate.train.same import contents, fingerprint, kept_settings
-from striate.train.transfer.cache import digest_of_net
 from striate.train.transfer.plans import Plan
 from striate.train.transfer.project import Project
 
-__all__ = ["KeptTrials", "Trial", "keeps", "kept_in", "subject_of"]
+__all__ = ["PAGE", "KeptTrials", "Trial", "kept_in", "stopped_in", "subject_of"]
 
 NAME = "trials.jsonl"
+PAGE = "report.html"  # of a comparison that is over
 
 Key = tuple[int, int, Plan]
 
@@ -57,7 +57,7 @@ class KeptTrials:
         lines = self._whole_lines()
         if not lines:
             self._append({"subject": subject})
-        elif not keeps(folder, subject):
+        elif not _keeps(folder, subject):
             raise StriateError(f"{folder} compares other images, weights or settings; choose another --name")
         for line in lines[1:]:
             trial = Trial(**json.loads(line))
@@ -105,6 +105,17 @@ def kept_in(folder: Path, subject: str) -> Iterator[KeptTrials]:
         yield KeptTrials(folder, subject)
 
 
+def stopped_in(output: Path, name: str, project: Project) -> Path | None:
+    """The first comparison in `output`, by a name that begins so, that is of the project's subject and has no page."""
+    begun = [
+        folder
+        for folder in (sorted(output.iterdir()) if output.is_dir() else ())
+        if folder.name.startswith(name) and (folder / NAME).exists() and not (folder / PAGE).exists()
+    ]
+    subject = subject_of(project) if begun else ""
+    return next((folder for folder in begun if _keeps(folder, subject)), None)
+
+
 def subject_of(project: Project) -> str:
     """The digest of all that decides a trial but its size, seed and plan."""
     _, exam = project.exam
@@ -112,7 +123,7 @@ def subject_of(project: Project) -> str:
     settings = kept_settings(project.settings)
     settings.pop("pretrained")  # where the source lies; its weights are in
     about = {
-        "source": digest_of_net(project.source.net),
+        "source": project.cache.weights,
         "settings": settings,
         "data": [fingerprint(project.data), contents(project.data)],
         "exam": [fingerprint(examined), contents(examined)],
@@ -124,7 +135,7 @@ def subject_of(project: Project) -> str:
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
-def keeps(folder: Path, subject: str) -> bool:
+def _keeps(folder: Path, subject: str) -> bool:
     """Whether the trials in a folder are of this subject."""
     try:
         with (folder / NAME).open("rb") as file:
