@@ -145,9 +145,11 @@ def _at_work(loader: Loader, threads: int, seconds: float) -> list[Ceiling]:
 def _some_of(samples: Samples, channels: int) -> "_Decoded":
     """The first of them, as many as may be held."""
     pixels: list[NDArray[np.uint8]] = []
+    held_nbytes = 0
     for i in range(len(samples)):
         pixels.append(samples.pixels(i, channels))
-        if sum(image.nbytes for image in pixels) > MOST_NBYTES:
+        held_nbytes += pixels[-1].nbytes
+        if held_nbytes > MOST_NBYTES:
             break
     return _Decoded(pixels)
 

@@ -20,7 +20,7 @@ from striate.nets import Net
 from striate.nets.cut import WITHIN
 from striate.nets.weights import ModelCard, save_model
 from striate.tasks import Classification, decode_all
-from striate.train.folder import RunFolder
+from striate.train.folder import RunFolder, numbered
 from striate.train.log import RunLog
 from striate.train.progress import Reporter
 from striate.train.resolve import pick_device
@@ -289,11 +289,8 @@ class Project:
 
 def free_name(settings: Settings, name: str) -> str:
     """`name`, numbered where a run has it already."""
-    folder, number, free = Path(settings.output), 1, name
-    while (folder / free).exists():
-        number += 1
-        free = f"{name}-{number}"
-    return free
+    folder = Path(settings.output)
+    return next(free for free in numbered(name) if not (folder / free).exists())
 
 
 def _seconds(folder: RunFolder) -> float:
