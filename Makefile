@@ -119,6 +119,7 @@ $(LOCKED): requirements.lock
 
 # --no-deps: what is installed is what the lock says, and no resolver runs again behind its back.
 $(BUILT): $(LOCKED) pyproject.toml $(NATIVE)
+	@echo "compiling the core and installing striate into $(VENV); takes minutes"
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --disable-pip-version-check --quiet \
 	  --no-build-isolation --no-deps --editable .
 	touch $@
