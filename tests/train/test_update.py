@@ -131,7 +131,7 @@ def test_the_choice_leaves_the_net_and_the_generator_alone(net: nn.Module) -> No
             {},
             "fp32 NCHW: a step of 6 images takes fp32 NCHW 500.0 ms, fp32 channels-last 500.0 ms; bf16 takes 21 times ",
         ),
-        (21.0, {"channels_last": True}, "fp32: bf16 takes 21 times as long for 4"),
+        (21.0, {"channels_last": True}, "fp32: bf16 takes 21 times as long for 4 images"),
     ],
     ids=["near", "hopeless", "hopeless, and nothing else open"],
 )

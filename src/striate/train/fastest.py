@@ -14,6 +14,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from striate.pages.wording import plural
 from striate.train.precision import autocast, memory_format
 from striate.train.settings import Settings
 
@@ -110,7 +111,7 @@ def _hopeful(net: nn.Module, loss: Callable[..., Tensor], example: tuple[Tensor,
     (plain,), (narrow,) = _times([_stepper(net, loss, few, name, False) for name in ("fp32", "bf16")], rounds=1)
     if narrow <= HOPELESS * plain:
         return ["fp32", "bf16"], ""
-    return ["fp32"], f"bf16 takes {narrow / plain:.0f} times as long for {len(few[0])}"
+    return ["fp32"], f"bf16 takes {narrow / plain:.0f} times as long for {plural(len(few[0]), 'image')}"
 
 
 def _as_many_as_is_quick(
