@@ -51,6 +51,22 @@ inline void gather_row(const Element* row, Strides strides, std::int64_t maps, s
         }
         return;
     }
+    if (strides.pixel == 2) {  // the even ones of pixels that lie side by side
+        const std::int64_t there = 2 * width - 1;
+        for (std::int64_t x = begin; x < end; x += lanes / 2) {
+            const std::int64_t count = there - 2 * x < lanes ? there - 2 * x : lanes;
+            Floats block[lanes];
+#pragma GCC unroll 16
+            for (int c = 0; c < lanes; ++c) {
+                const Element* const from = row + c * strides.map + 2 * x;
+                block[c] = c >= maps ? zeros() : count == lanes ? load(from) : load_first(from, count);
+            }
+            transpose(block);
+#pragma GCC unroll 8
+            for (int p = 0; p < lanes / 2; ++p) store(to + (x - begin + p) * lanes, block[2 * p]);
+        }
+        return;
+    }
     for (std::int64_t x = begin; x < end; ++x) {
         float* pixel = to + (x - begin) * lanes;
         store(pixel, zeros());

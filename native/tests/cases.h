@@ -118,7 +118,11 @@ inline std::vector<ConvShape> chosen_shapes() {
         shape(1, 3, 5, 1, square(170, 3, 1, 1)),  // many chunks of tiles, and sums over all of them,
         oblong(1, 3, 5, 1, square(150, 1, 1, 0), square(144, 7, 1, 3)),  // of one axis
         oblong(1, 3, 5, 1, square(150, 5, 1, 2), square(150, 1, 1, 0)),  // and the other
-        shape(1, 200, 260, 1, square(7, 3, 1, 1)),   // weights larger than images: threads share a chunk
+        shape(1, 200, 260, 1, square(7, 3, 1, 1)),  // weights larger than images: threads share a chunk
+        oblong(1, 20, 40, 1, {.size = 13, .kernel = 3, .stride = 2, .low = 1}, square(16, 3, 2, 0)),  // every second
+        oblong(2, 9, 20, 1, square(15, 5, 2, 2), {.size = 22, .kernel = 5, .stride = 2, .high = 3}),  // pixel, of both
+        shape(1, 40, 36, 2, square(14, 3, 2, 1)),    // sizes and sides of filters, in groups,
+        shape(1, 70, 260, 1, square(9, 3, 2, 1)),    // and by threads that share a chunk
         shape(1, 700, 40, 1, square(5, 1, 1, 0)),    // a sum in several blocks
         shape(2, 300, 70, 1, square(9, 1, 2, 0)),    // 1×1 filters that skip pixels
         shape(1, 5, 7, 1, square(83, 1, 2, 0)),      // the same, and tiles of pixels that end where rows do

@@ -55,7 +55,8 @@ constexpr bool short_is_as_exact = [] {
     constexpr const auto& of_long = winograd_growth<M, R>;
     return its.of_outputs() <= of_long.of_outputs() && its.of_weights() <= of_long.of_weights();
 }();
-static_assert(short_is_as_exact<4, 3> && short_is_as_exact<5, 3> && short_is_as_exact<6, 3> &&
+static_assert(short_is_as_exact<4, 2> && short_is_as_exact<5, 2> && short_is_as_exact<6, 2> &&
+              short_is_as_exact<4, 3> && short_is_as_exact<5, 3> && short_is_as_exact<6, 3> &&
               short_is_as_exact<4, 5> && short_is_as_exact<6, 5> && short_is_as_exact<4, 7> && short_is_as_exact<6, 7>);
 
 }  // namespace striate

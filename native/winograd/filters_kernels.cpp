@@ -142,6 +142,20 @@ void multiply(const WinogradSums& of) {
     }
 }
 
+// A residue's taps, to where they belong among the others.
+template <int Down, int Along>
+void put_among_others(const Floats (&each)[Down * Along], const WinogradUnit& unit, std::int64_t maps, float* to) {
+    for (int i = 0; i < Down && i < unit.taps_down; ++i) {
+        for (int j = 0; j < Along && j < unit.taps_along; ++j) {
+            float tap[lanes];
+            store(tap, each[i * Along + j]);
+            for (std::int64_t lane = 0; lane < maps; ++lane) {
+                to[lane * unit.column + i * unit.tap_row + j * unit.tap_column] = tap[lane];
+            }
+        }
+    }
+}
+
 // Gᵀ sums G, every lane a filter; then filters as they lie, tap after tap.
 template <typename Down, typename Along>
 void filters(const WinogradUnit& unit) {
@@ -170,6 +184,10 @@ void filters(const WinogradUnit& unit) {
 
             float* const to = unit.filters + r * unit.row + first * unit.column;
             const std::int64_t maps = smaller(lanes, unit.columns - first);
+            if (unit.tap_column != 1) {
+                put_among_others<Down::taps, Along::taps>(each, unit, maps, to);
+                continue;
+            }
 #pragma GCC unroll 16
             for (int begin = 0; begin < taps; begin += lanes) {
                 Floats block[lanes];

@@ -43,6 +43,8 @@ struct WinogradUnit {
     std::int64_t rows, columns;  // maps that exist
     float* filters;              // the taps of the first pair of maps
     std::int64_t row, column;    // from one map's filter to the next
+    // Taps that are written, the first so many down and along, and from one to the next.
+    std::int64_t taps_down, taps_along, tap_row, tap_column;
 };
 
 struct WinogradTilesByKind {

@@ -8,6 +8,7 @@
 #include "threads/phases.h"
 #include "winograd/filters_kernels.h"
 #include "winograd/points.h"
+#include "winograd/residues.h"
 #include "winograd/runs.h"
 
 namespace striate {
@@ -23,15 +24,22 @@ constexpr std::int64_t item_maps = 64;  // of either side, that a thread multipl
 // The same where one chunk is all: the sums of so many stay in the thread's second cache until they are filters.
 constexpr std::int64_t held_rows = 16, held_columns = 32;
 
+// The pixels of one residue, or all pixels.
+struct Pixels {
+    std::int64_t first;          // floats from the first pixel of a map to theirs
+    std::int64_t height, width;  // of the image that they make
+    std::int64_t top, left;      // of the first tile
+};
+
 // One side of the products: x or dy.
 struct Side {
-    ImageStrides strides;
+    ImageStrides strides;  // from one pixel of a residue to the next
     const WinogradTilesByKind* tiles;
-    std::int64_t maps;           // of a group
-    std::int64_t blocks;         // of `lanes` maps
-    std::int64_t height, width;  // of an image
-    std::int64_t top, left;      // of the first tile
-    bool maps_together;          // all maps of a pixel lie side by side: they should be read together
+    std::int64_t maps;            // of a group
+    std::int64_t residue_blocks;  // of `lanes` maps
+    std::int64_t blocks;          // the same of all residues
+    Pixels pixels[4];             // of each residue
+    bool maps_together;           // all maps of a pixel lie side by side: they should be read together
 };
 
 class WinogradFilters final : public FilterPlan {
@@ -40,31 +48,25 @@ public:
         : shape_(shape),
           threads_(options.threads),
           kernels_(STRIATE_KERNELS_OF(options.isa, winograd_filter_kernels)),
-          transforms_(transforms_of(kernels_.transforms, shape, m)),
+          residues_(WinogradResidues::forward(shape)),
+          transforms_(transforms_of(kernels_.transforms, m, residues_.rows.taps, residues_.columns.taps)),
           components_(transforms_.rows.components() * transforms_.columns.components()),
-          runs_(shape, transforms_.rows, transforms_.columns, transforms_.run) {
+          runs_(shape.batch, shape.rows.out(), shape.columns.out(), transforms_.rows, transforms_.columns,
+                transforms_.run) {
         const std::int64_t lanes = kernels_.lanes;
+        const Side x = side_of_x(options.from);
         const Axis &rows = shape.rows, &columns = shape.columns;
-        const Side x{.strides = strides_of(options.from, shape.in, rows.size, columns.size),
-                     .tiles = &transforms_.images,
-                     .maps = shape.group_in(),
-                     .blocks = quotient_up(shape.group_in(), lanes),
-                     .height = rows.size,
-                     .width = columns.size,
-                     .top = -rows.low,
-                     .left = -columns.low,
-                     .maps_together = options.from == Layout::channels_last};
+        const std::int64_t dy_blocks = quotient_up(shape.group_out(), lanes);
         const Side dy{.strides = strides_of(options.to, shape.out, rows.out(), columns.out()),
                       .tiles = &transforms_.gradients,
                       .maps = shape.group_out(),
-                      .blocks = quotient_up(shape.group_out(), lanes),
-                      .height = rows.out(),
-                      .width = columns.out(),
-                      .top = 0,
-                      .left = 0,
+                      .residue_blocks = dy_blocks,
+                      .blocks = dy_blocks,
+                      .pixels = {{.first = 0, .height = rows.out(), .width = columns.out(), .top = 0, .left = 0}},
                       .maps_together = options.to == Layout::channels_last};
-        // registers of columns are computed whole: the side that fills them better is the columns
-        x_is_rows_ = x.maps * dy.blocks < dy.maps * x.blocks;
+        // registers of columns are computed whole: the side that fills them better is the columns, unless it has
+        // residues
+        x_is_rows_ = residues_.count() > 1 || x.maps * dy.blocks < dy.maps * x.blocks;
         rows_ = x_is_rows_ ? x : dy;
         columns_ = x_is_rows_ ? dy : x;
         column_pairs_ = quotient_up(columns_.blocks, 2);
@@ -124,6 +126,28 @@ public:
     }
 
 private:
+    Side side_of_x(Layout layout) const {
+        const ImageStrides image = strides_of(layout, shape_.in, residues_.rows.in_size, residues_.columns.in_size);
+        const std::int64_t blocks = quotient_up(shape_.group_in(), kernels_.lanes);
+        Side side{.strides = image,
+                  .tiles = &transforms_.images,
+                  .maps = shape_.group_in(),
+                  .residue_blocks = blocks,
+                  .blocks = residues_.count() * blocks,
+                  .pixels = {},
+                  .maps_together = layout == Layout::channels_last};
+        side.strides.row *= residues_.rows.in_step, side.strides.pixel *= residues_.columns.in_step;
+        for (std::int64_t index = 0; index < residues_.count(); ++index) {
+            const auto& [down, along] = residues_[index];
+            side.pixels[index] = {.first = down.in_first * image.row + along.in_first * image.pixel,
+                                  .height = down.in_pixels,
+                                  .width = along.in_pixels,
+                                  .top = down.top,
+                                  .left = along.top};
+        }
+        return side;
+    }
+
     // The images of the two sides.
     struct Images {
         const float *rows, *columns;
@@ -226,9 +250,10 @@ private:
         const std::int64_t part = is_row ? item : item - rows_.blocks * strips;
         const std::int64_t block = side.maps_together ? part % side.blocks : part / strips;
         const std::int64_t first = (side.maps_together ? part / side.blocks : part % strips) * strip_rows_;
-        const std::int64_t lanes = kernels_.lanes, map = block * lanes;
+        const std::int64_t lanes = kernels_.lanes, map = block % side.residue_blocks * lanes;
+        const Pixels& pixels = side.pixels[block / side.residue_blocks];
         const float* const first_map =
-            (is_row ? images.rows : images.columns) + side.strides.of_map(group * side.maps + map);
+            (is_row ? images.rows : images.columns) + side.strides.of_map(group * side.maps + map) + pixels.first;
         float* const components = (is_row ? chunk.rows : chunk.columns) + block * block_floats();
         const WinogradChunkTiles order = tiles_of(index);
         const std::int64_t begin = runs_of(index).begin, rows = std::min(strip_rows_, rows_of_chunk(index) - first);
@@ -238,10 +263,10 @@ private:
                 {.image = first_map + run.image * side.strides.image,
                  .strides = {side.strides.map, side.strides.row, side.strides.pixel},
                  .maps = std::min(lanes, side.maps - map),
-                 .height = side.height,
-                 .width = side.width,
-                 .top = side.top + run.top,
-                 .left = side.left + run.left,
+                 .height = pixels.height,
+                 .width = pixels.width,
+                 .top = pixels.top + run.top,
+                 .left = pixels.left + run.left,
                  .tiles = run.tiles,
                  .components = components + order.first(run) * lanes,
                  .component = component_floats(),
@@ -257,6 +282,7 @@ private:
                            end_column = std::min(2 * (block.pair + block.pairs), columns_.blocks);
         for (std::int64_t i = 0; i < components_; ++i) {
             const Range tiles = order.with(i, transforms_.rows, transforms_.columns);
+            const Range there = residues_.with(i, transforms_.rows, transforms_.columns);
             const std::int64_t at = i * component_floats() + tiles.begin * lanes;
             const float* const rows = chunk.rows + block.row * block_floats() + at;
             const float* const columns = chunk.columns + first_column * block_floats() + at;
@@ -264,7 +290,11 @@ private:
             for (std::int64_t pair = 0; pair < block.pairs; ++pair) {
                 const std::int64_t registers = std::min<std::int64_t>(2, end_column - first_column - 2 * pair);
                 for (std::int64_t row = 0; row < block.rows; ++row) {
-                    const std::int64_t maps = std::min(lanes, rows_.maps - (block.row + row) * lanes);
+                    if (!there.has((block.row + row) / rows_.residue_blocks)) {
+                        continue;  // of what a tap that the residue lacks would get
+                    }
+                    const std::int64_t maps =
+                        std::min(lanes, rows_.maps - (block.row + row) % rows_.residue_blocks * lanes);
                     float* const sums = block.unit(row, pair, unit_floats()) + i * unit_component_;
                     for (std::int64_t r = 0; r < maps; r += kernels_.sum_rows, ++products) {
                         const std::int64_t next = std::min(products, block.rows + end_column - first_column - 1);
@@ -291,14 +321,20 @@ private:
         for (std::int64_t pair = 0; pair < block.pairs; ++pair) {
             const std::int64_t column = 2 * (block.pair + pair) * lanes;
             for (std::int64_t r = 0; r < block.rows; ++r) {
-                const std::int64_t row = (block.row + r) * lanes;
+                const auto& [down, along] = residues_[(block.row + r) / rows_.residue_blocks];
+                const std::int64_t row = (block.row + r) % rows_.residue_blocks * lanes;
+                const std::int64_t tap = down.first_tap * shape_.columns.kernel + along.first_tap;
                 transforms_.filters({.sums = block.unit(r, pair, unit_floats()),
                                      .component = unit_component_,
                                      .rows = std::min(lanes, rows_.maps - row),
                                      .columns = std::min(2 * lanes, columns_.maps - column),
-                                     .filters = group_filters + row * of_row + column * of_column,
+                                     .filters = group_filters + row * of_row + column * of_column + tap,
                                      .row = of_row,
-                                     .column = of_column});
+                                     .column = of_column,
+                                     .taps_down = down.taps,
+                                     .taps_along = along.taps,
+                                     .tap_row = residues_.rows.tap_step * shape_.columns.kernel,
+                                     .tap_column = residues_.columns.tap_step});
             }
         }
     }
@@ -306,6 +342,7 @@ private:
     ConvShape shape_;
     int threads_;
     const WinogradFilterKernels& kernels_;
+    WinogradResidues residues_;
     const WinogradFilterTransforms& transforms_;
     std::int64_t components_;  // of a tile
     WinogradRuns runs_;
@@ -325,8 +362,9 @@ private:
 std::int64_t most_pairs(const Axis& axis) {
     std::int64_t most = 1;
     for (std::int64_t tap = 0; tap < axis.kernel; ++tap) {
-        const std::int64_t first = std::max<std::int64_t>(0, axis.low - tap);
-        most = std::max(most, std::min(axis.out(), axis.size + axis.low - tap) - first);
+        const std::int64_t first = quotient_up(std::max<std::int64_t>(0, axis.low - tap), axis.stride),
+                           end = quotient_up(std::max<std::int64_t>(0, axis.size + axis.low - tap), axis.stride);
+        most = std::max(most, std::min(axis.out(), end) - first);
     }
     return most;
 }
@@ -339,7 +377,7 @@ std::unique_ptr<FilterPlan> winograd_filters(const ConvShape& shape, const ConvO
 
 double winograd_filters_roundings(const ConvShape& shape, int m) {
     const auto size_of = [&](const Axis& axis) {
-        const int outputs = outputs_of(m, axis.kernel), taps = static_cast<int>(axis.kernel);
+        const int outputs = outputs_of(m, taps_of(axis)), taps = static_cast<int>(taps_of(axis));
         return WinogradSize{outputs, taps, std::min(outputs, short_outputs(m))};
     };
     const WinogradSize down = size_of(shape.rows), along = size_of(shape.columns);

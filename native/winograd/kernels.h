@@ -56,6 +56,8 @@ struct WinogradTaps {
     std::int64_t out, in, row, column;
     std::int64_t maps, channels;
     float* taps;  // [channels, taps, lanes], of winograd_taps_floats
+    int lacking_row = -1,
+        lacking_column = -1;  // the first or the last, all zeros: `data` begins behind it, or ends before
 };
 
 // A register's width of registers more may be written.

@@ -19,8 +19,18 @@ template <int Size>
 struct Points;
 
 template <>
+struct Points<3> {
+    static constexpr Fraction finite[] = {0, 1};
+};
+
+template <>
 struct Points<4> {
     static constexpr Fraction finite[] = {0, 1, -1};
+};
+
+template <>
+struct Points<5> {
+    static constexpr Fraction finite[] = {0, 1, -1, {1, 2}};
 };
 
 template <>

@@ -8,24 +8,17 @@
 #include <ranges>
 
 #include "conv/division.h"
-#include "conv/shape.h"
 #include "winograd/images_plan.h"
 #include "winograd/size.h"
 
 namespace striate {
 
-// Of runs, or of other things that are counted.
-struct Range {
-    std::int64_t begin, end;
-    constexpr std::int64_t size() const { return end - begin; }
-};
-
-// Those of a shape's F(m, r) among the transforms of a table, which has them.
+// F(m, r), along each axis, among the transforms of a table, which has it.
 template <typename Transforms>
-const Transforms& transforms_of(const Transforms* each, const ConvShape& shape, int m) {
-    const int rows = outputs_of(m, shape.rows.kernel), columns = outputs_of(m, shape.columns.kernel);
-    while (each->rows.m != rows || each->rows.r != shape.rows.kernel || each->columns.m != columns ||
-           each->columns.r != shape.columns.kernel) {
+const Transforms& transforms_of(const Transforms* each, int m, std::int64_t row_taps, std::int64_t column_taps) {
+    const int rows = outputs_of(m, row_taps), columns = outputs_of(m, column_taps);
+    while (each->rows.m != rows || each->rows.r != row_taps || each->columns.m != columns ||
+           each->columns.r != column_taps) {
         ++each;
     }
     return *each;
@@ -79,16 +72,16 @@ struct WinogradRuns {
     std::int64_t count;                      // runs of all images
     WinogradCounts products;                 // components of a tile, by its kind's place
 
-    WinogradRuns(const ConvShape& shape, const WinogradSize& row_size, const WinogradSize& column_size,
-                 std::int64_t at_most)
-        : rows(shape.rows.out(), row_size),
-          columns(shape.columns.out(), column_size),
+    WinogradRuns(std::int64_t batch, std::int64_t row_outputs, std::int64_t column_outputs,
+                 const WinogradSize& row_size, const WinogradSize& column_size, std::int64_t at_most)
+        : rows(row_outputs, row_size),
+          columns(column_outputs, column_size),
           longest(at_most),
           long_runs(quotient_up(columns.long_tiles, longest)),
           of_row(long_runs + (columns.short_tiles > 0 ? 1 : 0)),
           tiles_of_run(long_runs > 0 ? columns.long_tiles / long_runs : 0),
           longer_runs(columns.long_tiles - tiles_of_run * long_runs),
-          count(shape.batch * rows.tiles() * of_row),
+          count(batch * rows.tiles() * of_row),
           products{} {
         for (const bool down : {false, true}) {
             for (const bool along : {false, true}) {

@@ -1,7 +1,16 @@
 // The sizes of F(m, r)'s tiles along one axis.
 #pragma once
 
+#include <cstdint>
+
 namespace striate {
+
+// Of runs, or of other things that are counted.
+struct Range {
+    std::int64_t begin, end;
+    constexpr std::int64_t size() const { return end - begin; }
+    constexpr bool has(std::int64_t i) const { return i >= begin && i < end; }
+};
 
 struct WinogradSize {
     int m, r;     // outputs of a tile, taps

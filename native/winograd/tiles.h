@@ -298,10 +298,18 @@ struct Tiles {
             gather_row(f.data, {.map = f.out, .row = 0, .pixel = 1}, f.maps, floats, 0, floats, f.taps);
             return;
         }
+        const std::int64_t columns = Along::taps - (f.lacking_column < 0 ? 0 : 1);
+        const std::int64_t first_row = f.lacking_row == 0 ? 1 : 0, first_column = f.lacking_column == 0 ? 1 : 0;
         for (std::int64_t c = 0; c < f.channels; ++c) {
             for (int i = 0; i < Down::taps; ++i) {
-                gather_row(f.data + c * f.in + i * f.row, {.map = f.out, .row = 0, .pixel = f.column}, f.maps,
-                           Along::taps, 0, Along::taps, f.taps + (c * taps + i * Along::taps) * lanes);
+                float* const to = f.taps + (c * taps + i * Along::taps) * lanes;
+                if (i != f.lacking_row) {  // what it writes behind the row belongs to rows to come
+                    gather_row(f.data + c * f.in + (i - first_row) * f.row, {.map = f.out, .row = 0, .pixel = f.column},
+                               f.maps, columns, 0, columns, to + first_column * lanes);
+                }
+                for (int j = 0; j < Along::taps; ++j) {
+                    if (i == f.lacking_row || j == f.lacking_column) store(to + j * lanes, zeros());
+                }
             }
         }
     }

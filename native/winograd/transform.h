@@ -247,10 +247,10 @@ class ForEachTransform {
 
 public:
     static constexpr decltype(square<2, 3>) table[] = {
-        square<2, 3>, square<4, 3>, square<5, 3>, square<6, 3>, square<2, 5>, square<4, 5>, square<2, 7>,
-        along<2, 3>,  along<4, 3>,  along<5, 3>,  along<6, 3>,  along<2, 5>,  along<4, 5>,  along<6, 5>,
-        along<2, 7>,  along<4, 7>,  along<6, 7>,  down<2, 3>,   down<4, 3>,   down<5, 3>,   down<6, 3>,
-        down<2, 5>,   down<4, 5>,   down<6, 5>,   down<2, 7>,   down<4, 7>,   down<6, 7>,
+        square<2, 2>, square<4, 2>, square<5, 2>, square<6, 2>, square<2, 3>, square<4, 3>, square<5, 3>, square<6, 3>,
+        square<2, 5>, square<4, 5>, square<2, 7>, along<2, 3>,  along<4, 3>,  along<5, 3>,  along<6, 3>,  along<2, 5>,
+        along<4, 5>,  along<6, 5>,  along<2, 7>,  along<4, 7>,  along<6, 7>,  down<2, 3>,   down<4, 3>,   down<5, 3>,
+        down<6, 3>,   down<2, 5>,   down<4, 5>,   down<6, 5>,   down<2, 7>,   down<4, 7>,   down<6, 7>,
     };
 };
 

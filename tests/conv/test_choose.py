@@ -48,6 +48,9 @@ def test_the_cost_model_knows_winograd_and_the_direct_sum():
     along = ConvShape.of((1, 512, 24, 24), (512, 512, 1, 7), padding=(0, 3))
     for m, fewer in ((2, 1.75), (4, 2.8), (6, 3.5)):
         assert along.macs / choose.work(along, f"winograd{m}") == pytest.approx(fewer, rel=0.12)
+    strided = ConvShape.of((1, 512, 120, 120), (512, 512, 3, 3), stride=2, padding=1)  # (3 m / (2 m + 1))²
+    for m, fewer in ((2, 1.44), (4, 1.778), (5, 1.86), (6, 1.917)):
+        assert strided.macs / choose.work(strided, f"winograd{m}") == pytest.approx(fewer, rel=0.12)
 
 
 def test_strassen_has_to_be_asked_for():
@@ -187,11 +190,11 @@ def test_without_measuring_the_cost_model_decides(monkeypatch):
 
 
 def test_the_explanation_is_a_table_with_reasons():
-    explanation = explain(ConvShape.of((1, 8, 16, 16), (8, 8, 3, 3), stride=2, padding=1))
+    explanation = explain(ConvShape.of((1, 8, 16, 16), (8, 8, 3, 3), stride=3, padding=1))
     text = str(explanation)
-    assert "8→8, 3×3/2 @ 16×16, N=1, forward" in text
+    assert "8→8, 3×3/3 @ 16×16, N=1, forward" in text
     assert "winograd4" in text
-    assert "takes stride 1, not 2" in text
+    assert "takes strides 1 and 2, not 3" in text
     assert explanation.chosen in {row.algorithm for row in explanation.rows}
     by_name = {row.algorithm: row for row in explanation.rows}
     assert by_name["torch"].seconds is not None

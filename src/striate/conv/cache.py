@@ -27,7 +27,7 @@ from striate.errors import StriateError
 
 __all__ = ["load", "store"]
 
-_VERSION = 8  # of the file's form and of the kernels: raise it when the kernels' speeds have changed
+_VERSION = 9  # of the file's form and of the kernels: raise it when the kernels' speeds have changed
 _lock = threading.Lock()
 
 

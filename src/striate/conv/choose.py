@@ -65,11 +65,14 @@ def work(shape: ConvShape, algorithm: str) -> float:
     if split and algorithm == "direct":
         return macs * math.ceil(group_in / 32) * 32 / group_in  # maps meet in blocks
     if algorithm.startswith("winograd"):
-        m = int(algorithm.removeprefix("winograd"))
+        m, stride = int(algorithm.removeprefix("winograd")), shape.rows.stride
+        h, w = math.ceil(h / stride), math.ceil(w / stride)
         components = batch * _components(height, m, h, short=not split) * _components(width, m, w, short=not split)
-        size = m + max(h, w) - 1
+        size, residues = m + max(h, w) - 1, stride * stride
+        # with stride 2, each axis has pixels of two residues, and one of these lacks a component
+        met = ((stride * size - (stride - 1)) / size) ** 2
         products = group_in * out_channels / (SPEED_OF_SPLIT if split else 1.0)
-        return components * (products + 2 * size * (shape.in_channels + out_channels))
+        return components * (met * products + 2 * size * (residues * shape.in_channels + out_channels))
     if algorithm == "fft":
         extent = max(shape.rows.extent, shape.columns.extent)
         tile = 16 if extent <= 7 else 32 if extent <= 15 else 64
