@@ -20,6 +20,7 @@ __all__ = [
     "FULL",
     "TEMPORARY_PREFIX",
     "check_writable",
+    "clear_temporaries",
     "make_folder",
     "new_folder",
     "replace_file",
@@ -117,6 +118,12 @@ def check_writable(path: Path) -> None:
     error = errno.ENOENT if not path.parent.is_dir() else 0 if os.access(path.parent, os.W_OK) else errno.EACCES
     if error:
         raise StriateError(f"cannot write {path}: {why_not_written(OSError(error, os.strerror(error)))}")
+
+
+def clear_temporaries(folder: Path) -> None:
+    """Take away what a killed process was writing in `folder`; only where nobody else may be writing."""
+    for left in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,11 +5,13 @@ shows its traceback.
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 __all__ = ["StriateError", "UnknownName", "exhausted", "few", "given", "one_line", "unknown"]
 
 ALLOCATOR = "DefaultCPUAllocator"  # torch's, whose only error is that there is no memory
+PRIMITIVE = "could not create a primitive"  # oneDNN's, where it has none for its code; else it adds "descriptor"
 LONGEST = 80  # characters of what was given, in a message
 MOST = 12  # names that one may choose from, in a message
 
@@ -60,8 +62,13 @@ def exhausted(error: BaseException) -> str | None:
     'out of memory; smaller batches, images or matrices need less'
     """
     said = str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or ALLOCATOR in said:
+    lacks_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if lacks_memory or ALLOCATOR in said or said == PRIMITIVE:
         return "out of memory; smaller batches, images or matrices need less"
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return "no more files can be opened (ulimit -n, or the system's limit); end other processes, or raise it"
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return "out of memory; end other processes"
     if isinstance(error, RuntimeError) and "can't start new thread" in said:
         return "no more threads can be started (ulimit -u, or the container's limit); end other processes, or raise it"
     return None

@@ -68,6 +68,20 @@ def test_check_strict_fails_after_the_same_list(photos: Path, capsys: pytest.Cap
     assert main(["data", "check", str(photos), "--strict"]) == 0
 
 
+def test_check_tells_copies_in_two_classes_beside_what_cannot_be_used(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "bees" / "copy.png").write_bytes((photos / "ants" / "3.png").read_bytes())
+    assert main(["data", "check", str(photos)]) == 0
+    pair = f"{photos}/ants/3.png in 'ants' is {photos}/bees/copy.png in 'bees'"
+    told = f"1 file is in two classes, of which one must be wrong: {pair}"
+    assert told in capsys.readouterr().out.splitlines()
+    assert main(["data", "check", str(photos), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert told in found["notes"]
+    assert not [note for note in found["notes"] if "empty" in note]  # those are the problems
+
+
 def test_data_that_are_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", "digit"]) == 1
     err = capsys.readouterr().err

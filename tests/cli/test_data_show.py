@@ -1,6 +1,8 @@
 """`striate data show`: the sheet, and one image rebuilt as a run showed it."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +74,8 @@ def test_one_image_of_a_run_is_what_the_net_was_shown(photos, tmp_path, capsys):
     [
         (["--sample", "99"], 1, "no sample 99: the part has"),
         (["--policy", "stong"], 2, "unknown --policy 'stong'; did you mean 'strong'?"),
-        (["-o", "nowhere/x.png"], 1, "cannot write nowhere/x.png"),
+        (["-o", "nowhere/x.png"], 1, "cannot write nowhere/x.png: there is no such folder; make it first"),
+        (["-o", "x.html"], 2, "--output x.html is no name of a picture; give one that ends in .png"),
     ],
 )
 def test_what_cannot_be_shown_is_one_line(photos, tmp_path, capsys, extra, code, message):
@@ -80,3 +83,17 @@ def test_what_cannot_be_shown_is_one_line(photos, tmp_path, capsys, extra, code,
     output = [] if "-o" in extra else ["-o", str(tmp_path / "x.png")]
     assert main([*arguments, *output, *extra]) == code
     assert message in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_no_half_picture(photos, tmp_path, capsys, monkeypatch):
+    def full(image, file, *_):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    sheet = tmp_path / "sheet.png"
+    assert main(["data", "show", str(photos), "--size", "8", "-o", str(sheet)]) == 1
+    assert (
+        f"cannot write {sheet}: the disk is full; free some space and run the command again" in capsys.readouterr().err
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]

@@ -99,9 +99,12 @@ def test_doctor_data_measures_every_stage(photos, tmp_path, capsys, kind):
 def test_doctor_data_leaves_out_what_cannot_be_read(photos, tmp_path, capsys):
     broken = sorted(photos.rglob("*.*"))[0]
     broken.write_bytes(b"no image")
+    nowhere = broken.with_name("nowhere.png")
+    nowhere.symlink_to("gone.png")
     assert main(["doctor", "data", str(photos), "-b", "8", "--device", "cpu", "--size", "16"]) == 0
     told = capsys.readouterr()
     assert f"left out: {broken} is not an image" in told.err
+    assert f"left out: {nowhere} does not exist" in told.err
     assert "disk" in told.out  # as the log of a run calls it
     for path in photos.rglob("*.*"):
         path.write_bytes(b"no image")

@@ -51,11 +51,9 @@ def zipped(folder, *, inside=""):
 
 
 def contents(dataset):
-    parts = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
     return {
         part: {(samples.key(i), int(samples.labels[i])) for i in range(len(samples))}
-        for part, samples in parts.items()
-        if samples is not None
+        for part, samples in dataset.parts.items()
     }
 
 
@@ -68,7 +66,7 @@ def test_a_folder_of_classes(photos):
     assert everything == {
         (f"{n}/{i}.{'jpg' if i % 2 else 'png'}", c) for c, n in enumerate(found.classes) for i in range(10)
     }
-    assert found.notes == found.problems == ()
+    assert (found.notes, found.problems) == (("val has no image of 'owls'",), ())  # two images for three classes
     assert found.mirror
 
 
@@ -147,7 +145,7 @@ def spoil(photos):
 def test_bad_files_are_left_out_and_named_one_per_line(photos):
     lines = spoil(photos)
     found = data.open(photos)
-    assert list(found.notes) == [*lines, "4 files skipped; 30 listed as images"]
+    assert list(found.notes) == [*lines, "4 files skipped; 30 listed as images", "val has no image of 'dogs'"]
     assert [str(problem) for problem in found.problems] == lines
     held = set.union(*contents(found).values())
     assert len(held) == 28
@@ -203,6 +201,14 @@ def test_a_class_whose_every_file_is_bad(photos):
 def test_a_held_out_part_that_lacks_a_class_is_noted(parted):
     shutil.rmtree(parted / "val" / "b")
     assert data.open(parted).notes == ("val has no image of 'b'",)
+
+
+def test_a_class_too_small_for_the_parts_that_are_cut_is_noted(photos):
+    for file in sorted((photos / "owls").iterdir())[1:]:
+        file.unlink()
+    found = data.open(photos, val_fraction=0.2)
+    assert found.notes == found.remarks == ("val has no image of 'owls'", "test has no image of 'owls'")
+    assert data.open(photos, val_fraction=0, test_fraction=0).notes == ()
 
 
 def test_progress_is_told(photos):
@@ -266,6 +272,7 @@ def test_listed_twice_or_missing(photos):
         f"{photos.parent}/photos/cats/../cats/0.png: is listed again on line 6",
         f"{photos.parent}/photos/none.png: does not exist",
         "2 files skipped; 5 listed as images",
+        "test has no image of 'dogs'",
     ]
 
 

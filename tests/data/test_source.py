@@ -1,6 +1,7 @@
 """Folders and zips: the same names, the same bytes, from many threads."""
 
 import copy
+import errno
 import io
 import os
 import pickle
@@ -15,7 +16,7 @@ import pytest
 
 from striate.data.badimage import BadImage
 from striate.data.source import FolderSource, ZipSource, read_file
-from striate.errors import StriateError
+from striate.errors import StriateError, exhausted
 
 FILES = {
     "cats/1.bin": bytes(range(256)) * 40,
@@ -184,6 +185,28 @@ def test_what_is_no_file_is_named_and_never_waited_for(folder, ask, monkeypatch)
             with pytest.raises(BadImage) as caught:
                 getattr(FolderSource(folder), ask)(f"cats/{name}.png")
             assert str(caught.value) == f"{folder}/cats/{name}.png is {what}, not an image"
+
+
+def test_what_the_machine_has_run_out_of_is_no_fault_of_a_file(folder, monkeypatch):
+    """Left out as unreadable, good images would be missed; a set would be another, from one run to the next."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    path = folder / "cats" / "1.bin"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files") as full:
+            read_file(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert not isinstance(full.value, StriateError)
+    assert exhausted(full.value).startswith("no more files can be opened (ulimit -n, or the system's limit); end")
+
+    def lacking(*_):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr("striate.data.source.os.open", lacking)
+    with pytest.raises(OSError, match="Cannot allocate memory"):
+        read_file(path)
 
 
 def test_a_file_that_states_no_size_is_read_up_to_the_limit(folder, monkeypatch):

@@ -13,7 +13,7 @@ from striate.data.shown import shown
 from striate.pages.wording import plural
 
 if TYPE_CHECKING:
-    from striate.data import Dataset, Samples
+    from striate.data import Samples
 
 __all__ = ["app", "check", "info", "progress_line"]
 
@@ -51,8 +51,8 @@ def info(
         check=False,
         progress=progress_line(),
     )
-    counts = {name: class_counts(part, found.classes) for name, part in _parts(found).items()}
-    sizes = _sizes(list(_parts(found).values()))
+    counts = {name: class_counts(part, found.classes) for name, part in found.parts.items()}
+    sizes = _sizes(list(found.parts.values()))
     if as_json:
         print_json(
             {"name": found.name, "classes": found.classes, "parts": counts, "sizes": sizes, "notes": found.notes}
@@ -73,20 +73,20 @@ def check(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when a file cannot be used.")] = False,
     as_json: Json = False,
 ) -> int:
-    """Decode every file and name those that cannot be used, with the reason; of a pack, hold every checksum."""
+    """Decode every file; name those that cannot be used, and copies in two parts or classes; of a pack, checksums."""
     from striate.data import open as open_data
     from striate.data.pack.found import find_packs
 
     if packs := find_packs(data):
         return _check_packs(data, packs, as_json)
     found = open_data(data, data_dir=data_dir, check=True, progress=progress_line())
-    images = sum(len(part) for part in _parts(found).values())
+    images = sum(len(part) for part in found.parts.values())
     if as_json:
         problems = [{"name": problem.name, "reason": problem.reason} for problem in found.problems]
-        print_json({"name": found.name, "images": images, "problems": problems})
+        print_json({"name": found.name, "images": images, "problems": problems, "notes": found.remarks})
     else:
-        for problem in found.problems:
-            print(problem)
+        for told in (*found.problems, *found.remarks):
+            print(told)
         cannot = plural(len(found.problems), "file")
         print(f"{shown(data)}: {plural(images, 'image')} can be used, {cannot} cannot")
     return 1 if strict and found.problems else 0
@@ -107,11 +107,6 @@ def _check_packs(data: str, packs: list[Path], as_json: bool) -> int:
         told = "every checksum is right" if not problems else f"{len(problems):,} damaged; pack it again"
         print(f"{shown(data)}: {told}")
     return 1 if problems else 0
-
-
-def _parts(found: "Dataset") -> dict[str, "Samples"]:
-    parts = {"train": found.train, "val": found.val, "test": found.test}
-    return {name: part for name, part in parts.items() if part is not None}
 
 
 def _sizes(parts: list["Samples"]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from striate.cli.failure import UsageError
+from striate.cli.files import check_output
 from striate.cli.table import print_json
 
 if TYPE_CHECKING:
@@ -36,16 +38,18 @@ def show(
     """Draw a sheet of augmented images, or rebuild one image of one epoch, and say what was drawn for it."""
     from striate.look.noise import contact_sheet, draws_of, noisy_view
 
+    kind = _kind_of(output)
+    check_output(output)
     samples, preprocess, drawn, seed, reason = _subject(data, policy, seed, size, data_dir)
     if sample is not None:
-        _write(noisy_view(samples, preprocess, drawn, seed=seed, epoch=epoch, sample=sample), output)
+        _write(noisy_view(samples, preprocess, drawn, seed=seed, epoch=epoch, sample=sample), output, kind)
         draws = draws_of(samples, preprocess, drawn, seed=seed, epoch=epoch, sample=sample)
         _tell(draws, samples.name(sample), reason, output, as_json)
         return
     count = min(rows, len(samples))
     chosen = [i * len(samples) // count for i in range(count)]  # spread over the classes, which often come in order
     epochs = range(epoch, epoch + columns)
-    _write(contact_sheet(samples, preprocess, drawn, seed=seed, chosen=chosen, epochs=epochs), output)
+    _write(contact_sheet(samples, preprocess, drawn, seed=seed, chosen=chosen, epochs=epochs), output, kind)
     if as_json:
         print_json({"policy": reason, "samples": chosen, "epochs": list(epochs), "file": str(output)})
     else:
@@ -63,16 +67,15 @@ def _subject(
     from striate.train import RunFolder, Settings
     from striate.train.colours import Colours
     from striate.train.noise import choose_policy, describe, matched_to, policy_of, with_policy
-    from striate.train.resolve import open_data, resolve
+    from striate.train.resolve import check_at_hand, open_data, resolve
 
     if (Path(data) / "config.toml").is_file():
         if policy is not None or size is not None:
             raise StriateError(f"{data} is a run, with a policy and a size of its own; leave out --policy and --size")
         folder = RunFolder.open(Path(data))
         settings = folder.settings()
-        if not folder.model.is_file():
-            raise StriateError(f"{data} has no model yet, which would say how images are read; let its first epoch end")
-        preprocess = Preprocess.from_dict(dict(read_card(folder.model).preprocess))
+        preprocess = Preprocess.from_dict(dict(read_card(folder.trained_model()).preprocess))
+        check_at_hand(folder, settings)
         samples = open_data(settings).train
         reason = f"policy {settings.policy} of {data}"
     else:
@@ -93,14 +96,26 @@ def _subject(
     return samples, preprocess, drawn, settings.seed if seed is None else seed, f"{reason}: {describe(drawn)}"
 
 
-def _write(pixels: Any, output: Path) -> None:
+def _kind_of(output: Path) -> str:
+    """The format that a picture's name asks for, as Pillow calls it."""
     from PIL import Image
 
+    kind = Image.registered_extensions().get(output.suffix.lower())
+    if kind not in Image.SAVE:
+        raise UsageError(f"--output {output} is no name of a picture; give one that ends in .png")
+    return kind
+
+
+def _write(pixels: Any, output: Path, kind: str) -> None:
+    from PIL import Image
+
+    from striate.atomic import replace_file
     from striate.errors import StriateError
 
     try:
-        Image.fromarray(pixels.squeeze()).save(output)
-    except (OSError, ValueError) as error:
+        with replace_file(output) as file:
+            Image.fromarray(pixels.squeeze()).save(file, kind)
+    except ValueError as error:  # a format that lacks such pixels
         raise StriateError(f"cannot write {output}: {error}") from error
 
 

@@ -25,7 +25,7 @@ from striate.data.decoding import decode
 from striate.data.loader import Loader
 from striate.data.noise import DrawsWindows
 from striate.data.preprocess import Preprocess
-from striate.data.samples import EncodedSamples, Samples, checked_labels
+from striate.data.samples import DecodedSamples, EncodedSamples, Samples, checked_labels
 from striate.errors import StriateError
 
 __all__ = ["Ceiling", "ceilings"]
@@ -68,22 +68,20 @@ def ceilings(
     with ThreadPoolExecutor(threads, "striate-ceiling") as pool:
         if isinstance(chosen, EncodedSamples):
             begun = time.perf_counter()
-            files = list(pool.map(chosen.read, range(len(chosen))))
-            found.append(Ceiling("read", len(files) / (time.perf_counter() - begun)))
+            read = list(pool.map(partial(_or_refusal, chosen.read), range(len(chosen))))
+            found.append(Ceiling("read", len(read) / (time.perf_counter() - begun)))
             names = [chosen.name(i) for i in range(len(chosen))]
-
-            def decoded(i: int) -> NDArray[np.uint8]:
-                return decode(files[i], preprocess.channels, names[i])
-
-            good = list(range(len(files)))
-            for i, reason in enumerate(pool.map(partial(_refusal, decoded), good)):
-                if reason is not None:
-                    good.remove(i)
-                    note(f"left out: {reason}")
+            good = []
+            for i, refusal in enumerate(pool.map(partial(_refusal, preprocess.channels), read, names)):
+                if refusal is None:
+                    good.append(i)
+                else:
+                    note(f"left out: {refusal}")
             if not good:
-                raise StriateError(f"none of the {len(files)} images looked at can be read: nothing to measure")
+                raise StriateError(f"none of the {len(read)} images looked at can be read: nothing to measure")
             chosen = chosen.subset(good)
-            files, names = [files[i] for i in good], [names[i] for i in good]
+            files = [data for data in (read[i] for i in good) if isinstance(data, bytes)]
+            names = [names[i] for i in good]
         else:
             begun = time.perf_counter()
 
@@ -142,7 +140,7 @@ def _at_work(loader: Loader, threads: int, seconds: float) -> list[Ceiling]:
     return [Ceiling(stage, done * threads / spent[stage]) for stage in ("decode", "augment")]
 
 
-def _some_of(samples: Samples, channels: int) -> "_Decoded":
+def _some_of(samples: Samples, channels: int) -> DecodedSamples:
     """The first of them, as many as may be held."""
     pixels: list[NDArray[np.uint8]] = []
     held_nbytes = 0
@@ -151,14 +149,25 @@ def _some_of(samples: Samples, channels: int) -> "_Decoded":
         held_nbytes += pixels[-1].nbytes
         if held_nbytes > MOST_NBYTES:
             break
-    return _Decoded(pixels)
+    count = len(pixels)
+    return DecodedSamples(pixels, samples.labels[:count], [samples.name(i) for i in range(count)])
 
 
-def _refusal(decoded: Callable[[int], object], i: int) -> str | None:
+def _or_refusal(read: Callable[[int], bytes], i: int) -> bytes | BadImage:
     try:
-        decoded(i)
+        return read(i)
     except BadImage as error:
-        return str(error)
+        return error
+
+
+def _refusal(channels: int, data: bytes | BadImage, name: str) -> BadImage | None:
+    """Why what was read, or could not be, is no image; None where it is one."""
+    if isinstance(data, BadImage):
+        return data
+    try:
+        decode(data, channels, name)
+    except BadImage as error:
+        return error
     return None
 
 
@@ -212,26 +221,3 @@ class _Read(EncodedSamples):
     def subset(self, indices: ArrayLike) -> Self:
         chosen = np.asarray(indices).tolist()
         return type(self)([self._files[i] for i in chosen], [self._names[i] for i in chosen])
-
-
-@final
-class _Decoded(Samples):
-    """Images that lie decoded in memory, of any sizes."""
-
-    held = True
-
-    def __init__(self, images: Sequence[NDArray[np.uint8]]) -> None:
-        self._images = images
-        self.labels = checked_labels(np.zeros(len(images)), len(images))
-
-    def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
-        return self._images[i]
-
-    def name(self, i: int) -> str:
-        return str(i)
-
-    def key(self, i: int) -> str:
-        return str(i)
-
-    def subset(self, indices: ArrayLike) -> Self:
-        return type(self)([self._images[int(i)] for i in np.asarray(indices)])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from striate.data.check import Problem
+from striate.data.parts import PARTS
 from striate.data.samples import Samples
 from striate.data.split import check_fraction, split
 from striate.errors import StriateError
@@ -18,7 +19,8 @@ __all__ = ["Dataset", "Split", "class_counts", "mirror_keeps", "split_parts"]
 class Dataset:
     """`mirror`: a mirrored image keeps its class. `notes`: what was skipped or found odd, one line each.
 
-    `problems`: the files behind those notes.
+    `problems`: the files behind those notes. `remarks`: the notes that are of no such file: a part that lacks a class,
+    a file that is in two.
     """
 
     name: str
@@ -30,6 +32,17 @@ class Dataset:
     mirror: bool
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> dict[str, Samples]:
+        """The parts that there are, by name."""
+        return {name: part for name in PARTS if (part := getattr(self, name)) is not None}
+
+    @property
+    def exam(self) -> tuple[str, Samples]:
+        """The part that chose least, by name: test, else validation, else training."""
+        return next(reversed(self.parts.items()))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,8 @@ from striate.data.dataset import Dataset, Split, class_counts, mirror_keeps, spl
 from striate.data.doubles import notes_on_doubles
 from striate.data.formats import EXTENSIONS, format_of, what_else
 from striate.data.layout import Layout, check_classes, read_layout
-from striate.data.samples import FileSamples
+from striate.data.parts import PARTS
+from striate.data.samples import FileSamples, Samples
 from striate.data.source import Source
 from striate.errors import StriateError, few
 from striate.pages.wording import plural
@@ -55,8 +56,10 @@ def open_files(source: Source, layout: Layout, where: str, checks: Checks, how: 
         )
     _check_train(where, samples["train"], bad["train"], classes)
     samples = {part: held.subset([i for i in range(len(held)) if i not in bad[part]]) for part, held in samples.items()}
-    held_out = {part: samples[part] for part in ("val", "test") if part in samples and len(samples[part])}
-    train, val, test = split_parts(samples["train"], held_out.get("val"), held_out.get("test"), how)
+    some = {part: held for part, held in samples.items() if len(held)}
+    train, val, test = split_parts(some["train"], some.get("val"), some.get("test"), how)
+    parts = dict(zip(PARTS, (train, val, test), strict=True))
+    remarks = (*_lacking(parts, classes), *notes_on_doubles(parts, classes))
     return Dataset(
         name=_name(Path(where)),
         spec=where,
@@ -65,11 +68,9 @@ def open_files(source: Source, layout: Layout, where: str, checks: Checks, how: 
         val=val,
         test=test,
         mirror=mirror_keeps(classes),
-        notes=(
-            *_notes(problems, listed, samples, classes),
-            *notes_on_doubles({"train": train, "val": val, "test": test}, classes),
-        ),
+        notes=(*_skipped(problems, listed), *remarks),
         problems=tuple(problems),
+        remarks=remarks,
     )
 
 
@@ -121,15 +122,17 @@ def _check_train(where: str, train: FileSamples, bad: Mapping[int, Problem], cla
             )
 
 
-def _notes(
-    problems: Sequence[Problem], listed: int, samples: Mapping[str, FileSamples], classes: Sequence[str]
-) -> list[str]:
-    notes = [str(problem) for problem in problems]
-    if problems:
-        notes.append(f"{plural(len(problems), 'file')} skipped; {listed:,} listed as images")
-    for part, held in samples.items():
+def _skipped(problems: Sequence[Problem], listed: int) -> list[str]:
+    skipped = [f"{plural(len(problems), 'file')} skipped; {listed:,} listed as images"] if problems else []
+    return [*map(str, problems), *skipped]
+
+
+def _lacking(parts: Mapping[str, Samples | None], classes: Sequence[str]) -> list[str]:
+    """What no class is measured on: of a source's own parts, and of those that were cut from a class of few images."""
+    notes = []
+    for part, held in parts.items():
         missing = [name for name, count in class_counts(held, classes).items() if count == 0]
-        if missing:
+        if held is not None and missing:
             notes.append(f"{part} has no image of {few(map(repr, missing), 6)}")
     return notes
 

@@ -1,7 +1,7 @@
 """From a list of names to parts and classes: what the folders of a data set mean.
 
     photos/cats/1.jpg                     one folder per class
-    photos/train/cats/1.jpg               parts above that: train/, val/ and test/, by any of their names in PARTS
+    photos/train/cats/1.jpg               parts above that: train/, val/ and test/, by any of their names in CALLED
     photos.zip, photos/photos/cats/…      the same inside a zip, or one folder further down
 
 A class is the first folder; what lies deeper belongs to it. Nothing here touches a disk: names come in, names go out.
@@ -12,15 +12,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from striate.data.parts import PARTS
 from striate.data.shown import shown
 from striate.errors import StriateError, few
 from striate.pages.wording import plural
 
-__all__ = ["PARTS", "Layout", "check_classes", "hidden", "read_layout"]
+__all__ = ["CALLED", "Layout", "check_classes", "hidden", "read_layout"]
 
-# What a part may be called, and what it is.
-_ORDER = ("train", "val", "test")
-PARTS = {
+CALLED = {  # what a part may be called, and which it is
     "train": "train",
     "training": "train",
     "val": "val",
@@ -55,8 +54,8 @@ def read_layout(
     if not tree.files and not tree.below:
         raise StriateError(f"{where} is empty; it should hold one folder of images per class")
     tree = _unwrapped(tree, not_an_image)
-    names = sorted((name for name in tree.below if name.lower() in PARTS), key=lambda n: _ORDER.index(PARTS[n.lower()]))
-    parts = {name: tree.below[name] for name in names}
+    named = [name for name in tree.below if name.lower() in CALLED]
+    parts = {name: tree.below[name] for name in sorted(named, key=lambda name: PARTS.index(CALLED[name.lower()]))}
     if any(part.has_classes(not_an_image) for part in parts.values()):
         return _in_parts(where, tree, parts, not_an_image)
     loose = tree.images(not_an_image)
@@ -162,7 +161,7 @@ def _unwrapped(tree: _Tree, not_an_image: Callable[[str], str | None]) -> _Tree:
     """Step into a folder that only wraps the others, as zips of a folder have it."""
     while len(tree.below) == 1 and not tree.images(not_an_image):
         (name, inner), *_ = tree.below.items()
-        if name.lower() in PARTS or not inner.below or inner.images(not_an_image):
+        if name.lower() in CALLED or not inner.below or inner.images(not_an_image):
             break
         tree = inner
     return tree
@@ -173,7 +172,7 @@ def _in_parts(where: str, tree: _Tree, parts: Mapping[str, _Tree], not_an_image:
     sorted_out: dict[str, dict[str, list[str]]] = {}
     left_out: list[tuple[str, str]] = [(file, "lies outside train, val and test") for file in tree.images(not_an_image)]
     for name, folder in parts.items():
-        part = PARTS[name.lower()]
+        part = CALLED[name.lower()]
         if part in found:
             raise StriateError(f"{where} has both {found[part]}/ and {name}/ for one part; keep one of them")
         found[part] = name
@@ -186,7 +185,7 @@ def _in_parts(where: str, tree: _Tree, parts: Mapping[str, _Tree], not_an_image:
         raise StriateError(f"{where} has {had} but no train/ with class folders; nothing can be trained on")
     left_out += [(folder.path, folder.unused(not_an_image)) for n, folder in tree.below.items() if n not in parts]
     return Layout(
-        parts={part: sorted_out[part] for part in _ORDER if part in sorted_out},
+        parts={part: sorted_out[part] for part in PARTS if part in sorted_out},
         left_out=tuple(left_out),
     )
 

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import final
 
 from striate.data.formats import EXTENSIONS
-from striate.data.layout import PARTS, Layout
+from striate.data.layout import CALLED, Layout
+from striate.data.parts import PARTS
 from striate.data.shown import shown
 from striate.data.table import table_rows
 from striate.errors import StriateError
@@ -51,7 +52,7 @@ def read_list(path: Path) -> Layout:
     named = {"train": parts[""]} if "" in parts else parts
     if "train" not in named:
         raise StriateError(f"{path} lists no image for train; nothing can be trained on")
-    return Layout(parts={p: named[p] for p in ("train", "val", "test") if p in named}, left_out=tuple(left_out))
+    return Layout(parts={p: named[p] for p in PARTS if p in named}, left_out=tuple(left_out))
 
 
 @final
@@ -109,6 +110,6 @@ def _row(path: Path, line: int, row: list[str], columns: int) -> tuple[str, str,
     part = rest[0].lower() if rest else ""
     if not entry or not label:
         raise StriateError(f"{path}, line {line}: the {'label' if entry else 'path'} is empty")
-    if part and part not in PARTS:
-        raise StriateError(f"{path}, line {line}: split is {rest[0]!r}; it is one of {', '.join(PARTS)}, or empty")
-    return entry, label, PARTS.get(part, "")
+    if part and part not in CALLED:
+        raise StriateError(f"{path}, line {line}: split is {rest[0]!r}; it is one of {', '.join(CALLED)}, or empty")
+    return entry, label, CALLED.get(part, "")

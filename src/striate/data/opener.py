@@ -17,7 +17,7 @@ from striate.data.pack.found import find_packs
 from striate.data.samples import ArraySamples
 from striate.data.source import FolderSource, ZipSource
 from striate.errors import StriateError, unknown
-from striate.errors import given as shown
+from striate.errors import given as told
 from striate.home import at_home
 
 __all__ = ["SPECS", "open"]
@@ -79,7 +79,7 @@ def open(
 def _written(spec: object) -> str:
     """The words that name a data set. Raises StriateError for what are none; an empty path would be this folder."""
     if not isinstance(spec, str | os.PathLike) or not isinstance(given := os.fspath(spec), str):
-        raise StriateError(f"a data set is given by its name or path, such as 'digits' or 'photos/', got {shown(spec)}")
+        raise StriateError(f"a data set is given by its name or path, such as 'digits' or 'photos/', got {told(spec)}")
     if not given:
         raise StriateError(f"no data set is named; give {KINDS}, or one of {', '.join(SPECS)}")
     return os.fspath(at_home(given)) if given.startswith("~") else given

@@ -1,7 +1,7 @@
 """Samples: labelled images that can be asked for one by one, from memory or from files.
 
 What a sample is asked for is always the same: pixels as uint8 H×W×C, upright, contiguous, in the number of channels
-the net wants. Whether they lie in one array or in encoded files is the business of the two classes here.
+the net wants. Whether they lie in one array, in several or in encoded files is the business of the classes here.
 """
 
 import copy
@@ -18,7 +18,7 @@ from striate.data.colour import with_channels
 from striate.data.decoding import decode
 from striate.data.source import Source
 
-__all__ = ["ArraySamples", "EncodedSamples", "FileSamples", "Samples", "checked_labels"]
+__all__ = ["ArraySamples", "DecodedSamples", "EncodedSamples", "FileSamples", "Samples", "checked_labels"]
 
 
 class Samples(ABC):
@@ -120,6 +120,31 @@ class ArraySamples(Samples):
     def subset(self, indices: ArrayLike) -> Self:
         chosen = np.asarray(indices, dtype=np.int64)
         return type(self)(self.images[chosen], self.labels[chosen], [self.name(int(i)) for i in chosen])
+
+
+@final
+class DecodedSamples(Samples):
+    """Images in memory, of any sizes: uint8[H, W, 1 or 3] each."""
+
+    held = True
+
+    def __init__(self, images: Sequence[NDArray[np.uint8]], labels: ArrayLike, names: Sequence[str]) -> None:
+        self._images, self._names = images, names
+        self.labels = checked_labels(labels, len(images))
+
+    def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
+        return with_channels(self._images[i], channels)
+
+    def name(self, i: int) -> str:
+        return self._names[i]
+
+    def key(self, i: int) -> str:
+        return self._names[i]
+
+    def subset(self, indices: ArrayLike) -> Self:
+        chosen = np.asarray(indices, dtype=np.int64)
+        images = [self._images[i] for i in chosen]
+        return type(self)(images, self.labels[chosen], [self._names[i] for i in chosen])
 
 
 @final

@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["shown"]
+__all__ = ["as_text", "shown"]
 
 # Control characters (Unicode's Cc), the two separators that end a line (Zl, Zp), and halves of surrogate pairs (Cs),
 # which is how Python reads bytes that are no UTF-8 (PEP 383).
@@ -16,6 +16,15 @@ def shown(text: str) -> str:
     two\nlines\x1b[31m.png latin\xe9.png naïve ✓.png
     """
     return _UNTOLD.sub(_escaped, text)
+
+
+def as_text(name: str) -> str:
+    r"""`name` as a column of text holds it: bytes of it that are no UTF-8 are the sign for letters that are unknown.
+
+    >>> as_text("latin\udce9.png"), as_text("naïve.png")
+    ('latin�.png', 'naïve.png')
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _escaped(found: re.Match[str]) -> str:

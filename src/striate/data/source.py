@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import final
 
 from striate.data.badimage import BadImage
-from striate.errors import StriateError
+from striate.errors import StriateError, exhausted
 
 __all__ = ["FolderSource", "Source", "ZipSource", "read_file"]
 
@@ -189,6 +189,8 @@ def read_file(path: Path, count: int | None = None) -> bytes:
     except OSError as error:
         if error.errno == errno.ENXIO:  # what opening a socket answers
             raise BadImage(str(path), "is a socket, not an image") from error
+        if exhausted(error) is not None:  # no fault of the file's: left out, it would be missed without a word
+            raise
         raise BadImage(str(path), _reason(error)) from error
 
 

@@ -22,7 +22,6 @@ from PIL import Image
 from striate.augment import HorizontalFlip, PadCrop, Policy
 from striate.data import ArraySamples, Loader, Preprocess
 from striate.data import open as open_data
-from striate.data.ceilings import _Decoded
 from striate.data.dataset import Dataset
 from striate.data.pack import reader, writer
 from striate.data.pack.check import check_pack
@@ -31,6 +30,7 @@ from striate.data.pack.layout import SUM, checksum
 from striate.data.pack.reader import Pack, whole_batches
 from striate.data.pack.size import PackSize
 from striate.data.pack.writer import write_pack
+from striate.data.samples import DecodedSamples
 from striate.errors import StriateError
 
 PREPROCESS = Preprocess(channels=3, size=(16, 20), mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
@@ -65,7 +65,7 @@ def packed(folder, path, **settings) -> Path:
 
 
 def parts(data: Dataset):
-    return [part for part in (data.train, data.val, data.test) if part is not None]
+    return list(data.parts.values())
 
 
 # ---------------------------------------------------------------------------------------------------- what is in it
@@ -252,9 +252,9 @@ def test_a_batch_is_as_large_as_images_of_all_classes_make_it(monkeypatch):
     monkeypatch.setattr(writer, "BATCH_NBYTES", 100_000)
     monkeypatch.setattr(writer, "KEPT_NBYTES", 200_000)
     icons, photographs = [np.zeros((2, 2, 3), np.uint8)] * 300, [np.zeros((100, 100, 3), np.uint8)] * 300
-    data = Dataset(
-        name="m", spec="m", classes=("a",), train=_Decoded(icons + photographs), val=None, test=None, mirror=True
-    )
+    images = icons + photographs
+    train = DecodedSamples(images, np.zeros(len(images)), list(map(str, range(len(images)))))
+    data = Dataset(name="m", spec="m", classes=("a",), train=train, val=None, test=None, mirror=True)
     content = writer._Content(data, None)
     assert content.header.rows == 100_000 // 15_000  # of a mean of 12 and 30,000 bytes
     assert sum(len(data) for data, _, _ in content._looked_at.values()) == 32 * 12 + 6 * 30_000
@@ -615,8 +615,8 @@ for flip in range(8 * first, 8 * last, every):
     except StriateError as error:
         assert len(str(error).splitlines()) == 1, error
         continue
-    for part in (data.train, data.val, data.test):
-        for i in range(len(part) if part else 0):
+    for part in data.parts.values():
+        for i in range(len(part)):
             for ask in (part.key, part.name, lambda i: part.pixels(i, 3)):
                 try:
                     ask(i)

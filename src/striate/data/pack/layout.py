@@ -12,10 +12,9 @@ from typing import Any
 
 import pyarrow as pa  # type: ignore[import-untyped]  # it ships no stubs
 
-__all__ = ["GROUPS", "LABELS", "MAGIC", "NAMES", "PARTS", "SUM", "Header", "as_summed", "checksum", "schema", "sums"]
+__all__ = ["GROUPS", "LABELS", "MAGIC", "NAMES", "SUM", "Header", "as_summed", "checksum", "schema", "sums"]
 
 MAGIC = b"ARROW1\0\0"  # Arrow columnar format, "IPC file format": the magic word, padded to 8 bytes; a stream follows
-PARTS = ("train", "val", "test")
 VERSION = 1
 KEY = b"striate"  # of the schema's metadata
 SUM = b"striate.crc32"  # of a batch's metadata: over all columns; and over those that are read on their own

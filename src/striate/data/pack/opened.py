@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from striate.data.dataset import Dataset
-from striate.data.pack.layout import PARTS
 from striate.data.pack.packed import PackedFiles, PackedPixels
 from striate.data.pack.reader import Pack
+from striate.data.parts import PARTS
 from striate.data.samples import Samples
 from striate.errors import StriateError
 

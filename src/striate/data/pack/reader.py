@@ -10,7 +10,8 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it ships no stubs
 from numpy.typing import NDArray
 
 from striate.data.badimage import BadImage
-from striate.data.pack.layout import COLUMNS, GROUPS, LABELS, MAGIC, NAMES, PARTS, SUM, Header, as_summed, checksum
+from striate.data.pack.layout import COLUMNS, GROUPS, LABELS, MAGIC, NAMES, SUM, Header, as_summed, checksum
+from striate.data.parts import PARTS
 from striate.errors import StriateError
 
 __all__ = ["Pack", "stated_header", "whole_batches"]

@@ -21,11 +21,13 @@ from numpy.typing import NDArray
 from striate.atomic import sync_folder, why_not_written
 from striate.data.dataset import Dataset
 from striate.data.pack.found import PART, SUFFIX, is_pack
-from striate.data.pack.layout import PARTS, Header, schema, sums
+from striate.data.pack.layout import Header, schema, sums
 from striate.data.pack.reader import whole_batches
 from striate.data.pack.size import PackSize
+from striate.data.parts import PARTS
 from striate.data.prefetch import Ahead, Job
 from striate.data.samples import EncodedSamples, Samples
+from striate.data.shown import as_text
 from striate.errors import StriateError
 from striate.lock import is_at, lock
 
@@ -152,19 +154,15 @@ class _Sink:
 def fingerprint(data: Dataset, size: PackSize | None) -> str:
     """Of everything that is to be packed: classes, form, each part's images by key and label."""
     digest = hashlib.sha256(repr((data.classes, str(size), _encoded(data, size))).encode())
-    for samples in _parts(data).values():
+    for samples in data.parts.values():
         for i, label in enumerate(samples.labels.tolist()):
             digest.update(f"{samples.key(i)}\t{label}\n".encode("utf-8", "surrogateescape"))
         digest.update(b"\0")
     return digest.hexdigest()
 
 
-def _parts(data: Dataset) -> dict[str, Samples]:
-    return {name: part for name in PARTS if (part := getattr(data, name)) is not None}
-
-
 def _encoded(data: Dataset, size: PackSize | None) -> bool:
-    return size is None and all(isinstance(samples, EncodedSamples) for samples in _parts(data).values())
+    return size is None and all(isinstance(samples, EncodedSamples) for samples in data.parts.values())
 
 
 @final
@@ -172,7 +170,7 @@ class _Content:
     """All images of a data set in the order of the file: train, then val, then test."""
 
     def __init__(self, data: Dataset, size: PackSize | None) -> None:
-        held = _parts(data)
+        held = data.parts
         self._parts: list[Samples] = list(held.values())
         self._numbers = np.concatenate([np.full(len(s), PARTS.index(name), np.int8) for name, s in held.items()])
         self._indices = np.concatenate([np.arange(len(s), dtype=np.int64) for s in self._parts])
@@ -269,7 +267,7 @@ class _BatchJob(Job[tuple[Any, dict[bytes, bytes]]]):
             "channels": pa.array(channels),
             "label": pa.array(self._content.labels(self._rows).astype(np.int32)),
             "part": pa.array(self._content.numbers(self._rows)),
-            "key": pa.array([key.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for key in keys]),
+            "key": pa.array([as_text(key) for key in keys]),
             "crc32": pa.array(np.array(crcs, np.uint32)),
         }
         batch = pa.record_batch(list(columns.values()), schema=schema(self._content.header))
