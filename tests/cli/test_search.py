@@ -75,6 +75,19 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_taken_name_is_refused_before_any_work(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "file").touch()
+    call = ["search", "no-such-data", "--lr", "1:2", "--trials", "1", "--epochs", "1"]
+    assert main([*call, "--name", "mine", "--output", str(tmp_path)]) == 1
+    taken = tmp_path / "mine"
+    assert capsys.readouterr().err == (
+        f"striate search: error: search {taken} exists; choose another --name, or go on with it: --resume {taken}\n"
+    )
+    assert main([*call, "--output", str(tmp_path / "file")]) == 1
+    assert f"cannot make a search in {tmp_path / 'file'}: Not a directory; choose --output" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_search_prints_its_best_and_what_to_do_with_them(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,7 +1,9 @@
 """Evaluation and prediction: the same images, read the same way, give the same answers as training's own end."""
 
+import contextlib
 import dataclasses
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -51,6 +53,44 @@ def test_a_run_is_found_from_any_folder(run: striate.Run, tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     assert here.history == run.history
     assert here.settings == run.settings
+
+
+@pytest.fixture(scope="module")
+def halved(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> striate.Run:
+    """A run that half of the images were kept back from, on data named relatively to a folder that is left then."""
+    output = tmp_path_factory.mktemp("halved")
+    settings = {"model": "mlp", "model_settings": {"hidden": [8]}, "size": 16, "epochs": 1, "precision": "fp32"}
+    with contextlib.chdir(photos.parent):
+        return striate.fit(photos.name, **settings, test_fraction=0.5, split_seed=3, output=str(output), verbose=False)
+
+
+@pytest.mark.parametrize("of_file", [False, True])
+def test_data_that_lie_elsewhere_are_split_as_in_training(
+    halved: striate.Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_file: bool
+) -> None:
+    """Else images that were trained on are tested on: the path is seen from another folder, and of a copy."""
+    with contextlib.chdir(photos.parent):
+        expected = halved.evaluate()
+    model: Path = halved.path
+    if of_file:
+        model = Path(shutil.copy(halved.folder.model, tmp_path))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(photos, tmp_path / "a copy")
+    for data in (photos, "a copy"):
+        found = evaluate(model, str(data))
+        assert (found.part, found.metrics.samples) == ("test", 30)
+        assert found.metrics.loss == expected.metrics.loss
+
+
+def test_data_that_are_not_where_they_were(
+    halved: striate.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    away = re.escape(f"{halved.path} was trained on '{halved.settings.data}', which is not here; give the place where")
+    with pytest.raises(StriateError, match=away):
+        halved.evaluate()
+    with pytest.raises(StriateError, match=r"was begun on .*, which is not here; write its place into .*config\.toml"):
+        striate.fit(resume_from=halved.path, verbose=False)
 
 
 def test_evaluation_repeats_the_runs_own_measure(run: striate.Run) -> None:
@@ -185,7 +225,7 @@ def test_prediction_sees_the_files_that_training_sees(photos: Path, tmp_path: Pa
     os.mkfifo(mixed / "red" / "pipe.jpg")
     found = set(find_images([str(mixed)]))
     data = striate.data.open(mixed)
-    scanned = {part.name(i) for part in (data.train, data.val, data.test) if part for i in range(len(part))}
+    scanned = {part.name(i) for part in data.parts.values() for i in range(len(part))}
     broken = {str(mixed / "red" / name) for name in ("broken.jpg", "pipe.jpg")}
     assert found == scanned | broken
     assert {problem.name for problem in data.problems} == broken | {str(mixed / "red" / "notes.txt")}

@@ -14,6 +14,7 @@ from striate.errors import StriateError
 from striate.evaluate import Panel, Plan, Predictor, Sitting, compare, evaluate
 from striate.evaluate.members import averaged_weights, best_checkpoints, reestimate_batch_norms, save_tempered
 from striate.evaluate.score import measure
+from striate.nets.batch_norms import batch_norms
 from striate.nets.weights import load_model
 from striate.train.checkpoint import CheckpointFolder
 
@@ -73,6 +74,26 @@ def test_an_ensemble_of_runs_is_the_mean_of_their_answers(runs: list[Path]) -> N
     assert together.passes == 2 * 2 * 24
 
 
+def test_a_member_that_was_trained_on_what_is_asked_is_named(runs: list[Path], photos: Path, tmp_path: Path) -> None:
+    """Its run had split the same images by another seed."""
+    other = striate.fit(
+        photos, model="mlp", size=8, epochs=1, split_seed=7, precision="fp32", output=str(tmp_path), verbose=False
+    )
+    tested, trained = (striate.data.open(photos, split_seed=seed) for seed in (0, 7))
+    assert tested.test is not None
+    keys = {trained.train.key(i) for i in range(len(trained.train))}
+    seen = sum(tested.test.key(i) in keys for i in range(24))
+    assert 0 < seen < 24
+    assert evaluate([runs[0], other.path]).notes == (
+        f"{other.path} split these data otherwise than {runs[0]}: it was trained on {seen} of the 24 images of this "
+        "part",
+    )
+    assert evaluate([runs[0], other.path], part="train").notes == ()
+    rows = compare(Panel.of([runs[0], other.path]), plans=[Plan()]).rows
+    assert [len(row.evaluation.notes) for row in rows] == [0, 1]
+    assert evaluate(runs).notes == ()
+
+
 def test_prediction_is_evaluation(runs: list[Path], photos: Path) -> None:
     panel = Panel.of(runs[0])
     plan = Plan(crops=10, scales=2)
@@ -109,6 +130,29 @@ def test_averaged_weights_are_the_mean_and_their_batch_norms_are_of_the_data(run
     assert not torch.allclose(member.net.get_buffer("bn1.running_mean"), means)
     assert not any(layer.training for layer in member.net.modules())
     assert evaluate(runs[0], swa=3).metrics.samples == 24
+
+
+@pytest.mark.parametrize(
+    ("frozen", "still"),
+    [
+        ({"freeze_norms": True}, ("bn1", "layer1", "layer2", "layer3")),
+        ({"freeze": "layer1"}, ("bn1", "layer1")),
+        ({"unfreeze_epochs": 1}, ("bn1", "layer1", "layer2")),  # two epochs: the scores, then the last stage as well
+    ],
+)
+def test_batch_norms_that_a_run_froze_keep_what_it_was_trained_with(
+    frozen: dict[str, Any], still: tuple[str, ...], runs: list[Path], photos: Path, tmp_path: Path
+) -> None:
+    model = runs[0] / "best.safetensors"
+    settings: dict[str, Any] = {"model": "resnet20", "model_settings": {"drop_path": 0.3}, "size": 16, "epochs": 2}
+    settings |= {"pretrained": model, "batch_size": 16, "precision": "fp32", "threads": 1, "output": tmp_path}
+    striate.fit(photos, **settings, **frozen, name="tuned", verbose=False)
+    begun, _ = load_model(model)
+    member, _ = averaged_weights(tmp_path / "tuned", 2)
+    for name, norm in batch_norms(member.net).items():
+        assert norm.running_var is not None
+        same = torch.equal(norm.running_var, begun.get_buffer(f"{name}.running_var"))
+        assert same == name.startswith(still), name
 
 
 def test_batch_norms_get_the_plain_mean_over_batches() -> None:

@@ -94,6 +94,23 @@ def test_a_logarithmic_axis_puts_equal_ratios_at_equal_distances(values: list[fl
     middle = math.sqrt(axis.low) * math.sqrt(axis.high)
     assert axis.at(middle) == pytest.approx(50)
     assert all(0.99 * axis.low <= tick <= 1.01 * axis.high for tick in axis.ticks)
+    assert 2 <= len(axis.ticks) <= 14  # one says nothing of the others' distance
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.003, 0.0045, (0.003, 0.0035, 0.004, 0.0045)),  # no power of ten, nor 2 or 5 of one
+        (2.1, 9.9, (4.0, 6.0, 8.0)),  # only 5
+        (0.002, 0.005, (0.002, 0.005)),
+    ],
+)
+def test_a_logarithmic_axis_within_a_decade_can_be_read(low: float, high: float, ticks: tuple[float, ...]) -> None:
+    assert fit_axis([low, high], 0, 100, log=True).ticks == ticks
+
+
+def test_whole_numbers_on_a_logarithmic_axis_are_marked_at_whole_numbers() -> None:
+    assert fit_axis([3, 4], 0, 100, log=True, whole=True).ticks == (3, 4)
 
 
 def test_shares_stay_between_nothing_and_everything() -> None:

@@ -1,17 +1,22 @@
 """The page of a search, and the lines of its view: complete, sound, and never in the way of what users name things."""
 
 import io
+import math
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import numpy as np
 import optuna
 import pytest
 
 from striate.search.folder import SearchFolder
 from striate.search.ledger import Ledger, Record
 from striate.search.plan import Plan, plan_from
+from striate.search.ranking import all_records, ranked
 from striate.search.report import write_search_report
+from striate.search.report.contour import contour_chart
 from striate.search.report.importance import importances
 from striate.search.report.layouts import layout_chart
 from striate.search.report.scale import scale_for
@@ -215,3 +220,20 @@ def test_a_search_goes_on_when_nobody_reads_it(
     view.look(0, ledger.records(0))
     view.note("another")
     view.close()
+
+
+def test_a_contour_can_be_read_off_its_axes(searched: tuple[SearchFolder, Ledger, Plan]) -> None:
+    """Within part of a decade there are marks, too, and an axis of logarithms says that it is one."""
+    _, ledger, plan = searched
+    records = all_records(ledger, plan)
+    rate, decay = Range(low=1e-4, high=10.0, log=True), Range(low=1e-6, high=1e-2, log=True)
+    root = ElementTree.fromstring(contour_chart(("lr", "weight_decay"), ([rate], [decay]), records, ranked(records)[0]))
+    written = {"".join(one.itertext()): one for one in root.iter("text")}
+    assert {"lr, log scale", "weight_decay, log scale"} <= set(written)
+    marks = {float(name): float(one.get("x", "")) for name, one in written.items() if one.get("y") == "238"}
+    slope, offset = np.polyfit(np.log([*marks]), [*marks.values()], 1)
+    drawn = sorted(float(one.get("cx", "")) for one in root.iter("circle"))
+    expected = sorted(slope * math.log(one.values["lr"]) + offset for one in records if one.value is not None)
+    np.testing.assert_allclose(drawn, expected, atol=0.2)
+    narrow = scale_for("lr", [Range(low=0.003, high=0.0045, log=True)], 0, 100)
+    assert [name for _, name in narrow.ticks] == ["0.003", "0.0035", "0.004", "0.0045"]

@@ -104,6 +104,7 @@ def search(
             )
         except StriateError as error:
             raise UsageError(str(error)) from error
+        SearchFolder.check_free(output, name)
         known_plan(storage, name)  # can it be reached?
         plan, data_name = prepared(plan, jobs, reporter_for(quiet=as_json))
         folder = start_folder(plan, data_name, output=output, name=name, storage=storage)
@@ -200,7 +201,7 @@ def _is_spaced(name: str, text: str) -> bool:
 
 
 def _print(found: "Found") -> None:
-    from striate.search import shown
+    from striate.search import value_text
 
     folder, ranked = found.folder, found.ranked
     if not ranked:
@@ -211,7 +212,7 @@ def _print(found: "Found") -> None:
     rows = [
         [
             one.name,
-            *(shown(one.values[name]) for name in names),
+            *(value_text(one.values[name]) for name in names),
             f"{found.plan.stages[one.stage].epochs}",
             plain_percent(one.value, 2) if one.value is not None else None,
             f"{one.loss:.4f}" if one.loss is not None else None,

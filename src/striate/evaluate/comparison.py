@@ -60,7 +60,7 @@ def compare(
     """The first member under each plan; where the sitting has samples, so many draws of it; then all members together,
     under the first plan and the last.
     """
-    first = dataclasses.replace(panel, members=panel.members[:1])
+    first = dataclasses.replace(panel, members=panel.members[:1], names=panel.names[:1], cards=panel.cards[:1])
     asked = [(str(plan), first, plan, 0) for plan in plans]
     if sitting.samples:
         asked.append((plural(sitting.samples, "sample"), first, plans[0], sitting.samples))

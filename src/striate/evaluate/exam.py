@@ -20,7 +20,7 @@ from striate.nets.weights import read_card
 from striate.train import RunFolder, Settings
 from striate.train.resolve import open_data
 
-__all__ = ["Exam", "model_path", "settings_of"]
+__all__ = ["Exam", "model_path", "same_data", "settings_of"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,15 +42,10 @@ class Exam:
         Raises StriateError for a part that is not there, and for a class that the net does not know.
         """
         data = self.data
-        parts = {
-            key: part
-            for key, part in (("test", data.test), ("val", data.val), ("train", data.train))
-            if part is not None
-        }
-        name = name or next(iter(parts))
-        if name not in parts:
-            raise UnknownName(unknown(f"part of {data.name}", name, parts))
-        return name, _with_labels_of(parts[name], data.classes, self.classes, data.name)
+        name = name or data.exam[0]
+        if name not in data.parts:
+            raise UnknownName(unknown(f"part of {data.name}", name, reversed(data.parts)))
+        return name, _with_labels_of(data.parts[name], data.classes, self.classes, data.name)
 
 
 def model_path(model: str | Path) -> Path:
@@ -60,10 +55,7 @@ def model_path(model: str | Path) -> Path:
     """
     path = at_home(model)
     if path.is_dir():
-        file = RunFolder.open(path).model
-        if not file.is_file():
-            raise StriateError(f"{path} has no model yet, its first epoch is not done; continue it: --resume {path}")
-        return file
+        return RunFolder.open(path).trained_model()
     if not path.exists() and not is_published(str(model)):
         runs = [str(run) for run in RunFolder.all_in(path.parent)]
         near = difflib.get_close_matches(str(model), [*runs, *published_names()], n=1)
@@ -73,24 +65,22 @@ def model_path(model: str | Path) -> Path:
 
 
 def settings_of(model: str | Path, data: str) -> Settings:
-    """How to read and split: as the run did when these are its data, by the defaults otherwise.
+    """How to read and split: as the run did when these are its data.
 
-    A model file says so on its card, wherever it lies.
+    What lies elsewhere may be the same images all the same, moved, zipped or seen from another folder: these are split
+    as the run's data were, so that nothing that was trained on is tested on. A model file says how on its card.
     """
     folder = Path(model) if Path(model).is_dir() else Path(model).parent
     if (folder / "config.toml").is_file():
         settings = RunFolder.open(folder).settings()
-        if _same_data(settings.data, data):
-            return settings.replace(data=data)
+        return settings.replace(data=data) if same_data(settings.data, data) else Settings(data=data, **settings.split)
     if Path(model).is_file():
         with contextlib.suppress(StriateError):  # a file without a card was trained elsewhere
-            card = read_card(model)
-            if _same_data(card.data, data):
-                return Settings(data=data, **card.split)
+            return Settings(data=data, **read_card(model).split)
     return Settings(data=data)
 
 
-def _same_data(one: str, other: str) -> bool:
+def same_data(one: str, other: str) -> bool:
     """Whether two names are of the same data, however a path to them is written."""
     return one == other or (Path(one).exists() and Path(other).exists() and Path(one).samefile(other))
 

@@ -29,8 +29,8 @@ from striate.evaluate.views import Plan
 from striate.nets import Net
 from striate.nets.rewrite.slide import fully_convolutional
 from striate.tasks import Classification
+from striate.train.ahead import rows_ahead
 from striate.train.looks import Bases, Looks, Rows
-from striate.train.shown import shown
 
 __all__ = ["Answers", "Marginal", "Member"]
 
@@ -114,7 +114,7 @@ class Marginal:
         count = max(1, self._batch_size // self._most_views)
         chunks = [range(i, min(i + count, len(images))) for i in range(0, len(images), count)]
         found = []
-        with shown(images, chunks, self._looks, workers=workers) as prepared:
+        with rows_ahead(images, chunks, self._looks, workers=workers) as prepared:
             for numbers, rows in zip(chunks, prepared, strict=True):
                 found.append(self._answer(rows, numbers, [images.name(i) for i in numbers]))
         return self._joined(found, time.perf_counter() - started)

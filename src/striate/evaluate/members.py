@@ -2,7 +2,8 @@
 
 An ensemble averages what its members say; averaging their *weights* gives one net, at one net's cost, where they lie in
 one valley: the last checkpoints of a run do (Izmailov et al. 2018, "Averaging weights leads to wider optima"). Its
-batch norms then have the statistics of no net that was ever trained, so these are estimated anew on training data.
+batch norms then have the statistics of no net that was ever trained, so these are estimated anew on training data;
+but what a run froze is the same in all its checkpoints, and what follows was trained on it as it is.
 """
 
 import copy
@@ -24,9 +25,11 @@ from striate.nets.batch_norms import batch_norms
 from striate.nets.trained import load_trained
 from striate.nets.weights import ModelCard, save_model
 from striate.pages.wording import plural
-from striate.train import RunFolder
+from striate.train import RunFolder, Settings
 from striate.train.checkpoint import Checkpoint, CheckpointFolder
+from striate.train.state import Position
 from striate.train.story import history
+from striate.train.transfer.tuning import Tuning
 
 __all__ = [
     "averaged_weights",
@@ -102,7 +105,8 @@ def averaged_weights(
     found = _loaded(store, store.steps()[::-1], count, folder, "")
     net.load_state_dict(_mean([_weights(checkpoint, averaged=False) for checkpoint in found]))
     made = _member(f"{folder.path}, mean of {count} checkpoints", net, card)
-    if batch_norms(net):
+    names = _moving_norms(net, folder.settings(), Position(**found[0].state["position"]))
+    if names:
         settings = settings_of(folder.path, card.data)  # without its noise: as the net will see images from now on
         train = Exam.of(settings, card.classes).data.train
         loader = Loader(
@@ -114,8 +118,15 @@ def averaged_weights(
             workers=workers,
             drop_last=True,  # the last few images would weigh as much as a whole batch
         )
-        reestimate_batch_norms(net, loader)
+        reestimate_batch_norms(net, loader, names)
     return made, card
+
+
+def _moving_norms(net: Net, settings: Settings, position: Position) -> list[str]:
+    """The batch norms whose statistics the last epoch moved: neither frozen by themselves nor with their stage."""
+    trained = copy.deepcopy(net)
+    Tuning(trained, settings).begin_epoch(max(0, position.epoch - (position.batch == 0)))
+    return [name for name, norm in batch_norms(trained).items() if norm.training]
 
 
 def save_tempered(path: str | Path, net: Net, card: ModelCard, temperature: float) -> None:
@@ -125,9 +136,11 @@ def save_tempered(path: str | Path, net: Net, card: ModelCard, temperature: floa
 
 
 @torch.no_grad()
-def reestimate_batch_norms(net: nn.Module, loader: Loader) -> None:
-    """Set every batch norm's running statistics to their mean over an epoch; nothing else draws or learns."""
-    norms = list(batch_norms(net).values())
+def reestimate_batch_norms(net: nn.Module, loader: Loader, names: Sequence[str] | None = None) -> None:
+    """Set the running statistics of the batch norms of these names (None: of all) to their mean over an epoch; nothing
+    else draws or learns.
+    """
+    norms = [norm for name, norm in batch_norms(net).items() if names is None or name in names]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

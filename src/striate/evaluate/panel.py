@@ -1,14 +1,18 @@
 """The members that answer together, and the exam that they are set."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
+from striate.data import open as open_data
 from striate.errors import StriateError
-from striate.evaluate.exam import Exam, settings_of
+from striate.evaluate.exam import Exam, same_data, settings_of
 from striate.evaluate.marginal import Member
 from striate.evaluate.members import averaged_weights, best_checkpoints, best_of_search, is_search, member
 from striate.nets.weights import ModelCard
+from striate.pages.wording import plural
+from striate.train.resolve import is_away
 
 __all__ = ["Panel"]
 
@@ -18,7 +22,8 @@ class Panel:
     """The members that answer, and the exam they are set."""
 
     members: tuple[Member, ...]
-    cards: tuple[ModelCard, ...]  # of the models that were named
+    names: tuple[str, ...]  # of the models, as they were named
+    cards: tuple[ModelCard, ...]  # theirs
     exam: Exam
 
     @classmethod
@@ -57,10 +62,40 @@ class Panel:
                 )
                 members.append(one)
             cards.append(card)
+        if not data and is_away(cards[0].data):
+            raise StriateError(
+                f"{named[0]} was trained on {cards[0].data!r}, which is not here; give the place where it lies as DATA"
+            )
         settings = settings_of(named[0], data or cards[0].data)
         if data_dir is not None:
             settings = settings.replace(data_dir=data_dir)
-        return cls(members=tuple(members), cards=tuple(cards), exam=Exam.of(settings, members[0].classes))
+        exam = Exam.of(settings, members[0].classes)
+        return cls(members=tuple(members), names=tuple(map(str, named)), cards=tuple(cards), exam=exam)
+
+    def notes(self, part: str) -> tuple[str, ...]:
+        """Which models were trained on images of this part: their runs had split the same data otherwise."""
+        if part == "train" or not self._trained_on:
+            return ()
+        _, images = self.exam.part(part)
+        asked = {images.key(i) for i in range(len(images))}
+        seen = {name: len(asked & keys) for name, keys in self._trained_on.items()}
+        return tuple(
+            f"{name} split these data otherwise than {self.names[0]}: it was trained on {count:,} of the "
+            f"{plural(len(images), 'image')} of this part"
+            for name, count in seen.items()
+            if count
+        )
+
+    @functools.cached_property
+    def _trained_on(self) -> dict[str, set[str]]:
+        """What models were trained on whose runs split the data otherwise than the first's: keys of images, by name."""
+        first, settings = self.cards[0], self.exam.settings
+        found = {}
+        for name, card in zip(self.names[1:], self.cards[1:], strict=True):
+            if card.split and card.split != first.split and same_data(card.data, first.data):
+                train = open_data(settings.data, data_dir=settings.data_dir, check=False, **card.split).train
+                found[name] = {train.key(i) for i in range(len(train))}
+        return found
 
 
 def _trials(model: str | Path, best: int | None) -> Sequence[str | Path]:

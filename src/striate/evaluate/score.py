@@ -165,7 +165,7 @@ def measure(panel: Panel, part: str | None, plan: Plan, sitting: Sitting = AT_HO
         uncertainty=answers.uncertainty,
         temperature=temperature,
         untempered=None if temperature is None else before,
-        notes=marginal.notes if note is None else (*marginal.notes, note),
+        notes=(*panel.notes(name), *marginal.notes, *([] if note is None else [note])),
     )
 
 

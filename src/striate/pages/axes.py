@@ -1,7 +1,7 @@
 """Where a value lies on an axis, and which round values to write beside it.
 
-Steps are 1, 2 or 5 times a power of ten (Wilkinson 2005, ch. 6); a logarithmic axis is marked at decades, and at 2 and
-5 of each when it spans few.
+Steps are 1, 2 or 5 times a power of ten (Wilkinson 2005, ch. 6); a logarithmic axis is marked at decades, at 2 and 5 of
+each when it spans few, and at even steps where not even two of these lie in it.
 """
 
 import math
@@ -18,6 +18,7 @@ SMALLEST = 1e-300  # what is smaller is zero: a fifth of it could be
 LOG_RATIO = 30  # values this much smaller than the largest lie flat on a linear axis
 LOG_SHARE = 0.2  # of the values; a cosine schedule has 12 % of them below a 30th of its peak
 ROUNDING = 1e-9  # values this near each other, relative to their size, are one value: no ticks fit between them
+LEAST_STEPS = 5  # of which two and a half may make a round one: so there are two marks at least
 WIDE_DECADES = 2.5  # a logarithmic axis that spans more than this is marked at the powers of ten only
 
 
@@ -72,7 +73,7 @@ def fit_axis(
     low, high = (_held(float(value)) for value in (known[0], known[-1]))
     if log and known[0] > 0:
         low, high = max(low, SMALLEST), max(high, SMALLEST)
-        return _log_axis(low, high, start, end, count)
+        return _log_axis(low, high, start, end, count, whole=whole)
     if high - low <= ROUNDING * max(abs(low), abs(high)):
         if tight:
             return Axis(low=low - 1, high=high + 1, start=start, end=end, ticks=(low,))
@@ -87,8 +88,7 @@ def fit_axis(
         low, high = first * step, last * step
     if percent:
         low, high = max(low, 0.0), min(high, 1.0)
-    # Multiples, not sums, and their twelfth digit dropped: 0.1 added thrice is not 0.3.
-    ticks = tuple(float(f"{i * step:.12g}") for i in range(first, last + 1))
+    ticks = _multiples(step, first, last)
     ticks = tuple(tick for tick in ticks if low - 1e-6 * step <= tick <= high + 1e-6 * step)
     return Axis(low=low, high=high, start=start, end=end, ticks=ticks, percent=percent)
 
@@ -126,7 +126,7 @@ def y_grid(y: Axis, left: float, right: float, *, kind: str = "") -> str:
     )
 
 
-def _log_axis(low: float, high: float, start: float, end: float, count: int) -> Axis:
+def _log_axis(low: float, high: float, start: float, end: float, count: int, *, whole: bool) -> Axis:
     if high - low <= ROUNDING * high:
         low, high = low / 2, high * 2
     decades = math.log10(high / low)
@@ -135,7 +135,16 @@ def _log_axis(low: float, high: float, start: float, end: float, count: int) -> 
     mantissas = (1,) if decades > WIDE_DECADES else (1, 2, 5)
     marks = [m * 10.0**power for power in range(first, last + 1, stride) for m in mantissas]
     ticks = tuple(mark for mark in marks if 0.999 * low <= mark <= 1.001 * high)
+    if len(ticks) < 2:  # 0.003 to 0.0045: part of a decade, where a logarithm is nearly straight
+        step = _round_step((high - low) / max(count, LEAST_STEPS), whole=whole)
+        ticks = _multiples(step, math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9))
     return Axis(low=low, high=high, start=start, end=end, ticks=ticks, log=True)
+
+
+def _multiples(step: float, first: int, last: int) -> tuple[float, ...]:
+    """From first · step to last · step. Multiples, not sums, and their twelfth digit dropped: 0.1 added thrice is not
+    0.3."""
+    return tuple(float(f"{i * step:.12g}") for i in range(first, last + 1))
 
 
 def _around(value: float, *, percent: bool) -> tuple[float, float]:

@@ -18,6 +18,7 @@ __all__ = [
     "isolate",
     "memory",
     "moment",
+    "part_word",
     "percent",
     "plain_percent",
     "plural",
@@ -70,6 +71,15 @@ def plural(number: int, noun: str, many: str | None = None) -> str:
     1 image | 2,062 images | 10 classes
     """
     return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+
+
+def part_word(part: str) -> str:
+    """A part of a data set, as a person reads of it.
+
+    >>> print(part_word("train"), part_word("val"), part_word("test"))
+    training validation test
+    """
+    return {"train": "training", "val": "validation"}.get(part, part)
 
 
 def compact(number: float) -> str:

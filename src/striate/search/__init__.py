@@ -10,7 +10,7 @@ from striate.search.begin import Found, conclude_plan, go_on, known_plan, prepar
 from striate.search.folder import SearchFolder, resume_hint
 from striate.search.plan import Plan, Stage
 from striate.search.ranking import all_records
-from striate.search.space import Choices, Range, shown
+from striate.search.space import Choices, Range, value_text
 from striate.search.view import view_for
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
     "known_plan",
     "prepared",
     "resume_hint",
-    "shown",
     "start_folder",
+    "value_text",
     "view_for",
 ]

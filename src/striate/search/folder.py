@@ -17,7 +17,7 @@ from striate.errors import StriateError, unknown
 from striate.search.plan import Plan, plan_from, to_toml
 from striate.search.storage import absolute, sqlite_url
 from striate.train import read_toml
-from striate.train.folder import numbered
+from striate.train.folder import check_output, check_plain, numbered
 
 __all__ = ["SearchFolder", "resume_hint"]
 
@@ -40,13 +40,20 @@ class SearchFolder:
         """The search's name, in its storage too."""
         return self.path.name
 
+    @staticmethod
+    def check_free(output: Path, name: str | None) -> None:
+        """Raise StriateError for a name that is taken, or a place that holds no search, before any work is done."""
+        check_plain(name)
+        check_output(output, "a search")
+        if name is not None and (taken := output / name).exists():
+            raise StriateError(f"search {taken} exists; choose another --name, or go on with it: --resume {taken}")
+
     @classmethod
     def create(
         cls, plan: Plan, output: Path, name: str | None, default_name: str, storage: str | None
     ) -> "SearchFolder":
         """A new folder that holds its plan from the moment it has its name. Raises StriateError where that is taken."""
-        if name is not None and (Path(name).name != name or name in ("", ".", "..")):
-            raise StriateError(f"--name {name!r} is not a plain name; put the folder in --output")
+        cls.check_free(output, name)
 
         def fill(staged: Path, _: str) -> None:
             folder = cls(staged)
@@ -62,8 +69,7 @@ class SearchFolder:
             raise StriateError(f"cannot make a search in {output}: {error.strerror}; choose --output") from error
         if made is not None:
             return cls(made)
-        taken = output / str(name)
-        raise StriateError(f"search {taken} exists; choose another --name, or go on with it: --resume {taken}")
+        raise StriateError(f"search {output / str(name)} exists; choose another --name")  # made in this very moment
 
     @classmethod
     def open(cls, path: Path) -> "SearchFolder":

@@ -5,15 +5,16 @@ a batch is cut in a single native call; what a trial computes does not change by
 done.
 """
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Self, final
+from typing import Any, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from striate.data import ArraySamples, Dataset, Preprocess, Samples
-from striate.data.colour import with_channels
+from striate.data import ArraySamples, Preprocess, Samples
 from striate.data.memory import available_nbytes
+from striate.data.samples import DecodedSamples
 from striate.errors import StriateError
 from striate.nets import Net
 from striate.train import Settings
@@ -45,7 +46,7 @@ class Materials:
         budget = available_nbytes() // (SHARE * processes)
         train = decoded(data.train, channels, budget * 4 // 5, settings.workers)
         val = decoded(data.val, channels, budget // 5, settings.workers)
-        self.data: Dataset = _with_parts(data, train, val)
+        self.data = dataclasses.replace(data, train=train, val=val, test=None)  # a search has no business with it
         self._colours: dict[tuple[Any, ...], Colours] = {}
 
     def colours(self, settings: Settings) -> Colours:
@@ -83,42 +84,4 @@ def decoded(samples: Samples, channels: int, budget: int, threads: int) -> Sampl
     names = [samples.key(i) for i in range(len(samples))]
     if all(image.shape == first.shape for image in found):
         return ArraySamples(np.stack(found), samples.labels, names)
-    return Decoded(found, samples.labels, names)
-
-
-@final
-class Decoded(Samples):
-    """Images of several sizes in memory, uint8[H, W, C] each."""
-
-    held = True
-
-    def __init__(self, images: list[NDArray[np.uint8]], labels: NDArray[np.int64], names: list[str]) -> None:
-        self._images, self.labels, self._names = images, labels, names
-
-    def pixels(self, i: int, channels: int) -> NDArray[np.uint8]:
-        return with_channels(self._images[i], channels)
-
-    def name(self, i: int) -> str:
-        return self._names[i]
-
-    def key(self, i: int) -> str:
-        return self._names[i]
-
-    def subset(self, indices: ArrayLike) -> Self:
-        chosen = np.asarray(indices, dtype=np.int64)
-        images = [self._images[i] for i in chosen]
-        return type(self)(images, self.labels[chosen], [self._names[i] for i in chosen])
-
-
-def _with_parts(data: Dataset, train: Samples, val: Samples) -> Dataset:
-    """Without the test part: a search has no business with it."""
-    return Dataset(
-        name=data.name,
-        spec=data.spec,
-        classes=data.classes,
-        train=train,
-        val=val,
-        test=None,
-        mirror=data.mirror,
-        notes=data.notes,
-    )
+    return DecodedSamples(found, samples.labels, names)

@@ -6,7 +6,7 @@ from typing import Any
 from striate.errors import StriateError
 from striate.nets import create_model
 from striate.nets.weightless import weightless
-from striate.search.space import NET, Choices, Space, apply, flag, shown
+from striate.search.space import NET, Choices, Space, apply, flag, value_text
 from striate.train import Settings
 
 __all__ = ["check_nets", "refusal"]
@@ -26,7 +26,7 @@ def check_nets(settings: Settings, space: Space) -> None:
             reason = refusal(apply(settings, told))
             if reason is not None:
                 place = "" if "model" not in space else f"--model {model}: "
-                raise StriateError(f"{place}{flag(name)} {shown(value)} cannot be searched: {reason}")
+                raise StriateError(f"{place}{flag(name)} {value_text(value)} cannot be searched: {reason}")
 
 
 def refusal(settings: Settings) -> str | None:

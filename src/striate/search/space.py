@@ -29,8 +29,8 @@ __all__ = [
     "dimension",
     "flag",
     "parse",
-    "shown",
     "space_from",
+    "value_text",
     "written",
 ]
 
@@ -203,10 +203,10 @@ def apply(settings: Settings, values: Mapping[str, Any]) -> Settings:
     return settings_from(*layers, base=settings)
 
 
-def shown(value: object) -> str:
+def value_text(value: object) -> str:
     """A trial's value, short: rates in three digits, whole numbers and texts as they are.
 
-    >>> shown(0.00012345), shown(32), shown("sgd"), shown(True)
+    >>> value_text(0.00012345), value_text(32), value_text("sgd"), value_text(True)
     ('1.23e-4', '32', 'sgd', 'true')
     """
     if isinstance(value, bool):

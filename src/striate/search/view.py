@@ -12,13 +12,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from striate.data.shown import shown as as_told
+from striate.data.shown import shown
 from striate.pages.wording import duration, plain_percent, plural
 from striate.search.conduct import View
 from striate.search.ledger import Ledger, Record
 from striate.search.plan import Plan
 from striate.search.ranking import ranked
-from striate.search.space import shown
+from striate.search.space import value_text
 from striate.train.progress import unless_unheard
 
 __all__ = ["view_for"]
@@ -75,14 +75,14 @@ class Lines:
             self._told.add((stage, one.number))
             better = one.value is not None and (self._best is None or one.rank < self._best.rank)
             self._best = one if better else self._best
-            values = "  ".join(f"{name.rpartition('.')[2]} {shown(value)}" for name, value in one.values.items())
+            values = "  ".join(f"{name.rpartition('.')[2]} {value_text(value)}" for name, value in one.values.items())
             seconds = "" if one.seconds is None else f"  {one.seconds:.1f} s"
             done = f"{sum(other.ended for other in records):>{width}}/{len(records)}"
             self.note(f"{done}  trial {one.name}  {values}  {result(one)}{' *' if better else ''}{seconds}")
 
     def note(self, line: str) -> None:
         """The line; what a name in it has besides letters is escaped."""
-        print(as_told(line), file=self._stream, flush=True)
+        print(shown(line), file=self._stream, flush=True)
 
     def close(self) -> None:
         """Nothing: every line is out already."""
@@ -115,7 +115,7 @@ class LiveTable:
 
     def note(self, line: str) -> None:
         """Above the table."""
-        self._console.print(as_told(line), markup=False)
+        self._console.print(shown(line), markup=False)
 
     def close(self) -> None:
         """Take the table away; the lines stay."""
@@ -145,7 +145,7 @@ class LiveTable:
         return Group(head, bar, Text(), table)  # a bar does not end its line
 
     def _cells(self, one: Record, names: Sequence[str]) -> list[str]:
-        values = [shown(one.values[name]) if name in one.values else "" for name in names]
+        values = [value_text(one.values[name]) if name in one.values else "" for name in names]
         epoch = f"{one.curve[-1][0]}/{self._plan.stages[one.stage].epochs}" if one.curve else ""
         reached = one.value if one.value is not None else one.curve[-1][1] if one.curve else None
         share = "" if reached is None or not math.isfinite(reached) else plain_percent(reached, 2)

@@ -12,7 +12,7 @@ from striate.pages.wording import percent
 from striate.search.ledger import Record
 from striate.search.report.plane import BOTTOM, HEIGHT, KINDS, LEFT, RIGHT, TOP, WIDTH, Point, axes, cross, dots
 from striate.search.report.scale import Scale, scale_for
-from striate.search.space import Dimension, shown
+from striate.search.space import Dimension, value_text
 
 __all__ = ["contour_chart"]
 
@@ -38,7 +38,7 @@ def contour_chart(
         if not set(names) <= set(one.values):
             continue
         x, y = across.at(one.values[names[0]]), upward.at(one.values[names[1]])
-        tip = ", ".join(f"{name} {shown(one.values[name])}" for name in names)
+        tip = ", ".join(f"{name} {value_text(one.values[name])}" for name in names)
         if one.value is not None:
             kind = KINDS[one.stage % len(KINDS)]
             tip = f"trial {one.name}: {tip}, {percent(one.value)}"
@@ -47,9 +47,9 @@ def contour_chart(
             lost.append(cross(x, y, f"trial {one.name}: {tip}, {one.outcome}"))
     told = (
         f"{len(known)} trials over {names[0]} and {names[1]}. The best, {percent(best.value)}, lies at "
-        f"{shown(best.values[names[0]])} and {shown(best.values[names[1]])}."
+        f"{value_text(best.values[names[0]])} and {value_text(best.values[names[1]])}."
     )
-    body = _ground(across, upward, names, known) + axes(across.ticks, upward.ticks, names[0], names[1])
+    body = _ground(across, upward, names, known) + axes(across.ticks, upward.ticks, across.title, upward.title)
     return frame(
         "contour", f"{names[0]} and {names[1]} together", told, (WIDTH, HEIGHT), body + "".join(lost) + dots(points)
     )

@@ -23,6 +23,11 @@ class Scale:
     one: Dimension
     ticks: tuple[tuple[float, str], ...]
 
+    @property
+    def title(self) -> str:
+        """What stands beside the axis."""
+        return f"{self.name}, log scale" if isinstance(self.one, Range) and self.one.log else self.name
+
     def at(self, value: Any) -> float:
         """The pixel of `value`; options stand in the middle of their share."""
         return self.start + self.place(value) * (self.end - self.start)

@@ -8,7 +8,7 @@ from striate.pages.wording import percent
 from striate.search.ledger import Record
 from striate.search.report.plane import BOTTOM, HEIGHT, KINDS, LEFT, RIGHT, TOP, WIDTH, Point, axes, cross, dots
 from striate.search.report.scale import scale_for
-from striate.search.space import Choices, Dimension, shown
+from striate.search.space import Choices, Dimension, value_text
 
 __all__ = ["slice_chart"]
 
@@ -26,7 +26,7 @@ def slice_chart(name: str, spaces: Sequence[Dimension], records: Sequence[Record
         if name not in one.values:
             continue
         x = scale.at(one.values[name]) + aside * (((i * 0.618034) % 1) * 2 - 1)  # golden ratio: evenly, in any order
-        tip = f"trial {one.name}: {shown(one.values[name])}"
+        tip = f"trial {one.name}: {value_text(one.values[name])}"
         if one.value is not None:
             kind = KINDS[one.stage % len(KINDS)]
             tip = f"{tip}, {percent(one.value)}"
@@ -34,9 +34,8 @@ def slice_chart(name: str, spaces: Sequence[Dimension], records: Sequence[Record
         elif one.outcome in ("exploded", "failed"):
             lost.append(cross(x, HEIGHT - BOTTOM - 6, f"{tip}, {one.outcome}"))
     y_ticks = [(y_axis.at(t), y_axis.name(t)) for t in y_axis.ticks]
-    logarithmic = ", log scale" if not isinstance(scale.one, Choices) and scale.one.log else ""
-    body = axes(scale.ticks, y_ticks, f"{name}{logarithmic}", "validation accuracy") + "".join(lost) + dots(points)
-    told = f"{len(points)} trials; the best, {percent(best.value)}, has {name} {shown(best.values[name])}."
+    body = axes(scale.ticks, y_ticks, scale.title, "validation accuracy") + "".join(lost) + dots(points)
+    told = f"{len(points)} trials; the best, {percent(best.value)}, has {name} {value_text(best.values[name])}."
     told += f" {len(lost)} exploded or failed." if lost else ""
     key = "slice-" + "".join(letter if letter.isalnum() else "-" for letter in name)
     return frame(key, f"Validation accuracy against {name}", told, (WIDTH, HEIGHT), body)

@@ -7,7 +7,7 @@ from typing import Any
 from striate.pages.wording import duration, percent, plural
 from striate.search.ledger import Record
 from striate.search.plan import Plan
-from striate.search.space import NET, shown
+from striate.search.space import NET, value_text
 
 __all__ = ["Answer", "StageRow", "answer", "lost_trials", "stage_rows", "trial_rows"]
 
@@ -58,7 +58,7 @@ def answer(plan: Plan, data_name: str, records: Sequence[Record], order: Sequenc
             figures=tuple(figures),
         )
     best = order[0]
-    values = ", ".join(f"{name.removeprefix(NET)} {shown(value)}" for name, value in best.values.items())
+    values = ", ".join(f"{name.removeprefix(NET)} {value_text(value)}" for name, value in best.values.items())
     return Answer(
         headline=f"{percent(best.value)} on {data_name}: {values}",
         lede=f"The best of {plural(len(order), 'trial')} that reached a value, by accuracy on validation images. Being "
@@ -93,7 +93,7 @@ def trial_rows(plan: Plan, names: Sequence[str], order: Sequence[Record]) -> lis
     return [
         {
             "name": one.name,
-            "values": [shown(one.values.get(name, "")) for name in names],
+            "values": [value_text(one.values.get(name, "")) for name in names],
             "epochs": plan.stages[one.stage].epochs,
             "value": one.value,
             "loss": one.loss,
