@@ -29,7 +29,7 @@ def test_a_failed_check_is_exit_code_1_and_says_what_to_do(capsys: pytest.Captur
 
 def test_json_and_pictures(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     page, svg = tmp_path / "check.html", tmp_path / "layers.svg"
-    args = ["check", "mlp", *FAST, "--only", "activations,inputs", "--json", "--html", str(page), "--svg", str(svg)]
+    args = ["check", "mlp", *FAST, "--only", "activations,inputs", "--json", "--html", str(page), "--plot", str(svg)]
     assert main(args) == 0
     told = json.loads(capsys.readouterr().out)
     assert [found["name"] for found in told["findings"]] == ["inputs", "activations"]
@@ -53,7 +53,7 @@ def test_a_run_is_checked_with_its_weights(capsys: pytest.CaptureFixture[str], t
     ("args", "said", "code"),
     [
         (["two_layer", "digits", "--only", "lost"], "unknown check 'lost'; did you mean 'loss'?", 2),
-        (["two_layer", "digits", "--svg", "a.svg", "--only", "loss"], "--svg draws the activations", 2),
+        (["two_layer", "digits", "--svg", "a.svg", "--only", "loss"], "--plot draws the activations", 2),
         (["two_layre", "digits"], "unknown net 'two_layre'; did you mean 'two_layer'?", 2),
         (["two_layer", "digits", "--init", "hee"], "unknown --init 'hee'; did you mean 'he'?", 2),
         (["resnet20", "digits", "--activation", "tanhh"], "unknown activation 'tanhh'; did you mean 'tanh'?", 2),

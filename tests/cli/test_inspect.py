@@ -130,6 +130,14 @@ def test_the_page_needs_nothing_else(capsys: pytest.CaptureFixture[str], tmp_pat
         (["lenet5", "--input", "32x32"], "--input 32x32: expected whole numbers such as 3x224x224"),
         (["lenet5", "--by", "layers"], "unknown view 'layers'; did you mean 'layer'?"),
         (["lenet5", "--json", "--csv"], "--json and --csv exclude each other; give one of them"),
+        (
+            ["lenet5", "--suggest", "--csv"],
+            "--csv holds the rows of the table alone, not what --suggest finds; leave out",
+        ),
+        (
+            ["lenet5", "--fits", "1GB", "--csv"],
+            "--csv holds the rows of the table alone, not what --fits finds; leave out",
+        ),
         (["lenet5", "--fits", "much"], "'much' is no amount of memory; write it as 16GB, 24GiB or 800MB"),
         (["vgg16", "--input", "3x16x16"], "vgg16 cannot take 16×16 images: features.30 (max-pool 2×2, stride 2)"),
         (["no/such.safetensors"], "no/such.safetensors"),

@@ -43,9 +43,9 @@ def test_models_that_match_a_pattern(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_models_draws_the_published_accuracies(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "chart.svg"
-    assert told(capsys, "models", "resnet??", "--chart", str(path)) == f"{path}: 3 nets\n"  # CIFAR's have none
+    assert told(capsys, "models", "resnet??", "--plot", str(path)) == f"{path}: 3 nets\n"  # CIFAR's have none
     assert "resnet50: 76.1%, 4.09e9 MACs, 25.6M parameters" in path.read_text()
-    assert main(["models", "lenet5", "--chart", str(path)]) == 1
+    assert main(["models", "lenet5", "--plot", str(path)]) == 1
     assert capsys.readouterr().err == (
         "striate models: error: no accuracy on ImageNet was published of lenet5; there is nothing to draw\n"
     )

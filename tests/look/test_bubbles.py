@@ -49,6 +49,18 @@ def test_places_and_areas():
     assert drawn["vgg16"]["stroke"] != drawn["resnet50"]["stroke"]
 
 
+def test_the_axis_is_marked_from_zero_on_however_alike_the_nets_are():
+    svg = bubble_chart(
+        [Bubble(name=f"vgg{n}", family="vgg", macs=n * 10**9, params=10**8, top1=0.7) for n in (16, 17, 19)]
+    )
+    below = re.findall(r'<text x="([\d.]+)" y="466" text-anchor="middle"[^>]*>([\d.]+)</text>', svg)
+    marks = {float(name): float(at) for at, name in below}
+    assert min(marks) == 0
+    assert max(marks) >= 19
+    per_gmac = (marks[max(marks)] - marks[0]) / max(marks)
+    assert float(circles(svg)["vgg17"]["cx"]) == pytest.approx(marks[0] + 17 * per_gmac, abs=0.1)
+
+
 def test_no_two_names_lie_on_each_other():
     boxes = [
         (float(x), float(y), float(x) + LETTER * len(name), float(y) + LINE)

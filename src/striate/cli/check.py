@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["check"]
 
 NOT_SETTINGS = frozenset(
-    {"recipe", "config", "set_net", "activation", "only", "skip", "seconds", "html", "svg", "as_json"}
+    {"recipe", "config", "set_net", "activation", "only", "skip", "seconds", "html", "plot", "svg", "as_json"}
 )
 
 
@@ -35,7 +35,10 @@ def check(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the list, the histograms and the range test as a page.")
     ] = None,
-    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the histograms of the activations.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg", help="Draw the histograms of the activations.")
+    ] = None,
+    svg: Annotated[Path | None, typer.Option(hidden=True)] = None,  # as --plot was called
     recipe: Annotated[str | None, typer.Option(help="The settings of a recipe, by name or file.")] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings; flags win over it.")] = None,
     set_net: Annotated[
@@ -75,10 +78,11 @@ def check(
         settings = with_net_settings(settings, set_net, activation)
     except StriateError as error:
         raise UsageError(str(error)) from error
-    check_drawing("--svg", svg)
+    plot = plot or svg
+    check_drawing("--plot", plot)
     check_output(html)
-    if svg is not None and "activations" not in names:
-        raise UsageError("--svg draws the activations, which --only or --skip leave out")
+    if plot is not None and "activations" not in names:
+        raise UsageError("--plot draws the activations, which --only or --skip leave out")
     import torch
 
     from striate.train.check.begin import subject_of
@@ -98,7 +102,7 @@ def check(
             _tell(found)
     if as_json:
         print_json({"net": model, "data": subject.data.name, "findings": [_as_json(found) for found in findings]})
-    _draw(title, findings, html, svg)
+    _draw(title, findings, html, plot)
     return int(any(found.verdict == "failed" for found in findings))
 
 
@@ -120,14 +124,14 @@ def _as_json(found: "Finding") -> dict[str, Any]:
     }
 
 
-def _draw(title: str, findings: "list[Finding]", html: Path | None, svg: Path | None) -> None:
+def _draw(title: str, findings: "list[Finding]", html: Path | None, plot: Path | None) -> None:
     if html is not None:
         from striate.train.check.page import write_page
 
         write_page(html, title, findings)
-    if svg is not None:
+    if plot is not None:
         from striate.atomic import write_bytes
         from striate.train.check.drawing import histograms, standalone
 
         layers = next(found.figures["layers"] for found in findings if "layers" in found.figures)
-        write_bytes(svg, standalone(histograms("layers", title, layers)).encode())
+        write_bytes(plot, standalone(histograms("layers", title, layers)).encode())

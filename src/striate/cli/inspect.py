@@ -73,6 +73,11 @@ def inspect(
     """Say what nets cost, see and need: parameters, multiply-adds, memory, receptive fields."""
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other; give one of them")
+    untold = "--suggest" if suggest else "--fits" if fits is not None and html is None else None
+    if as_csv and untold is not None:
+        raise UsageError(
+            f"--csv holds the rows of the table alone, not what {untold} finds; leave out one, or give --json"
+        )
     check_output(html)
     view = by or ("stage" if len(nets) == 1 else "total")
     shape = tuple(sides("--input", input, "3x224x224")) if input else None

@@ -23,20 +23,22 @@ def models(
             "--verbose", "-v", help="Also what each costs, needs and sees (RGB, 1,000 classes), and what was published."
         ),
     ] = False,
-    chart: Annotated[
+    plot: Annotated[
         Path | None, typer.Option(metavar="FILE.svg", help="Draw accuracy against operations, as published.")
     ] = None,
+    chart: Annotated[Path | None, typer.Option(hidden=True)] = None,  # as --plot was called
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """List the nets that can be trained."""
-    check_drawing("--chart", chart)
+    plot = plot or chart
+    check_drawing("--plot", plot)
     from striate.nets import list_models
 
     names = list_models(pattern)
     if not names:
         raise StriateError(f"no net matches {pattern!r}; `striate models` lists them all")
-    if chart is not None:
-        _draw(names, chart)
+    if plot is not None:
+        _draw(names, plot)
         return
     rows = [_describe(name, verbose) for name in names]
     if as_json:

@@ -45,8 +45,7 @@ def bubble_chart(bubbles: Sequence[Bubble]) -> str:
     """The chart as a whole SVG document, for light and dark pages. Raises ValueError when there is no net."""
     if not bubbles:
         raise ValueError("no nets to draw: give at least one bubble")
-    x = fit_axis((b.macs / 1e9 for b in bubbles), LEFT, WIDTH - RIGHT, count=8)
-    x = Axis(low=0.0, high=x.high, start=x.start, end=x.end, ticks=tuple(t for t in x.ticks if t >= 0))
+    x = fit_axis((0.0, *(b.macs / 1e9 for b in bubbles)), LEFT, WIDTH - RIGHT, count=8)
     y = fit_axis((b.top1 for b in bubbles), HEIGHT - BOTTOM, TOP, count=6, percent=True)
     largest = max(max(b.params for b in bubbles), SIZES[-1])
     families = list(dict.fromkeys(b.family for b in bubbles))

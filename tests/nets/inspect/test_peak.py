@@ -1,20 +1,26 @@
 """Peak memory: closed forms where there are some, what must not change, and resident memory of a real process."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from striate.arithmetic import Standing
 from striate.errors import StriateError
-from striate.nets import DoesNotFit, Net
+from striate.nets import DoesNotFit, Net, create_model
 from striate.nets.inspect import cost, largest_batch, memory
 
 WIDTH = 1000
@@ -96,6 +102,53 @@ def test_half_as_wide_numbers_need_half_for_inference() -> None:
     mixed = memory(chain(3), (8, WIDTH), precision="bf16", optimizer="adamw")
     assert mixed.optimizer_nbytes == 2 * 4 * 3 * WIDTH**2
     assert mixed.gradients_nbytes == mixed.parameters_nbytes == 4 * 3 * WIDTH**2
+
+
+class Born(TorchDispatchMode):
+    """The most bytes alive at once of what is made under it, with real numbers in them."""
+
+    def __init__(self, standing: list[Tensor]) -> None:
+        super().__init__()
+        self.known: dict[int, Any] = {x.untyped_storage()._cdata: None for x in standing}
+        self.now = self.peak = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        for x in tree_leaves(output):
+            if isinstance(x, Tensor):
+                self.born(x.untyped_storage())
+        return output
+
+    def born(self, storage: torch.UntypedStorage) -> None:
+        key, nbytes = storage._cdata, storage.nbytes()
+        if key not in self.known:
+            self.known[key] = weakref.ref(storage, lambda _: self.died(key, nbytes))
+            self.now += nbytes
+            self.peak = max(self.peak, self.now)
+
+    def died(self, key: int, nbytes: int) -> None:
+        del self.known[key]
+        self.now -= nbytes
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(("name", "batch"), [("resnet20", 32), ("lenet5", 64), ("chain", 8)])
+def test_a_real_step_makes_what_was_said(name: str, batch: int, precision: str) -> None:
+    """Many images and few weights, and the other way round; under autocast inputs and buffers stay 32 bits wide."""
+    net = chain(5) if name == "chain" else create_model(name)
+    shape = (1, WIDTH) if name == "chain" else (3, *net.spec.input_size)
+    said = memory(
+        net, shape, batch_size=batch, optimizer="sgd", precision=precision, device="cuda"
+    )  # no blocked copies
+    x = torch.rand(batch, *shape[-3:]) if name != "chain" else torch.rand(batch, WIDTH)
+    standing = [*net.train().parameters(), *net.buffers(), x]
+    with Born(standing) as born:
+        with torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else contextlib.nullcontext():
+            scores = net(x)  # kept, as a loop does that counts what is right
+            loss = F.cross_entropy(scores, torch.zeros(batch, dtype=torch.int64))
+        loss.backward()
+    assert said.standing_nbytes == sum(one.numel() * one.itemsize for one in standing)
+    assert said.activations_nbytes == pytest.approx(born.peak, rel=0.005)
 
 
 @pytest.mark.parametrize("optimizer", [None, "adamw"])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from striate.errors import StriateError
-from striate.errors import given as shown
+from striate.errors import given as told
 from striate.nets.net import Net
 
 __all__ = ["Input", "inputs_for", "spatial_axes"]
@@ -30,7 +30,7 @@ def inputs_for(module: nn.Module, given: Input) -> tuple[Tensor, ...]:
     Raises StriateError for what is neither, and for what is no module.
     """
     if not isinstance(module, nn.Module):
-        raise StriateError(f"a net is given as a module, as create_model makes it, got {shown(module)}")
+        raise StriateError(f"a net is given as a module, as create_model makes it, got {told(module)}")
     if isinstance(given, Tensor):
         return (given,)
     several = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else []
@@ -44,7 +44,7 @@ def inputs_for(module: nn.Module, given: Input) -> tuple[Tensor, ...]:
         return (torch.empty(shape, dtype=dtype, device="meta"),)
     if several and all(isinstance(one, Tensor | Sequence) and not isinstance(one, str) for one in several):
         return tuple(tensor for one in several for tensor in inputs_for(module, one))
-    raise StriateError(f"an input is a shape such as (3, 224, 224), a tensor, or a tuple of them; got {shown(given)}")
+    raise StriateError(f"an input is a shape such as (3, 224, 224), a tensor, or a tuple of them; got {told(given)}")
 
 
 def spatial_axes(module: nn.Module, x: Tensor) -> tuple[int, ...]:

@@ -103,8 +103,8 @@ def memory(
     """The peak of `module` on a batch of inputs like `input`, one image's shape (C, H, W).
 
     `optimizer` (sgd, momentum, adamw, …) makes it training; without it, it is inference. In 16 bits, inference is a
-    net whose parameters are 16 bits wide; training is autocast: parameters, gradients and what the optimiser remembers
-    stay 32 bits wide, activations and a copy of the parameters are 16.
+    net whose parameters are 16 bits wide; training is autocast: parameters, gradients, inputs and what the optimiser
+    remembers stay 32 bits wide, activations and copies of parameters and inputs are 16.
     `checkpointing` computes the named modules twice instead of keeping what is inside them; True: the blocks of every
     stage, or the module's children. `device` is cpu or cuda; on the first, convolutions copy what they work on.
 
@@ -130,9 +130,10 @@ def memory(
     if batch_size < 1:
         raise StriateError(f"a batch has at least 1 image, got {batch_size}")
     training = optimizer is not None
-    given = tuple(_batch(x, batch_size).to("meta") for x in inputs_for(module, input))
+    wide = tuple(_batch(x, batch_size).to("meta") for x in inputs_for(module, input))
     narrow = PRECISIONS[precision] if precision != "fp32" else None  # a net of doubles stays one
-    given = tuple(x.to(narrow) if narrow and x.is_floating_point() else x for x in given)
+    given = tuple(x.to(narrow) if narrow and x.is_floating_point() else x for x in wide)
+    mixed = training and narrow is not None  # as autocast does it: 32 bits stand, the passes work on copies in 16
 
     def fresh() -> nn.Module:
         copied = prepared(module, training=training)
@@ -142,23 +143,25 @@ def memory(
                 _checkpointed(copied, path)
         return copied
 
-    copied, peak = _passes(fresh, given, training=training, copies=device == "cpu")
+    copied, peak = _passes(fresh, given, training=training, copies=device == "cpu", mixed=mixed)
     trained = [p for p in copied.parameters() if p.requires_grad]
     weights = sum(p.numel() for p in trained)
-    mixed = training and precision != "fp32"  # as autocast does it: 32 bits, and a copy in 16 during the passes
     if mixed:
-        peak += (2 + 2) * weights  # that copy, and the other half of 32-bit gradients
+        peak += 2 * weights  # a weight's copy, until its gradient takes the place: of that the other half
+        peak += sum(x.numel() * x.itemsize for x in given if x.is_floating_point())
     largest = max((p.numel() for p in trained), default=0)
     return Memory(
         batch_size=batch_size,
         training=training,
         precision=precision,
         parameters_nbytes=sum(p.numel() * (4 if mixed else p.itemsize) for p in copied.parameters()),
-        buffers_nbytes=sum(b.numel() * b.itemsize for b in copied.buffers()),
+        buffers_nbytes=sum(
+            b.numel() * (4 if mixed and b.is_floating_point() else b.itemsize) for b in copied.buffers()
+        ),
         gradients_nbytes=sum(p.numel() * (4 if mixed else p.itemsize) for p in trained) if training else 0,
         optimizer_nbytes=4 * weights * OPTIMIZER_COPIES[optimizer] if optimizer else 0,
         step_nbytes=4 * largest * STEP_COPIES.get(optimizer, 2) if optimizer else 0,
-        inputs_nbytes=sum(x.numel() * x.itemsize for x in given),
+        inputs_nbytes=sum(x.numel() * x.itemsize for x in (wide if mixed else given)),
         activations_nbytes=peak,
     )
 
@@ -203,13 +206,19 @@ def largest_batch(module: nn.Module, input: Input, budget_nbytes: int, **setting
 
 
 def _passes(
-    fresh: Callable[[], nn.Module], inputs: tuple[Tensor, ...], *, training: bool, copies: bool
+    fresh: Callable[[], nn.Module], inputs: tuple[Tensor, ...], *, training: bool, copies: bool, mixed: bool
 ) -> tuple[nn.Module, int]:
-    """A copy that went through, and the most bytes alive at once that were not alive before."""
+    """A copy that went through, and the most bytes alive at once that were not alive before.
+
+    `mixed`: gradients are made in 16 bits and widened one by one, when both are there.
+    """
     first: Exception | None = None
     for home in HOMES:
         module = fresh()
         live = _Live([*module.parameters(), *module.buffers(), *inputs], copies=copies)
+        for parameter in module.parameters() if mixed else ():
+            if parameter.requires_grad:
+                parameter.register_post_accumulate_grad_hook(live.widened)  # type: ignore[no-untyped-call]  # torch's
         try:
             with home(), quiet(), torch.set_grad_enabled(training), live:
                 output = Path(module)(*inputs)
@@ -261,8 +270,16 @@ class _Live(Shapes):
         for x in _flat(output):
             self._born(x)
         if self._copies:
-            self.peak = max(self.peak, self.now + _copied(func._schema.name, args, output))
+            self.borrowed(_copied(func._schema.name, args, output))
         return output
+
+    def borrowed(self, nbytes: int) -> None:
+        """So many bytes more for a moment."""
+        self.peak = max(self.peak, self.now + nbytes)
+
+    def widened(self, parameter: Tensor) -> None:
+        """Its gradient in 16 bits is there beside the one in 32, of which half is counted as its copy was."""
+        self.borrowed(parameter.numel() * parameter.itemsize)
 
     def _born(self, x: Tensor) -> None:
         storage = x.untyped_storage()
@@ -276,7 +293,7 @@ class _Live(Shapes):
 
         self._known[key] = weakref.ref(storage, died)
         self.now += nbytes
-        self.peak = max(self.peak, self.now)
+        self.borrowed(0)
 
 
 def _copied(name: str, args: Any, output: Any) -> int:
