@@ -73,7 +73,7 @@ class Run:
                 raise StriateError(f"images are given by the paths of their files, or folders, got {given(argument)}")
         found = find_images(str(at_home(argument)) for argument in arguments)
         plan = Plan(crops=crops, scales=scales)
-        return list(Predictor(self.folder.model, plan=plan).predict(found, top_k=top_k))
+        return list(Predictor(self.folder.trained_model(), plan=plan).predict(found, top_k=top_k))
 
 
 def fit(

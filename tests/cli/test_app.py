@@ -110,6 +110,12 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], int]:
             "out of memory; smaller batches, images or matrices need less",
         ),
         (torch.OutOfMemoryError("CUDA out of memory. Tried"), "out of memory; smaller batches, images or matrices"),
+        (RuntimeError("could not create a primitive"), "out of memory; smaller batches, images or matrices need less"),
+        (
+            RuntimeError("could not create a primitive descriptor for a convolution forward propagation primitive"),
+            "RuntimeError: could not create a primitive descriptor for a convolution forward propagation primitive (",
+        ),
+        (OSError(24, "Too many open files", "photos/a.jpg"), "no more files can be opened (ulimit -n, or the system"),
         (
             RuntimeError("can't start new thread"),
             "no more threads can be started (ulimit -u, or the container's",
@@ -287,14 +293,30 @@ def test_a_name_that_no_list_has_is_a_usage_error(
 @pytest.mark.parametrize(
     "args",
     [
-        ["models", "--chart", "a.png"],
-        ["check", "lenet5", "digits", "--svg", "a.png"],
+        ["models", "--plot", "a.png"],
+        ["check", "lenet5", "digits", "--plot", "a.png"],
         ["evaluate", "runs/a", "--plot", "a.png"],
     ],
 )
 def test_pictures_are_svg(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(args) == 2
     assert "a.png is no SVG file; pictures are drawn as SVG: give a name that ends in .svg" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("args", "old"), [(["models", "resnet18"], "--chart"), (["check", "mlp", "--only", "activations"], "--svg")]
+)
+def test_names_that_plot_had_before_still_draw_but_are_told_to_nobody(
+    args: list[str], old: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option in ("--plot", old):
+        assert main([*args, option, str(tmp_path / f"{option}.svg")]) == 0
+    assert (tmp_path / "--plot.svg").read_bytes() == (tmp_path / f"{old}.svg").read_bytes()
+    capsys.readouterr()
+    assert main([args[0], "--help"]) == 0
+    told = capsys.readouterr().out
+    assert "--plot" in told
+    assert old not in told
 
 
 def test_a_closed_pipe_is_no_traceback(striate: Run) -> None:

@@ -87,6 +87,7 @@ def test_weights_of_torch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         (["net.prototxt", "--image", "3x4"], 2, "--image 3x4: expected whole numbers such as 3x224x224"),
         (["net.prototxt", "--resize", "ax4"], 2, "--resize ax4: expected whole numbers such as 256x256"),
         (["net.prototxt", "--mean", "a,b"], 1, "--mean a,b: no such file, and no values such as 104,117,123"),
+        (["net.prototxt", "-o", "no/x"], 1, "cannot write no/x: there is no such folder; make it first"),
         (["net.prototxt", "--classes", "nowhere"], 1, "cannot read nowhere: No such file or directory"),
     ],
 )
@@ -96,4 +97,4 @@ def test_refused(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(stripes)
     assert main(["convert", *flags]) == code
-    assert capsys.readouterr().err == f"striate convert: error: {message}\n"
+    assert capsys.readouterr() == ("", f"striate convert: error: {message}\n")

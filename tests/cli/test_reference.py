@@ -28,7 +28,8 @@ COMMANDS = dict(leaves(typer.main.get_command(app)))
 @pytest.mark.parametrize("path", COMMANDS)
 def test_every_option_is_described_and_no_other(path: str) -> None:
     section = SECTIONS[" ".join(path.split()[:2])]
-    taken = {o for p in COMMANDS[path].params if p.param_type_name == "option" for o in [*p.opts, *p.secondary_opts]}
+    params = [p for p in COMMANDS[path].params if p.param_type_name == "option" and not p.hidden]
+    taken = {option for p in params for option in [*p.opts, *p.secondary_opts]}
     told = set(re.findall(r"(?<![\w-])(--?[a-z][a-z-]*)", section))
     assert taken - EVERYWHERE <= told
     if path.split()[1] not in ("data", "bench"):

@@ -1,6 +1,10 @@
 """`striate transfer`: from a model file to a page, by every way it can be asked."""
 
+import errno
 import json
+import os
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +13,10 @@ import torch
 from PIL import Image
 
 from striate.cli import main, transfer_print
+from striate.errors import StriateError
 from striate.nets import create_model
 from striate.nets.weights import ModelCard, save_model
+from striate.train.transfer import page
 from striate.train.transfer.comparison import Trial
 
 
@@ -50,6 +56,8 @@ def test_auto_measures_says_why_and_does_it(
     assert "test accuracy" in out
     (page,) = (tmp_path / "runs").glob("*/transfer.html")
     assert "Why this plan?" in page.read_text()
+    trained = page.with_name("report.html").is_file()  # a probe trains nothing
+    assert ('<a href="report.html">' in page.read_text()) is trained
     (model,) = (line.split()[-1] for line in out.splitlines() if line.startswith("model"))
     assert Path(model).is_file()
 
@@ -58,6 +66,9 @@ def test_a_plan_that_is_asked_for_is_taken(asked: list[str], capsys: pytest.Capt
     assert main([*asked, "--plan", "few", "--steps", "4", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["plan"], told["reason"], told["images"]) == ("few", None, 12)
+    page = Path(told["run"]) / "transfer.html"
+    assert '<a href="report.html">the run\'s report</a>' in page.read_text()
+    assert page.with_name("report.html").is_file()
     assert told["what"] == "from logistic on layer3 (λ=0.062); nothing moves up to layer2"
     assert [place["place"] for place in told["places"]] == ["layer1", "layer2", "layer3"]
 
@@ -79,7 +90,7 @@ def test_the_table_of_layers_and_classifiers(
 def test_all_plans_beside_each_other(asked: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main([*asked, "--compare", "--sizes", "4, 2, 50", "--seeds", "1", "--steps", "3", "--json"]) == 0
     out, err = capsys.readouterr()
-    assert "sizes left out, for which a class has too few images: 50" in err
+    assert re.search(r"sizes left out, for which a class has too few images: 50; '\w+' has \d training images", err)
     told = json.loads(out)
     assert [(t["per_class"], t["plan"]) for t in told["trials"]] == [
         (size, plan) for size in (2, 4) for plan in ("probe", "few", "more", "scratch")
@@ -110,6 +121,33 @@ def test_bad_input_is_one_line(
     err = capsys.readouterr().err.strip().splitlines()[-1]
     assert err.startswith("striate transfer: error: ")
     assert line in err
+
+
+@pytest.mark.parametrize("more", [[], ["--plan", "probe"], ["--table"]])
+def test_a_taken_name_is_refused_before_any_work(
+    more: list[str], asked: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    shutil.rmtree(tmp_path / "greys")
+    assert main([*asked, *more, "--name", "mine"]) == 1
+    assert f"{tmp_path / 'runs' / 'mine'} exists; choose another --name" in capsys.readouterr().err
+
+
+def test_a_table_whose_page_cannot_be_written_is_told_and_takes_no_name(
+    asked: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise StriateError("cannot write") from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    command = [*asked, "--table", "--splits", "1", "--classifiers", "nearest mean", "--name", "mine"]
+    with monkeypatch.context() as patch:
+        patch.setattr(page, "write_bytes", full)
+        assert main(command) == 1
+    told = capsys.readouterr()
+    assert "best: nearest mean on" in told.out
+    assert f"cannot make a page in {tmp_path / 'runs'}: the disk is full; free some space and run the comm" in told.err
+    assert not list((tmp_path / "runs").iterdir())
+    assert main(command) == 0, "the same command goes on"
 
 
 def test_a_comparison_that_is_refused_takes_no_name(

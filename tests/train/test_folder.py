@@ -3,13 +3,18 @@
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from striate.atomic import TEMPORARY_PREFIX
+from striate.cli.data_show import show
 from striate.errors import StriateError
+from striate.evaluate.exam import model_path
 from striate.train import RunFolder, Settings
+from striate.train.check.begin import subject_of
+from striate.train.transfer.source import open_source
 
 
 @pytest.mark.parametrize(("mask", "mode"), [(0o077, 0o700), (0o022, 0o755), (0o002, 0o775)])
@@ -52,3 +57,23 @@ def test_the_newest_run_is_the_one_that_was_written_to_last(tmp_path: Path) -> N
     assert RunFolder.newest_in(tmp_path) == old.path
     os.utime(new.config, (40, 40))
     assert RunFolder.newest_in(tmp_path) == new.path
+
+
+def test_a_run_without_a_model_says_how_to_get_one(tmp_path: Path) -> None:
+    """Whoever asks: evaluate and predict, `check`, `data show`, `transfer --from`."""
+    run = RunFolder.create(Settings(output=str(tmp_path)), "net data")
+    message = f"{run.path} has no model yet, its first epoch is not done; let it end, or go on with: striate train "
+    message += f"--resume '{run.path}'"
+    asked: list[Callable[[], object]] = [
+        run.trained_model,
+        lambda: model_path(run.path),
+        lambda: open_source(str(run.path)),
+        lambda: subject_of(Settings(model=str(run.path))),
+        lambda: show(str(run.path)),
+    ]
+    for ask in asked:
+        with pytest.raises(StriateError) as told:
+            ask()
+        assert str(told.value) == message
+    run.last.touch()
+    assert run.trained_model() == run.last

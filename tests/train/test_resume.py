@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -151,6 +152,19 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path: Path, short: dict[str
     ended = resume(tmp_path / "run", reporter_for(quiet=True))
     assert ended.outcome.kind == "finished"
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == expected
+
+
+def test_a_run_that_is_over_is_not_begun_anew_where_its_checkpoints_are_gone(
+    tmp_path: Path, short: dict[str, object]
+) -> None:
+    folder = start(settings_from({**short, "output": str(tmp_path)}), reporter_for(quiet=True)).folder
+    shutil.rmtree(folder.checkpoints)
+    before = {path: path.read_bytes() for path in (folder.log, folder.best, folder.report)}
+    with pytest.raises(
+        StriateError, match=r"run .* is over, and no checkpoint of it is left to go on from; start a new"
+    ):
+        resume(folder.path, reporter_for(quiet=True))
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_other_data_are_refused(tmp_path: Path, short: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:

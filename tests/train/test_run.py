@@ -170,7 +170,9 @@ def test_an_exploding_loss_ends_the_run_with_its_cause(tmp_path: Path, quick: di
 
 def test_a_taken_name_is_refused_before_any_work(tmp_path: Path, quick: dict[str, Any]) -> None:
     (tmp_path / "run").mkdir()
-    with pytest.raises(StriateError, match=r"run .*run exists; choose another --name, or continue it with --resume"):
+    with pytest.raises(
+        StriateError, match=r"run .*run exists; choose another --name, or continue it with striate train --res"
+    ):
         train({**quick, "data": "no-such-data"})
     assert list((tmp_path / "run").iterdir()) == []
 

@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from striate.nets import create_model
+from striate.nets.layers import LocallyConnected2d
 from striate.train import fastest
 from striate.train.ema import WeightAverage
 from striate.train.health import Health, likely_cause
 from striate.train.optim import build_optimizer, parameter_groups
 from striate.train.settings import Settings
 from striate.train.state import seed_step
+from striate.train.watch.weights import UpdateLook
 
 
 @pytest.fixture
@@ -40,6 +42,17 @@ def test_only_weights_decay(net: nn.Module) -> None:
     assert len(decayed["params"]) + len(spared["params"]) == len(names)
     (everything,) = parameter_groups(net, 0.1, decay_all=True)
     assert len(everything["params"]) == len(names)
+
+
+def test_the_biases_of_every_place_do_not_decay() -> None:
+    """A locally connected layer has a bias for each unit and place: of three dimensions, and a bias all the same."""
+    net = nn.Sequential(LocallyConnected2d(3, 4, 3, input_size=(8, 8)), nn.Flatten(), nn.Linear(144, 2))
+    decayed, spared = parameter_groups(net, 0.1)
+    assert [tuple(p.shape) for p in decayed["params"]] == [(36, 4, 27), (2, 144)]  # type: ignore[attr-defined]  # a list
+    assert [tuple(p.shape) for p in spared["params"]] == [(4, 6, 6), (2,)]  # type: ignore[attr-defined]  # a list
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
+    net(torch.ones(1, 3, 8, 8)).sum().backward()
+    assert [layer.name for layer in UpdateLook(net).layers()] == ["0", "2"]  # what the watch calls a layer's weights
 
 
 @pytest.mark.parametrize("nesterov", [True, False])

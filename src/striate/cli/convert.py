@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from striate.cli.failure import UsageError
+from striate.cli.files import check_output
 from striate.cli.lists import sides
 from striate.cli.table import print_json, print_table
 from striate.errors import StriateError
@@ -43,6 +44,7 @@ def convert(
 
     Without --output, only report.
     """
+    check_output(output)
     names = _classes(classes)
     cover = _cover(resize)
     net: Net

@@ -12,7 +12,6 @@ from striate.cli.failure import UsageError
 from striate.cli.files import check_output
 from striate.cli.lists import whole_numbers, words
 from striate.cli.table import print_json
-from striate.errors import StriateError
 from striate.pages.wording import plain_percent, plural
 
 if TYPE_CHECKING:
@@ -80,18 +79,25 @@ def transfer(
     numbers = sorted(set(whole_numbers("--sizes", sizes, "10,30,100")))
     check_output(csv)
     from striate.evaluate import Plan as Views
-    from striate.train import Settings, reporter_for
+    from striate.train import RunFolder, Settings, reporter_for
     from striate.train.resolve import open_data
     from striate.train.transfer.cache import FeatureCache, cache_dir
+    from striate.train.transfer.page import check_page_free
     from striate.train.transfer.project import Project
     from striate.train.transfer.source import open_source
 
-    reporter = reporter_for()
     settings = Settings(
         data=data, size=size, batch_size=batch_size, val_fraction=val_fraction, test_fraction=test_fraction,
         data_dir=data_dir, device=device, precision=precision, workers=workers, threads=threads, seed=seed,
         output=output, name=name,
     )  # fmt: skip
+    if table:
+        check_page_free(settings)
+    elif compare:  # which goes on in a folder of its name
+        RunFolder.check_place(settings)
+    else:
+        RunFolder.check_free(settings)
+    reporter = reporter_for()
     source = open_source(model, net=net, offline=offline)
     for note in source.notes:
         reporter.note(note)
@@ -132,7 +138,7 @@ def _table(
 
     from striate.atomic import write_bytes
     from striate.train.transfer.ladder import climb, ladder_csv
-    from striate.train.transfer.page import write_page
+    from striate.train.transfer.page import write_page_in_folder
 
     train, classes = project.data.train, len(project.data.classes)
     part, exam = project.exam
@@ -147,15 +153,15 @@ def _table(
         splits=splits,
         per_class=per_class or half,
     )
-    path = _page_path(project, f"probes-{Path(project.data.name).name}")
-    write_page(path, ladder=ladder, **page)
     if as_json:
         print_json(transfer_print.ladder_as_json(ladder, part, len(exam)))
     else:
         transfer_print.print_ladder(ladder, project.data.name, part, len(exam))
-        typer.echo(f"report  {path}")
     if csv is not None:
         write_bytes(csv, ladder_csv(ladder).encode())
+    path = write_page_in_folder(project.settings, f"probes-{Path(project.data.name).name}", ladder=ladder, **page)
+    if not as_json:
+        typer.echo(f"report  {path}")
     return 0
 
 
@@ -163,6 +169,7 @@ def _compare(
     project: "Project", reporter: "Reporter", sizes: list[int], seeds: int, as_json: bool, page: dict[str, Any]
 ) -> int:
     """Every plan at every size: a line as each ends, then the table and the page."""
+    from striate.data import class_counts
     from striate.train.progress import Silent
     from striate.train.transfer.comparison import compare
     from striate.train.transfer.page import write_page
@@ -186,7 +193,10 @@ def _compare(
     path = folder / PAGE
     write_page(path, compared=compared, **page)
     if lost := [size for size in sizes if size not in compared.sizes]:
-        reporter.note(f"sizes left out, for which a class has too few images: {', '.join(map(str, lost))}")
+        counts = class_counts(project.data.train, project.data.classes)
+        fewest = min(counts, key=counts.__getitem__)
+        told = f"{', '.join(map(str, lost))}; {fewest!r} has {plural(counts[fewest], 'training image')}"
+        reporter.note(f"sizes left out, for which a class has too few images: {told}")
     if as_json:
         print_json(transfer_print.comparison_as_json(compared))
     else:
@@ -228,18 +238,3 @@ def _comparison_folder(project: "Project") -> Path:
     if settings.name is not None:
         return output / settings.name
     return stopped_in(output, default, project) or output / free_name(settings, default)
-
-
-def _page_path(project: "Project", default: str) -> Path:
-    """The page of a table, in a folder of its own under --output."""
-    from striate.train.transfer.project import free_name
-
-    settings = project.settings
-    folder = Path(settings.output) / (settings.name or free_name(settings, default))
-    if folder.exists():
-        raise StriateError(f"{folder} exists; choose another --name")
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise StriateError(f"cannot make {folder}: {error.strerror}; choose --output") from error
-    return folder / "report.html"

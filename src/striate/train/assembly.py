@@ -16,7 +16,7 @@ from striate.train.ema import WeightAverage
 from striate.train.noise import policy_of
 from striate.train.optim import build_optimizer
 from striate.train.precision import grad_scaler, memory_format
-from striate.train.sampling import shown
+from striate.train.sampling import drawn_from
 from striate.train.schedule import Rate
 from striate.train.settings import Settings
 from striate.train.state import Parts, Position
@@ -46,8 +46,8 @@ def assemble(
     """Everything where it begins, or where the checkpoint left it. `net` has its first weights, and is changed."""
     device = torch.device(settings.device)
     net.to(memory_format=memory_format(bool(settings.channels_last)))  # type: ignore[call-overload]  # stub omits it
-    drawn_from, law = shown(settings, data)
-    train = make_loader(drawn_from, preprocess, settings, noisy=True, sampling=law)
+    images, law = drawn_from(settings, data)
+    train = make_loader(images, preprocess, settings, noisy=True, sampling=law)
     val = make_loader(data.val, preprocess, settings, noisy=False) if data.val is not None else None
     steps_per_epoch = -(-len(train) // settings.accumulate)
     total_steps = min(settings.epochs * steps_per_epoch, settings.max_steps or settings.epochs * steps_per_epoch)
@@ -69,7 +69,7 @@ def assemble(
         preprocess=preprocess.to_dict(),
         noise=policy_to_dict(policy_of(settings, preprocess)),  # in one order, however the config came to be
         data=settings.data,
-        split={name: getattr(settings, name) for name in ("val_fraction", "test_fraction", "split_seed")},
+        split=settings.split,
         metrics={},
     )
     return Assembled(

@@ -12,14 +12,15 @@ runs/<name>/config.toml        the resolved settings
 import errno
 import itertools
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from striate.atomic import TEMPORARY_PREFIX, new_folder, write_bytes
+from striate.atomic import TEMPORARY_PREFIX, clear_temporaries, new_folder, write_bytes
 from striate.errors import StriateError, unknown
 from striate.train.settings import Settings, read_toml, settings_from, to_toml
 
-__all__ = ["RunFolder", "numbered"]
+__all__ = ["RunFolder", "check_output", "check_plain", "numbered"]
 
 
 class RunFolder:
@@ -39,9 +40,27 @@ class RunFolder:
         """The model file to use: the best epoch's where there is one, else the last."""
         return self.best if self.best.is_file() else self.last
 
+    def trained_model(self) -> Path:
+        """`model`, which is a file. Raises StriateError before the first epoch's end, when there is none."""
+        if not self.model.is_file():
+            resume = shlex.join(["striate", "train", "--resume", str(self.path)])
+            raise StriateError(
+                f"{self.path} has no model yet, its first epoch is not done; let it end, or go on with: {resume}"
+            )
+        return self.model
+
     @classmethod
     def check_free(cls, settings: Settings) -> None:
         """Refuse a taken run name, a place that holds no run, and what no config could say, before any work is done."""
+        cls.check_place(settings)
+        if settings.name is not None and (taken := Path(settings.output) / settings.name).exists():
+            raise StriateError(
+                f"run {taken} exists; choose another --name, or continue it with striate train --resume {taken}"
+            )
+
+    @staticmethod
+    def check_place(settings: Settings) -> None:
+        """The same for a name of which it does not matter whether it is free."""
         try:
             to_toml(settings)
         except TypeError as error:
@@ -51,14 +70,8 @@ class RunFolder:
                 given.encode()
             except UnicodeEncodeError:
                 raise StriateError(f"{given!r} is no text in UTF-8, as a config needs it; rename it") from None
-        _check_place(Path(settings.output))
-        if settings.name is None:
-            return
-        if Path(settings.name).name != settings.name or settings.name in ("", ".", ".."):
-            raise StriateError(f"--name {settings.name!r} is not a plain name; put the folder in --output")
-        if (Path(settings.output) / settings.name).exists():
-            taken = Path(settings.output) / settings.name
-            raise StriateError(f"run {taken} exists; choose another --name, or continue it with --resume {taken}")
+        check_output(Path(settings.output), "a run")
+        check_plain(settings.name)
 
     @classmethod
     def create(cls, settings: Settings, default_name: str) -> "RunFolder":
@@ -108,8 +121,7 @@ class RunFolder:
 
     def clear(self) -> None:
         """Take away what a killed process was writing; only for the one that holds the folder's lock."""
-        for path in self.path.glob(f"{TEMPORARY_PREFIX}*"):
-            path.unlink(missing_ok=True)
+        clear_temporaries(self.path)
 
     def settings(self) -> Settings:
         """The resolved settings of the run. Raises StriateError, with the file, for a config that says nonsense."""
@@ -120,14 +132,20 @@ class RunFolder:
             raise StriateError(f"{where}{error}") from error
 
 
-def _check_place(output: Path) -> None:
-    """Raise StriateError where no folder can be made, as the nearest one above that is there tells."""
+def check_plain(name: str | None) -> None:
+    """Raise StriateError for a name that is a path; none at all is chosen later."""
+    if name is not None and (Path(name).name != name or name in ("", ".", "..")):
+        raise StriateError(f"--name {name!r} is not a plain name; put the folder in --output")
+
+
+def check_output(output: Path, what: str) -> None:
+    """Raise StriateError where no folder of `what` can be made, as the nearest one above that is there tells."""
     above = output
     while not os.path.exists(above) and above != above.parent:  # noqa: PTH110 - pathlib's raises for names too long
         above = above.parent
     lacking = errno.ENOTDIR if not above.is_dir() else 0 if os.access(above, os.W_OK | os.X_OK) else errno.EACCES
     if lacking:
-        raise StriateError(f"cannot make a run in {output}: {os.strerror(lacking)}; choose --output")
+        raise StriateError(f"cannot make {what} in {output}: {os.strerror(lacking)}; choose --output")
 
 
 def numbered(name: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from striate.nets.parameters import is_weight
 from striate.train.settings import Settings
 from striate.train.transfer.tuning import Tuning
 
@@ -16,17 +17,17 @@ RATE_SHARE = "rate_share"  # of a group: what the learning rate is multiplied by
 def parameter_groups(
     net: nn.Module, weight_decay: float, *, decay_all: bool = False, tuning: Tuning | None = None
 ) -> list[dict[str, object]]:
-    """Weights, which decay, and vectors (biases, gains and offsets of normalisations), which do not.
+    """Weights, which decay, and the others (biases, gains and offsets of normalisations), which do not.
 
-    Decaying a vector does not simplify the function a net computes (He 2019, "Bag of tricks", section 3.1).
+    Decaying those does not simplify the function a net computes (He 2019, "Bag of tricks", section 3.1).
     `decay_all` puts everything in one group, as the older papers trained. `tuning` says what learns more slowly, and
     what it draws to its beginning instead.
     """
-    trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    trainable = [(name, parameter) for name, parameter in net.named_parameters() if parameter.requires_grad]
     groups: dict[tuple[bool, float, float], list[nn.Parameter]] = {}
     for decaying in (True, False):
-        for parameter in trainable:
-            if (decay_all or parameter.ndim > 1) == decaying:
+        for name, parameter in trainable:
+            if (decay_all or is_weight(name, parameter)) == decaying:
                 decay = weight_decay if decaying and (tuning is None or tuning.decays(parameter)) else 0.0
                 share = 1.0 if tuning is None else tuning.scale_of(parameter)
                 groups.setdefault((decaying, decay, share), []).append(parameter)

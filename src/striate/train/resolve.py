@@ -4,13 +4,16 @@ import torch
 
 from striate import data as data_room
 from striate.data import Dataset, Samples
+from striate.data.opener import SPECS
 from striate.errors import StriateError
+from striate.home import at_home
 from striate.nets import model_info
 from striate.pages.wording import plural
+from striate.train.folder import RunFolder
 from striate.train.noise import PADDED
 from striate.train.settings import Settings
 
-__all__ = ["WARMUP_STEPS", "idle_milestones", "open_data", "pick_device", "resolve"]
+__all__ = ["WARMUP_STEPS", "check_at_hand", "idle_milestones", "is_away", "open_data", "pick_device", "resolve"]
 
 WARMUP_STEPS = 10  # 1/(1 − 0.9): by then the default momentum weighs its gradients as it will from there on
 
@@ -25,6 +28,20 @@ def open_data(settings: Settings) -> Dataset:
         split_seed=settings.split_seed,
         strict=settings.strict,
     )
+
+
+def is_away(data: str) -> bool:
+    """Whether a run's data are not where it found them: they were moved, or the path is relative to another folder."""
+    return data not in SPECS and "," not in data and not at_home(data).exists()
+
+
+def check_at_hand(folder: RunFolder, settings: Settings) -> None:
+    """Raise StriateError, with what to do, where a run's data are not where it found them."""
+    if is_away(settings.data):
+        raise StriateError(
+            f"{folder.path} was begun on {settings.data!r}, which is not here; write its place into {folder.config} "
+            "(data), or go to the folder where it began"
+        )
 
 
 def resolve(settings: Settings, data: Dataset) -> Settings:

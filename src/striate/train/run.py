@@ -19,6 +19,7 @@ from striate.errors import StriateError
 from striate.nets import Net, create_model, model_info
 from striate.nets.weights import load_model as load_model_file
 from striate.nets.weights import save_model
+from striate.pages.wording import part_word
 from striate.tasks import Classification, Metrics, decode_all
 from striate.train.assembly import assemble, make_loader
 from striate.train.checkpoint import Checkpoint, CheckpointFolder, DamagedCheckpoint
@@ -28,13 +29,13 @@ from striate.train.folder import RunFolder
 from striate.train.health import Diverged
 from striate.train.initial import begin_weights
 from striate.train.lock import alone_in
-from striate.train.log import RunLog
+from striate.train.log import RunLog, read_log
 from striate.train.loop import Outcome, Trainer
 from striate.train.noise import check_policy, choose_policy, describe, matched_to, mixings, policy_of, with_policy
 from striate.train.process import prepare_process, subnormals_are_zero
 from striate.train.progress import Reporter, Silent
 from striate.train.report import Scored, write_report
-from striate.train.resolve import WARMUP_STEPS, idle_milestones, open_data, pick_device, resolve
+from striate.train.resolve import WARMUP_STEPS, check_at_hand, idle_milestones, open_data, pick_device, resolve
 from striate.train.same import check_same_data, check_same_settings, contents, fingerprint, kept_settings
 from striate.train.sampling import describe_sampling, ranked, with_ranks, with_weights
 from striate.train.settings import Settings
@@ -115,6 +116,9 @@ def _go_on(folder: RunFolder, reporter: Reporter, workers: int | None) -> Ended:
     checkpoint, damaged = CheckpointFolder(folder.checkpoints, settings.keep).newest()
     for error in damaged:
         reporter.note(f"warning: {error}; using the one before it")
+    if checkpoint is None and _is_over(folder):  # from its beginning it would lose what it has reached
+        raise StriateError(f"run {folder.path} is over, and no checkpoint of it is left to go on from; start a new run")
+    check_at_hand(folder, settings)
     data = _open(settings, reporter)
     prepare_process(settings.threads)
     if checkpoint is not None:
@@ -134,6 +138,12 @@ def _go_on(folder: RunFolder, reporter: Reporter, workers: int | None) -> Ended:
     return _train(folder, settings, data, preprocess, net, checkpoint, reporter)
 
 
+def _is_over(folder: RunFolder) -> bool:
+    """Whether it came to an end with a model that counts."""
+    ends = [one for one in read_log(folder.path) if one["event"] == "end"] if folder.log.is_file() else []
+    return any(one.get("outcome") != "diverged" for one in ends)
+
+
 def _open(settings: Settings, reporter: Reporter) -> Dataset:
     model_info(settings.model)  # unknown names are told before the data are read, which may take minutes
     check_policy(settings)
@@ -141,8 +151,7 @@ def _open(settings: Settings, reporter: Reporter) -> Dataset:
     data = open_data(settings)
     for note in data.notes:
         reporter.note(note)
-    parts = [("training", data.train), ("validation", data.val), ("test", data.test)]
-    counted = ", ".join(f"{len(part):,} {name}" for name, part in parts if part is not None)
+    counted = ", ".join(f"{len(part):,} {part_word(name)}" for name, part in data.parts.items())
     reporter.note(f"data {data.name}: {len(data.classes)} classes; {counted} images")
     return data
 
@@ -294,8 +303,7 @@ def _final_score(
     """The kept weights, read back from their file, on the part that chose nothing: test, or else validation."""
     kept, _ = load_model_file(folder.model)
     kept.to(device)
-    parts = [("test", data.test), ("val", data.val), ("train", data.train)]
-    name, samples = next((name, samples) for name, samples in parts if samples is not None)
+    name, samples = data.exam
     loader = make_loader(samples, preprocess, settings.replace(channels_last=False), noisy=False)
     probabilities, labels = decode_all(kept, task, loader.epoch(0), device)
     metrics = task.metrics(probabilities, labels)

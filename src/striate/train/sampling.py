@@ -12,7 +12,7 @@ from striate.data.weights import read_weights, sample_weights
 from striate.errors import StriateError, UnknownName, unknown
 from striate.train.settings import Settings
 
-__all__ = ["describe_sampling", "ranked", "sampling_of", "shown", "with_ranks", "with_weights"]
+__all__ = ["describe_sampling", "drawn_from", "ranked", "sampling_of", "with_ranks", "with_weights"]
 
 NAMED = ("all", "balanced")
 
@@ -45,7 +45,7 @@ def sampling_of(settings: Settings, data: Dataset) -> Sampling:
     return sample_weights(settings.sample_weights, data.train, data.classes)
 
 
-def shown(settings: Settings, data: Dataset) -> tuple[Samples, Sampling]:
+def drawn_from(settings: Settings, data: Dataset) -> tuple[Samples, Sampling]:
     """What an epoch is drawn from, the training part as many times over as `repeat` says, and by which law."""
     law = sampling_of(settings, data)
     if settings.repeat == 1:

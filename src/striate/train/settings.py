@@ -141,6 +141,11 @@ class Settings:
         """A copy with some fields changed (checked as on construction)."""
         return dataclasses.replace(self, **changes)
 
+    @property
+    def split(self) -> dict[str, Any]:
+        """What decides which images of the data are trained on, and which are kept back."""
+        return {name: getattr(self, name) for name in ("val_fraction", "test_fraction", "split_seed")}
+
 
 _AT_LEAST = {
     "size": 1,

@@ -17,7 +17,7 @@ from torch import nn
 
 import striate
 from striate import _native
-from striate.data import Dataset, Preprocess, Samples
+from striate.data import Dataset, Preprocess, Samples, class_counts
 from striate.data.members import members_of
 from striate.data.preprocess import centre_windows
 from striate.nets import layer_table
@@ -178,11 +178,7 @@ def _histograms(looks: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, tuple
 
 
 def _summary(data: Dataset, preprocess: Preprocess, spec: str) -> DataSummary:
-    parts = {name: part for name, part in (("train", data.train), ("val", data.val), ("test", data.test)) if part}
-    counts = {
-        name: tuple(int(count) for count in np.bincount(part.labels, minlength=len(data.classes)))
-        for name, part in parts.items()
-    }
+    counts = {name: tuple(class_counts(part, data.classes).values()) for name, part in data.parts.items()}
     return DataSummary(
         name=data.name,
         spec=spec,

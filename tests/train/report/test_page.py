@@ -207,6 +207,16 @@ def test_a_training_loss_that_holds_label_smoothing_says_so(record: RunRecord) -
     assert "smoothing" not in read(record).text
 
 
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+def test_training_on_mixed_images_says_so_beside_both_curves(name: str, record: RunRecord) -> None:
+    told = section(read(replace(record, settings={name: 0.2})), "learned").text
+    assert "Loss: training with mixed images, validation without" in told
+    assert "Accuracy: training by the likelier label of each mixed image" in told
+    both = section(read(replace(record, settings={name: 0.2, "label_smoothing": 0.1})), "learned").text
+    assert "Loss: training with label smoothing 0.1 and mixed images, validation without" in both
+    assert "mixed" not in section(read(replace(record, settings={"mixup": 0.0, "cutmix": 0.0})), "learned").text
+
+
 def test_a_thousand_epochs_are_thinned_but_the_best_and_the_last_stay(record: RunRecord) -> None:
     epochs = tuple(replace(record.epochs[0], epoch=e, step=e) for e in range(1, 1001))
     rows = table(

@@ -1,6 +1,8 @@
 """What layers see: against the net's own forward, views against their mean, and a cache that notices damage."""
 
 import dataclasses
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +78,36 @@ def test_the_cache_computes_once_and_for_each_layer_alone(
     assert (first["layer3"] == again["layer3"]).all()
 
 
+@pytest.mark.parametrize("place", ["in a file's place", "a full disk"])
+def test_what_cannot_be_written_is_said_once_and_computed_once(
+    place: str, net: Net, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def watched(net: Net, places: list[str], *args: object, **machine: object) -> object:
+        asked.append(list(places))
+        return extract(net, places, *args, **machine)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("striate.train.transfer.cache.extract", watched)
+    if place == "a full disk":
+        monkeypatch.setattr("os.fsync", full)
+        why = "the disk is full; free some space and they are kept"
+    else:
+        (tmp_path / "features").touch()
+        why = "File exists; choose another folder with --cache"
+    told: list[str] = []
+    cache = FeatureCache(tmp_path / "features", net, note=told.append)
+    first = cache.features(["layer2", "layer3"], data.train, WAY, workers=0)
+    again = cache.features(["layer3"], data.train, WAY, workers=0)
+    assert asked == [["layer2", "layer3"]]
+    assert (first["layer3"] == again["layer3"]).all()
+    assert told == [f"features are not kept in {tmp_path / 'features'}, and will be computed again: {why}"]
+    assert not list(tmp_path.glob("features/*"))
+
+
 def test_whatever_changes_the_numbers_changes_the_name(net: Net, data: Dataset, tmp_path: Path) -> None:
     def files() -> int:
         return len(list(tmp_path.glob("*.arrow")))
@@ -139,6 +171,15 @@ def test_any_arrow_tool_reads_the_table(net: Net, data: Dataset, tmp_path: Path)
         table = reader.read_all()
     assert table.column("key").to_pylist()[:2] == ["0", "1"]
     assert np.allclose(table.column("features").to_pylist()[5], rows[5])
+
+
+def test_names_that_are_no_utf8_are_kept_as_far_as_they_are_letters(net: Net, data: Dataset, tmp_path: Path) -> None:
+    names = [f"{os.fsdecode(bytes([0xE9]))}-{i}.png" for i in range(len(data.train))]
+    images = ArraySamples(data.train.images, data.train.labels, names)
+    FeatureCache(tmp_path, net).features(["layer3"], images, WAY, workers=0)
+    (path,) = tmp_path.glob("*.arrow")
+    with pa.ipc.open_file(str(path)) as reader:
+        assert reader.read_all().column("key").to_pylist()[:2] == ["\ufffd-0.png", "\ufffd-1.png"]
 
 
 def test_the_weights_digest_sees_one_bit(net: Net) -> None:

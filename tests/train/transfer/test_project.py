@@ -39,6 +39,7 @@ def test_every_plan_ends_as_a_model_that_answers(plan: Plan, project: Callable[.
     assert card.classes == CLASSES
     assert net.spec.name == ("resnet20" if plan == "scratch" else "cut")
     assert RunFolder.open(done.folder.path).settings().data == "greys"
+    assert (card.data, card.split) == ("greys", made.settings.split)  # the file alone says what it may be asked
     if plan == "probe":
         assert done.accuracy > 0.8
 
@@ -206,6 +207,7 @@ def test_the_page_says_why_which_layer_and_where_each_plan_wins(
         ladder=ladder, compared=compared,
     )  # fmt: skip
     page = (tmp_path / "page.html").read_text()
+    assert "report.html" not in page
     assert "Why this plan?" in page
     assert "Which layer knows most?" in page
     assert "Where does each plan win?" in page
@@ -216,6 +218,13 @@ def test_the_page_says_why_which_layer_and_where_each_plan_wins(
     assert len(ladder_csv(ladder).splitlines()) == 1 + 3 * 2
     assert depth_chart(ladder).count("polyline") == 2
     assert curves_chart(compared).count("polyline") == 4
+
+
+def test_a_comparison_of_one_image_of_a_class_is_of_one_image(tmp_path: Path) -> None:
+    one = tuple(dataclasses.replace(trial, per_class=1) for trial in trials("few") if trial.per_class == 30)
+    compared = Comparison(source="s", data="d", part="test", images=100, steps=10, trials=one)
+    write_page(tmp_path / "page.html", source="s", data="d", command="c", compared=compared)
+    assert "few does best on d with 1 image of a class: 90.0" in (tmp_path / "page.html").read_text()
 
 
 def test_the_page_says_by_how_much_the_best_plan_is_ahead(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from striate.errors import StriateError
 from striate.train.progress import Silent
+from striate.train.transfer import trials
 from striate.train.transfer.comparison import Comparison, Trial, compare
-from striate.train.transfer.project import Project
+from striate.train.transfer.project import SOURCES, Project
 from striate.train.transfer.trials import NAME, PAGE, stopped_in
 
 SIZES, SEEDS = (2, 4), 2
@@ -64,6 +65,27 @@ def test_trials_of_another_budget_or_of_other_images_are_not_taken(
             compare(other, Silent(), sizes=(2,), seeds=1, plans=("probe",), folder=folder)
     (folder / PAGE).touch()
     assert stopped_in(tmp_path, "mi", made) is None, "what is over is not gone on with"
+
+
+def test_a_comparison_that_was_killed_as_it_began_goes_on(
+    project: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, folder = project(), tmp_path / "mine"
+
+    def killed(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trials, "alone_in", killed)
+        with pytest.raises(KeyboardInterrupt):
+            compare(made, Silent(), sizes=(2,), seeds=1, plans=("probe",), folder=folder)
+    assert stopped_in(tmp_path, "mi", made) == folder
+    (folder / ".tmp-abc").mkdir()  # what a killed process was making
+    (folder / ".tmp-abc" / "config.toml").touch()
+    (folder / SOURCES).mkdir()
+    (folder / SOURCES / ".tmp-abc.safetensors").touch()
+    assert len(compare(made, Silent(), sizes=(2,), seeds=1, plans=("probe",), folder=folder).trials) == 1
+    assert not list(folder.glob("**/.tmp-*"))
 
 
 def test_a_folder_of_something_else_is_left_alone(project: Callable[..., Project], tmp_path: Path) -> None:

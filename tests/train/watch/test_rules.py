@@ -107,7 +107,11 @@ def test_a_loss_that_grows_beyond_all_numbers_under_large_updates(healthy: Serie
         healthy, steps=steps, epochs=[], looks=looks, sick={"loss": "inf", "step": steps[-1].step + 1}
     )
     (found,) = diagnose(broken)
-    assert found.evidence.startswith("loss grew beyond all numbers in 1 step, where one update changed the weights by")
+    said = "loss grew beyond all numbers in 1 step, where one update changed the weights by"
+    assert found.evidence == f"{said} 300% (0.1 % is usual)"
+    looks[0].weights[0]["ratio"] = 1.576e8  # it said 15760000000%
+    (found,) = diagnose(broken)
+    assert found.evidence == f"{said} 1.6e+08 times their size (0.1 % is usual)"
 
 
 def test_norms_whose_shift_is_no_number_are_told_by_their_scale(healthy: Series) -> None:
@@ -210,6 +214,11 @@ def test_overfitting_says_since_when(healthy: Series) -> None:
     assert one.evidence.startswith("since epoch 7, where its loss was 1.2 (now 1.6)")
     assert "more noise" in one.remedy
     assert "more decay" in one.remedy
+    assert "a trained net to start from (striate transfer)" in one.remedy
+    healthy.facts["pretrained"] = True  # it has started from one
+    (one,) = diagnose(healthy)
+    assert "striate transfer" not in one.remedy
+    assert "fewer parameters that learn (--freeze), or more images; --patience 5" in one.remedy
 
 
 @pytest.mark.parametrize(("gap", "found"), [(0.12, []), (0.18, ["overfitting"])])

@@ -45,7 +45,7 @@ def _of_file(settings: Settings) -> Subject:
     if settings.init is not None or settings.pretrained is not None or settings.model_settings:
         raise StriateError(f"{settings.model} has its weights and settings: leave out --init, --pretrained and --set")
     path = Path(settings.model)
-    file = RunFolder.open(path).model if path.is_dir() else path
+    file = RunFolder.open(path).trained_model() if path.is_dir() else path
     net, card = load_model(file)
     data = open_data(settings)
     if tuple(data.classes) != tuple(card.classes):

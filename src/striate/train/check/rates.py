@@ -45,15 +45,16 @@ def range_test(subject: Subject, *, seconds: float = 8.0) -> RangeTest:
     """Train a copy of the net by the run's own optimiser, batch size and decay while the rate rises."""
     settings = subject.settings
     first, last = (FIRST, LAST) if settings.optimizer == "sgd" else (FIRST_ADAM, LAST_ADAM)
-    budget = Budget(seconds)
     net = subject.fresh()
-    optimizer = build_optimizer(net, settings)
+    optimizer = build_optimizer(net, settings)  # the first of a process takes torch seconds, which are no step's
+    budget = Budget(seconds)
     task, count = subject.task, len(subject.images)
     size = min(settings.batch_size, count)
     rates: list[float] = []
     losses: list[float] = []
     factor, rate = (last / first) ** (1 / (STEPS - 1)), first
     began: float | None = None
+    warm = seconds  # left when the first step was over, which also makes ready what the others find
     with quietly(settings.seed):
         order = torch.randperm(count)
         while rate <= last * 1.0001:
@@ -72,8 +73,10 @@ def range_test(subject: Subject, *, seconds: float = 8.0) -> RangeTest:
                 break
             loss.backward()  # type: ignore[no-untyped-call]  # torch's
             optimizer.step()
+            if len(rates) == 1:
+                warm = budget.left
             if len(rates) == 3:  # as fine a series as there is time for
-                each = (seconds - (budget.left)) / 3
+                each = (warm - budget.left) / 2
                 able = max(FEWEST, min(STEPS, int(budget.left / max(each, 1e-9))))
                 factor = (last / rate) ** (1 / max(1, min(STEPS - 3, able)))
             rate *= factor

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from striate.pages.bars import MOST_BARS, count_chart
 from striate.pages.curves import Series, line_chart, spans
-from striate.pages.wording import compact, decimal, duration, isolate, memory, percent, plural, whole
+from striate.pages.wording import compact, decimal, duration, isolate, memory, part_word, percent, plural, whole
 from striate.train.report.matrix import MOST_CLASSES, NUMBERED, confusion_chart
 from striate.train.report.pictures import filter_rows, thumbnail
 from striate.train.report.record import STAGE_NAMES, DataSummary, EpochRow, Example, RunRecord, Scored
@@ -23,7 +23,6 @@ from striate.train.report.watched import watched
 
 __all__ = ["answer", "cost", "health", "inside", "learned", "repeat", "shown", "wrong"]
 
-PARTS = {"train": "training", "val": "validation", "test": "test"}
 FEW_CLASSES = 4  # up to here there is room for twelve large examples of each class
 MANY_CLASSES = 12  # up to here for four, beyond it for one each, of this many:
 MOST_EXAMPLES = 40
@@ -46,7 +45,7 @@ def answer(record: RunRecord) -> View:
         headline, sure = f"{net}: {record.outcome} after {after}", "No images were scored at the end."
     else:
         share = percent(final.right / final.samples, final.samples)
-        headline = f"{net}: {share} of {plural(final.samples, f'{_part(final.part)} image')} right"
+        headline = f"{net}: {share} of {plural(final.samples, f'{part_word(final.part)} image')} right"
         low, high = wilson(final.right, final.samples)
         sure = (
             f"The 95 % interval of that share is {percent(low, final.samples)} to {percent(high, final.samples)} "
@@ -59,7 +58,7 @@ def answer(record: RunRecord) -> View:
 
 def shown(data: DataSummary) -> View:
     """What the net was shown: images of each class in each part, examples, and what was left out."""
-    totals = {_part(part): sum(counts) for part, counts in data.counts.items()}
+    totals = {part_word(part): sum(counts) for part, counts in data.counts.items()}
     sizes = _listed([f"{whole(total)} for {part}" for part, total in totals.items()])
     examples = _spread(data.examples)
     classes = plural(len(data.classes), "class", "classes")
@@ -69,7 +68,7 @@ def shown(data: DataSummary) -> View:
         "rows": [(name, *of_class) for name, *of_class in zip(data.classes, *data.counts.values(), strict=True)],
         "totals": list(totals.values()),
         "folded": len(data.classes) > MOST_BARS,
-        "chart": Markup(count_chart("counts", data.classes, {_part(p): c for p, c in data.counts.items()})),
+        "chart": Markup(count_chart("counts", data.classes, {part_word(p): c for p, c in data.counts.items()})),
         "room": "few" if len(examples) <= FEW_CLASSES else "" if len(examples) <= MANY_CLASSES else "many",
         "examples": [(name, [thumbnail(one.image) for one in of_class]) for name, of_class in examples],
         "notes": data.notes[:MOST_NOTES],
@@ -176,10 +175,10 @@ def _figures(record: RunRecord) -> Iterator[tuple[str, str, str]]:
     final = record.final
     if final is not None and final.samples:
         right = percent(final.right / final.samples, final.samples)
-        yield f"{_part(final.part).capitalize()} accuracy", right, f"{whole(final.right)} of {whole(final.samples)}"
+        yield f"{part_word(final.part).capitalize()} accuracy", right, f"{whole(final.right)} of {whole(final.samples)}"
         if final.top5 is not None:
             yield "Top-5 accuracy", percent(final.top5, final.samples), ""
-        yield f"{_part(final.part).capitalize()} loss", decimal(final.loss), "nats per image"
+        yield f"{part_word(final.part).capitalize()} loss", decimal(final.loss), "nats per image"
     if record.best is not None:
         accuracy = record.best.val_accuracy
         note = f"validation {percent(accuracy)}" if accuracy is not None else ""
@@ -226,13 +225,14 @@ def _curves(record: RunRecord) -> Iterator[tuple[str, str, str]]:
     if rows:
         loss = series("training", "b", [row.train_loss for row in rows])
         loss += series("validation", "a", [row.val_loss for row in rows])
-        smoothing = record.settings.get("label_smoothing")  # lifts the training loss far above the validation loss
-        note = f"training with label smoothing {smoothing}, validation without" if smoothing else ""
+        lifted = _lifted(record.settings)
+        note = f"training with {lifted}, validation without" if lifted else ""
         yield "Loss", note, line_chart("loss", "Loss", loss, x_name="epoch", y_name="nats per image", best=best)
         right = series("training", "b", [row.train_accuracy for row in rows])
         right += series("validation", "a", [row.val_accuracy for row in rows])
         drawn = line_chart("accuracy", "Accuracy", right, x_name="epoch", y_name="images right", best=best, shares=True)
-        yield "Accuracy", "", drawn
+        mixed = "training by the likelier label of each mixed image" if _mixes(record.settings) else ""
+        yield "Accuracy", mixed, drawn
     if record.steps:  # drawn even when no epoch was completed: a run that diverges at once has only this to show
         title, steps = "Loss of each step", [spans("", record.steps, STEP_POINTS, "b")]
         note = "mean, lowest and highest of each stretch" if len(record.steps) > STEP_POINTS else ""
@@ -240,6 +240,16 @@ def _curves(record: RunRecord) -> Iterator[tuple[str, str, str]]:
     if rows:
         title, rate = "Learning rate", series("", "a", [row.learning_rate for row in rows])
         yield title, "", line_chart("rate", title, rate, x_name="epoch", y_name="at the end of the epoch")
+
+
+def _lifted(settings: Mapping[str, Any]) -> str:
+    """What lifts the training loss far above the validation loss: targets that no answer can meet exactly."""
+    smoothing = settings.get("label_smoothing")
+    return _listed([f"label smoothing {smoothing}"] * bool(smoothing) + ["mixed images"] * _mixes(settings))
+
+
+def _mixes(settings: Mapping[str, Any]) -> bool:
+    return bool(settings.get("mixup") or settings.get("cutmix"))
 
 
 def _thinned(rows: Sequence[EpochRow], best: int | None) -> list[EpochRow]:
@@ -281,7 +291,3 @@ def _setting(value: object) -> str:
 
 def _listed(items: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
-
-
-def _part(part: str) -> str:
-    return PARTS.get(part, part)

@@ -7,6 +7,7 @@ one row an image: `key`, and `features` as a list of D floats; in its metadata, 
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,10 +19,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from striate.atomic import replace_file
+from striate.atomic import replace_file, why_not_written
 from striate.cache import cache_folder
 from striate.data import Samples
 from striate.data.samples import EncodedSamples
+from striate.data.shown import as_text
 from striate.errors import StriateError
 from striate.nets import Net
 from striate.train.transfer.features import Way, check_places, extract
@@ -41,18 +43,14 @@ class DamagedFeatures(StriateError):
 class FeatureCache:
     """Features of one net in `folder`; `weights` is the digest of what the net weighs.
 
-    `note` is told, in a line, of every file that had to be made anew.
-
-    Raises StriateError where the folder cannot be made.
+    `note` is told, in a line, of every file that had to be made anew, and once where none can be written: features are
+    then kept in memory, as long as this object.
     """
 
     def __init__(self, folder: Path, net: Net, *, note: Callable[[str], None] = lambda text: None) -> None:
         self.folder, self._net, self._note = Path(folder), net, note
         self.weights = digest_of_net(net)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StriateError(f"cannot keep features in {folder}: {error.strerror}; choose --cache") from error
+        self._unwritten: dict[Path, NDArray[np.float32]] = {}
 
     def features(
         self, places: Sequence[str], images: Samples, way: Way, **machine: Any
@@ -62,9 +60,9 @@ class FeatureCache:
         digest = digest_of_images(images)
         about = {place: self._about(place, digest, way) for place in places}
         paths = {place: self.folder / f"{_digest(about[place])[:32]}{SUFFIX}" for place in places}
-        found: dict[str, NDArray[np.float32]] = {}
+        found = {place: self._unwritten[path] for place, path in paths.items() if path in self._unwritten}
         for place, path in paths.items():
-            if path.exists():
+            if place not in found and os.path.exists(path):  # noqa: PTH110  # pathlib's raises where one may not look
                 try:
                     found[place] = read_features(path, about[place], len(images))
                 except DamagedFeatures as error:
@@ -72,9 +70,22 @@ class FeatureCache:
         missing = [place for place in places if place not in found]
         if missing:
             for place, rows in extract(self._net, missing, images, way, **machine).items():
-                write_features(paths[place], about[place], [images.key(i) for i in range(len(images))], rows)
+                self._keep(paths[place], about[place], [images.key(i) for i in range(len(images))], rows)
                 found[place] = rows
         return found
+
+    def _keep(self, path: Path, about: dict[str, Any], keys: Sequence[str], rows: NDArray[np.float32]) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_features(path, about, keys, rows)
+        except (OSError, StriateError) as error:
+            cause = error.__cause__ if isinstance(error, StriateError) else error
+            if not isinstance(cause, OSError):
+                raise
+            if not self._unwritten:
+                why = why_not_written(cause, again="they are kept", elsewhere="--cache")
+                self._note(f"features are not kept in {self.folder}, and will be computed again: {why}")
+            self._unwritten[path] = rows
 
     def _about(self, place: str, images: str, way: Way) -> dict[str, Any]:
         return {
@@ -97,7 +108,7 @@ def write_features(path: Path, about: dict[str, Any], keys: Sequence[str], rows:
     schema = pa.schema(
         [pa.field("key", pa.string()), pa.field("features", values.type)], metadata={KEY: json.dumps(stated)}
     )
-    table = pa.Table.from_arrays([pa.array(list(keys), pa.string()), values], schema=schema)
+    table = pa.Table.from_arrays([pa.array([as_text(key) for key in keys], pa.string()), values], schema=schema)
     with replace_file(path) as file, pa.ipc.new_file(file, schema) as writer:
         writer.write_table(table)
 

@@ -21,8 +21,8 @@ from striate.errors import StriateError, UnknownName, unknown
 from striate.nets import Net
 from striate.nets.cut import INPUT
 from striate.nets.trace import Path
+from striate.train.ahead import rows_ahead
 from striate.train.looks import Looks
-from striate.train.shown import shown
 
 __all__ = ["Pool", "Way", "check_places", "extract", "pooled", "unit"]
 
@@ -71,7 +71,7 @@ def extract(
         with (
             torch.inference_mode(),
             _caught(net, places) as caught,
-            shown(images, chunks, [looks], workers=workers) as prepared,
+            rows_ahead(images, chunks, [looks], workers=workers) as prepared,
         ):
             for numbers, (all_rows,) in zip(chunks, prepared, strict=True):
                 sums: dict[str, Tensor] = {}

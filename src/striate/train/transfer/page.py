@@ -6,18 +6,20 @@ from typing import Any
 from markupsafe import Markup
 
 import striate
-from striate.atomic import write_bytes
+from striate.atomic import new_folder, why_not_written, write_bytes
+from striate.errors import StriateError
 from striate.pages import wording
 from striate.pages.document import rendered
+from striate.train.folder import RunFolder, numbered
+from striate.train.settings import Settings
 from striate.train.transfer.comparison import AUTO, Comparison, Point, curves_chart
 from striate.train.transfer.evidence import Evidence
 from striate.train.transfer.ladder import Ladder, depth_chart
 from striate.train.transfer.plans import PLANS, Choice
 from striate.train.transfer.project import Done
+from striate.train.transfer.trials import PAGE
 
-__all__ = ["chosen_words", "interval_words", "write_page"]
-
-PARTS = {"test": "Test", "val": "Validation"}  # as they are called on the page
+__all__ = ["check_page_free", "chosen_words", "interval_words", "write_page", "write_page_in_folder"]
 
 
 def write_page(
@@ -48,11 +50,32 @@ def write_page(
         "best": evidence.best if evidence is not None else None,
         "first": "evidence" if evidence is not None else "depth" if ladder is not None else "curves",
         "reason": _reason(evidence, choice),
+        "trained": done is not None and RunFolder(Path(path).parent).report.is_file(),
         "ladder": _ladder(ladder) if ladder is not None else None,
         "curves": _curves(compared) if compared is not None else None,
     }
     page = rendered("striate.train.transfer", "page.html.j2", view=view)
     write_bytes(Path(path), page.encode())
+
+
+def check_page_free(settings: Settings) -> None:
+    """Raise StriateError, before anything is computed, where a page that is to have a folder could have none."""
+    RunFolder.check_place(settings)
+    if settings.name is not None and (folder := Path(settings.output) / settings.name).exists():
+        raise StriateError(f"{folder} exists; choose another --name")
+
+
+def write_page_in_folder(settings: Settings, default_name: str, **about: Any) -> Path:
+    """The page in a folder of its own, which is there once it is written; `about`: as `write_page` takes it."""
+    output = Path(settings.output)
+    names = [settings.name] if settings.name else numbered(default_name)
+    try:
+        made = new_folder(output, names, lambda staged, _: write_page(staged / PAGE, **about))
+    except OSError as error:
+        raise StriateError(f"cannot make a page in {output}: {why_not_written(error, elsewhere='--output')}") from error
+    if made is None:
+        raise StriateError(f"{output / str(settings.name)} exists; choose another --name")
+    return made / PAGE
 
 
 def interval_words(point: Point) -> str:
@@ -75,7 +98,8 @@ def _headline(data: str, done: Done | None, compared: Comparison | None, ladder:
     if compared is not None:
         size = compared.sizes[-1]
         best = compared.best(size)
-        return f"{best.plan} does best on {name} with {size} images of a class: {wording.percent(best.mean)} right"
+        of = f"{wording.plural(size, 'image')} of a class"
+        return f"{best.plan} does best on {name} with {of}: {wording.percent(best.mean)} right"
     if done is not None:
         return f"{wording.percent(done.accuracy, done.samples)} of {name} right by plan {done.plan}"
     assert ladder is not None
@@ -86,11 +110,11 @@ def _lede(done: Done | None, compared: Comparison | None, ladder: Ladder | None)
     if compared is not None:
         return (
             f"Every plan was given the same images and the same {compared.steps:,} updates, and was measured on the "
-            f"same {wording.plural(compared.images, 'image')} of the {PARTS[compared.part].lower()} part."
+            f"same {wording.plural(compared.images, 'image')} of the {wording.part_word(compared.part)} part."
         )
     if done is not None:
-        measured = wording.plural(done.samples, "image")
-        return f"{done.told[:1].upper()}{done.told[1:]}. Measured on {measured} of the {PARTS[done.part].lower()} part."
+        measured = f"{wording.plural(done.samples, 'image')} of the {wording.part_word(done.part)} part"
+        return f"{done.told[:1].upper()}{done.told[1:]}. Measured on {measured}."
     assert ladder is not None
     return "Linear classifiers and neighbours on the features of every layer; nothing of the net was trained."
 
@@ -111,7 +135,8 @@ def _figures(
 ) -> list[tuple[str, str, str]]:
     figures: list[tuple[str, str, str]] = []
     if done is not None:
-        figures.append((f"{PARTS[done.part]} accuracy", wording.percent(done.accuracy, done.samples), done.plan))
+        part = wording.part_word(done.part).capitalize()
+        figures.append((f"{part} accuracy", wording.percent(done.accuracy, done.samples), done.plan))
         figures.append(("Time", wording.duration(done.seconds), ""))
     if compared is not None:
         for size in compared.sizes:

@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -73,6 +73,7 @@ def deployed(
     classes: tuple[str, ...],
     preprocess: Preprocess,
     data: str,
+    split: Mapping[str, Any],
     pool: Pool = "mean",
     unit: bool = False,
 ) -> tuple[Net, ModelCard]:
@@ -93,6 +94,7 @@ def deployed(
         input_size=preprocess.size,
         preprocess=preprocess.to_dict(),
         data=data,
+        split=split,
     )
     net = build(own.net, num_classes=len(classes), in_chans=own.in_chans, input_size=own.input_size, **settings)
     assert isinstance(net, CutNet)

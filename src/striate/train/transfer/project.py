@@ -130,10 +130,11 @@ class Project:
     @property
     def exam(self) -> tuple[str, Samples]:
         """The part that plans are measured on: test, or else validation. Raises StriateError where there is neither."""
-        for name, part in (("test", self.data.test), ("val", self.data.val)):
-            if part is not None:
-                return name, part
-        raise StriateError(f"{self.data.name} has no test and no validation images to measure on; give --test-fraction")
+        name, part = self.data.exam
+        if name == "train":
+            told = f"{self.data.name} has no test and no validation images to measure on"
+            raise StriateError(f"{told}; give --test-fraction")
+        return name, part
 
     @property
     def _machine(self) -> dict[str, Any]:
@@ -221,6 +222,7 @@ class Project:
             classes=self.data.classes,
             preprocess=self.way.preprocess,
             data=self.settings.data,
+            split=self.settings.split,
             pool=self.way.pool,
             unit=self.unit,
         )
@@ -254,6 +256,7 @@ class Project:
         return {place: seen[chosen] for place, seen in rows.items()}, labels[chosen]
 
     def _probe(self, settings: Settings, chosen: NDArray[np.int64] | None, reporter: Reporter) -> Done:
+        RunFolder.check_free(settings)
         started, classes = time.perf_counter(), self.data.classes
         began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         rows, labels = self._training_rows(chosen)
@@ -263,13 +266,13 @@ class Project:
         told = f"{self.classifier} on {best.place} ({best.probe.setting})"
         reporter.note(told)
         settings = settings.replace(model=card.net, model_settings=dict(card.settings), policy="none")
-        folder = RunFolder.create(settings, default_name=f"probe-{Path(self.data.name).name}")
-        save_model(folder.last, net, card)
         part, exam = self.exam
         loader = Loader(exam, self.way.preprocess, batch_size=settings.batch_size, workers=settings.workers)
         task = Classification(classes)
         metrics = task.metrics(*decode_all(net, task, loader.epoch(0), pick_device("cpu")))
         seconds = time.perf_counter() - started
+        folder = RunFolder.create(settings, default_name=f"probe-{Path(self.data.name).name}")  # last: nothing goes on
+        save_model(folder.last, net, card)
         with contextlib.closing(RunLog(folder.path)) as log:
             log.write("start", started=began, striate=striate.__version__, net=card.net, data=settings.data)
             log.write(

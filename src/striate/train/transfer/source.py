@@ -52,9 +52,7 @@ def open_source(model: str, *, net: str | None = None, offline: bool = False) ->
     """
     path = Path(model)
     if path.is_dir():
-        file = RunFolder.open(path).model
-        if not file.is_file():
-            raise StriateError(f"{path} has no model yet; continue it: striate train --resume {path}")
+        file = RunFolder.open(path).trained_model()
         loaded, card = load_trained(file)
         return Source(net=loaded, card=card, name=model, file=file)
     if path.suffix == CAFFE:

@@ -14,17 +14,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, final
 
-from striate.atomic import make_folder, sync_folder, why_not_written
+from striate.atomic import clear_temporaries, new_folder, why_not_written, write_bytes
 from striate.errors import StriateError
 from striate.train.lock import alone_in
 from striate.train.same import contents, fingerprint, kept_settings
 from striate.train.transfer.plans import Plan
-from striate.train.transfer.project import Project
+from striate.train.transfer.project import SOURCES, Project
 
 __all__ = ["PAGE", "KeptTrials", "Trial", "kept_in", "stopped_in", "subject_of"]
 
 NAME = "trials.jsonl"
-PAGE = "report.html"  # of a comparison that is over
+PAGE = "report.html"  # of a table, and of a comparison that is over
 
 Key = tuple[int, int, Plan]
 
@@ -54,54 +54,49 @@ class KeptTrials:
     def __init__(self, folder: Path, subject: str) -> None:
         self.path = folder / NAME
         self.known: dict[Key, Trial] = {}
-        lines = self._whole_lines()
-        if not lines:
-            self._append({"subject": subject})
-        elif not _keeps(folder, subject):
+        if not _keeps(folder, subject):
             raise StriateError(f"{folder} compares other images, weights or settings; choose another --name")
-        for line in lines[1:]:
+        for line in self._whole_lines()[1:]:
             trial = Trial(**json.loads(line))
             self.known[trial.key] = trial
 
     def add(self, trial: Trial) -> None:
         """Keep a trial, whatever happens from now on. Raises StriateError when it cannot be written."""
-        self._append(dataclasses.asdict(trial))
+        try:
+            with self.path.open("ab") as file:
+                file.write(_line(dataclasses.asdict(trial)))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise StriateError(f"cannot write {self.path}: {why_not_written(error)}") from error
         self.known[trial.key] = trial
 
     def _whole_lines(self) -> list[bytes]:
         """What was written; half a line of a killed process is cut off."""
-        if not self.path.exists():
-            return []
         text = self.path.read_bytes()
         whole = text[: text.rfind(b"\n") + 1]
         if len(whole) < len(text):
             os.truncate(self.path, len(whole))
         return whole.splitlines()
 
-    def _append(self, values: dict[str, Any]) -> None:
-        try:
-            with self.path.open("ab") as file:
-                file.write(json.dumps(values).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            sync_folder(self.path.parent)
-        except OSError as error:
-            raise StriateError(f"cannot write {self.path}: {why_not_written(error)}") from error
-
 
 @contextlib.contextmanager
 def kept_in(folder: Path, subject: str) -> Iterator[KeptTrials]:
     """The trials of this subject in a folder, which is made where there is none, and is no other process's meanwhile.
 
+    It says what it is of from the moment it has its name: else a kill in between left what no command would take.
     Raises StriateError where the folder holds something else, or another process works in it.
     """
-    if folder.exists() and not (folder / NAME).exists():
+    if not folder.exists():
+        try:
+            new_folder(folder.parent, [folder.name], lambda staged, _: _begin(staged, subject))
+        except OSError as error:
+            raise StriateError(f"cannot make {folder}: {error.strerror}; choose --output") from error
+    if not (folder / NAME).exists():
         raise StriateError(f"{folder} exists; choose another --name")
-    try:
-        make_folder(folder)
-    except OSError as error:
-        raise StriateError(f"cannot make {folder}: {error.strerror}; choose --output") from error
     with alone_in(folder):
+        clear_temporaries(folder)
+        clear_temporaries(folder / SOURCES)
         yield KeptTrials(folder, subject)
 
 
@@ -133,6 +128,14 @@ def subject_of(project: Project) -> str:
         "probe": [project.unit, project.classifier],
     }
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def _begin(folder: Path, subject: str) -> None:
+    write_bytes(folder / NAME, _line({"subject": subject}))
+
+
+def _line(values: dict[str, Any]) -> bytes:
+    return json.dumps(values).encode() + b"\n"
 
 
 def _keeps(folder: Path, subject: str) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from striate.nets.parameters import is_weight
 from striate.train.watch.histogram import Histogram, histogram, spread
 from striate.train.watch.length import lengths
 
@@ -75,5 +76,5 @@ class UpdateLook:
 
 def _trained_weights(net: nn.Module) -> tuple[list[str], Sequence[Tensor]]:
     """Names (of the layer, where it has one weight) and weights that have a gradient now."""
-    named = [(name, p) for name, p in net.named_parameters() if p.ndim > 1 and p.grad is not None]
+    named = [(name, p) for name, p in net.named_parameters() if is_weight(name, p) and p.grad is not None]
     return [name.removesuffix(".weight") for name, _ in named], [p for _, p in named]

@@ -71,11 +71,15 @@ def overfitting(series: Series) -> Diagnosis | None:
     )
     loss = f", where its loss was {lowest.val_loss:.3g} (now {now:.3g})" if risen else ""
     more = "more decay" if series.facts.get("noise") else "more noise (--policy resnet or strong), more decay"
+    fewer = (
+        "fewer parameters that learn (--freeze), or more images"
+        if series.facts.get("pretrained")
+        else "fewer parameters, more images, or a trained net to start from (striate transfer)"
+    )
     return Diagnosis(
         illness="overfitting",
         evidence=f"since epoch {since}{loss}; training gets {train:.0%} right, validation {held:.0%}",
-        remedy=f"{more}, fewer parameters, more images, or a trained net to start from (striate transfer); "
-        "--patience 5 ends it in time",
+        remedy=f"{more}, {fewer}; --patience 5 ends it in time",
         step=lowest.step if risen else None,
     )
 

@@ -55,7 +55,7 @@ def loss_explodes(series: Series) -> Diagnosis | None:
     rose = "grew beyond all numbers" if math.isinf(factor) else f"rose {factor:.3g}×"
     evidence = f"loss {rose} in {plural(steps, 'step')}"
     if (ratio := _largest_ratio(series)) > BROKEN_RATIO:
-        evidence += f", where one update changed the weights by {ratio:.0%} (0.1 % is usual)"
+        evidence += f", where one update changed the weights by {_share(ratio)} (0.1 % is usual)"
     return Diagnosis(illness=TOO_HIGH, evidence=evidence, remedy=_lower(series), serious=True)
 
 
@@ -70,7 +70,7 @@ def updates_too_large(series: Series) -> Diagnosis | None:
         return None
     evidence = (
         f"after {len(epochs)} epochs the loss is {epochs[-1].train_loss:.3g}, that of a guess ({chance:.3g}), "
-        f"and one update changed the weights by {ratio:.0%} (0.1 % is usual)"
+        f"and one update changed the weights by {_share(ratio)} (0.1 % is usual)"
     )
     return Diagnosis(illness=TOO_HIGH, evidence=evidence, remedy=_lower(series), serious=True)
 
@@ -124,6 +124,15 @@ def _shrunk(first: Look, last: Look) -> bool:
 def _largest_ratio(series: Series) -> float:
     """Of update to weight, of the middle layer, in any look."""
     return max((look.ratio or 0.0 for look in series.looks), default=0.0)
+
+
+def _share(ratio: float) -> str:
+    """Of the weights, that an update is: per cent, or how many times their size where that is plainer.
+
+    >>> _share(0.84), _share(1.576e8)
+    ('84%', '1.6e+08 times their size')
+    """
+    return f"{ratio:.0%}" if ratio < 10 else f"{ratio:.2g} times their size"
 
 
 def _lower(series: Series) -> str:

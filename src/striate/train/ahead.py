@@ -12,14 +12,14 @@ from striate.data.prefetch import Ahead, Job
 from striate.errors import StriateError
 from striate.train.looks import Bases, Looks, Rows
 
-__all__ = ["shown"]
+__all__ = ["rows_ahead"]
 
 AHEAD = 3  # batches made before they are wanted
 PARTS = 8  # that the threads share a batch in: a ticket an image would cost more than a small image does
 
 
 @contextlib.contextmanager
-def shown(
+def rows_ahead(
     images: Samples, chunks: Sequence[range], looks: Sequence[Looks], *, workers: int
 ) -> Iterator[Iterator[list[list[Rows]]]]:
     """For each chunk of image numbers, the rows of every one of `looks`; no workers: made when asked for.
