@@ -1,6 +1,7 @@
 // Pixels fetched before their turn.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace striate {
@@ -22,13 +23,16 @@ public:
         lines_ = calls > 0 ? (lines + calls - 1) / calls : lines;
     }
     void fetch(std::int64_t calls) {
-        for (std::int64_t i = 0; i < lines_ * calls && planes_ > 0; ++i) {
-            __builtin_prefetch(reinterpret_cast<const char*>(stretches_.first + index_ * stretches_.step) + offset_, 0,
-                               2);
-            if ((offset_ += line) < stretches_.bytes) continue;
+        for (std::int64_t left = planes_ > 0 ? lines_ * calls : 0; left > 0;) {
+            const char* const at = reinterpret_cast<const char*>(stretches_.first + index_ * stretches_.step) + offset_;
+            const std::int64_t lines = std::min(left, (stretches_.bytes - offset_ + line - 1) / line);
+            for (std::int64_t i = 0; i < lines; ++i) __builtin_prefetch(at + i * line, 0, 2);
+            left -= lines;
+            if ((offset_ += lines * line) < stretches_.bytes) continue;
             offset_ = 0;
             if (++index_ < stretches_.count) continue;
-            index_ = 0, stretches_.first += plane_, --planes_;
+            index_ = 0, stretches_.first += plane_;
+            if (--planes_ == 0) return;
         }
     }
 

@@ -264,48 +264,53 @@ private:
     // Units are (component, pair of blocks of the result), in the order in which their weights lie.
     void multiply(const Work& work, const Chunk& chunk, Range units, const float* in, float* out,
                   WinogradAhead& pixels) const {
-        const std::int64_t lanes = maps_.lanes, panel = maps_.panel();
+        const std::int64_t lanes = maps_.lanes, panel = maps_.panel(), pairs = maps_.all_pairs();
         const WinogradChunkTiles order = tiles_of(chunk.runs);
         const std::int64_t tiles = order.count(), stretch = winograd_stretch(lanes);
-        const float* weights = work.packed + (chunk.group * components_ * maps_.all_pairs() + units.begin) * panel;
-        for (std::int64_t unit = units.begin; unit < units.end; ++unit, weights += panel) {
-            const std::int64_t component = unit / maps_.all_pairs(), pair = unit % maps_.all_pairs();
+        const float* const packed = work.packed + chunk.group * components_ * pairs * panel;
+        for (std::int64_t unit = units.begin; unit < units.end;) {
+            const std::int64_t component = unit / pairs, end = std::min((component + 1) * pairs, units.end);
             const Range own = order.with(component, transforms_.rows, transforms_.columns);
             const Range there = residues_.with(component, transforms_.rows, transforms_.columns);
-            float* const sums = out + component * out_component(tiles) + (2 * pair * tiles + own.begin) * lanes;
-            if (maps_.out_residues > 1 && !there.has(pair / maps_.pairs())) {
-                for (const std::int64_t block : {0, 1}) {
-                    std::fill_n(sums + block * tiles * lanes, own.size() * lanes, 0.0f);
-                }
-                continue;
-            }
             const Range terms = maps_.in_residues > 1 ? there : Range{0, 1};
             const std::int64_t first_block = terms.begin * maps_.in_blocks, maps = maps_.terms(terms.size());
+            // parts as equal as can be: some of one tile more come first
             const std::int64_t parts = quotient_up(own.size(), kernels_.tile_rows);
+            const std::int64_t rows = parts > 0 ? quotient_up(own.size(), parts) : 0;
+            const std::int64_t longer = own.size() - (rows - 1) * parts;
             // the next panel is fetched meanwhile, evenly over the parts
             const std::int64_t lines =
                 parts > 0 ? quotient_up(quotient_up(stretch * 2 * lanes, line_floats), parts) : 0;
-            WinogradProduct product{
-                .v = in + component * in_component(tiles) + (first_block * tiles + own.begin) * lanes,
-                .v_block = tiles * lanes,
-                .u = weights + first_block * lanes * 2 * lanes,
-                .maps = maps,
-                .out = sums,
-                .out_block = tiles * lanes,
-                .rows = 0,
-                .parts = 0,
-                .next = weights + panel,
-                .end = weights + (unit + 1 < units.end ? 2 * panel : 0),
-                .lines = lines};
-            // parts as equal as can be: some of one tile more come first
-            for (std::int64_t left = own.size(), each = parts; left > 0; each -= product.parts) {
-                product.rows = quotient_up(left, each);
-                product.parts = left - (product.rows - 1) * each;
-                kernels_.multiply(product);
-                pixels.fetch(product.parts);
-                const std::int64_t done = product.rows * product.parts;
-                product.v += done * lanes, product.out += done * lanes, left -= done;
-                product.next += product.parts * (maps / stretch) * lines * line_floats;
+            const float* const v = in + component * in_component(tiles) + (first_block * tiles + own.begin) * lanes;
+            float* const of_component = out + component * out_component(tiles) + own.begin * lanes;
+            for (; unit < end; ++unit) {
+                const std::int64_t pair = unit - component * pairs;
+                float* const sums = of_component + 2 * pair * tiles * lanes;
+                if (maps_.out_residues > 1 && !there.has(pair / maps_.pairs())) {
+                    for (const std::int64_t block : {0, 1}) {
+                        std::fill_n(sums + block * tiles * lanes, own.size() * lanes, 0.0f);
+                    }
+                    continue;
+                }
+                const float* const weights = packed + unit * panel;
+                WinogradProduct product{.v = v,
+                                        .v_block = tiles * lanes,
+                                        .u = weights + first_block * lanes * 2 * lanes,
+                                        .maps = maps,
+                                        .out = sums,
+                                        .out_block = tiles * lanes,
+                                        .rows = rows,
+                                        .parts = longer,
+                                        .next = weights + panel,
+                                        .end = weights + (unit + 1 < units.end ? 2 * panel : 0),
+                                        .lines = lines};
+                for (std::int64_t left = parts; left > 0; product.rows = rows - 1, product.parts = left) {
+                    kernels_.multiply(product);
+                    pixels.fetch(product.parts);
+                    const std::int64_t done = product.rows * product.parts;
+                    product.v += done * lanes, product.out += done * lanes, left -= product.parts;
+                    product.next += product.parts * (maps / stretch) * lines * line_floats;
+                }
             }
         }
     }

@@ -1,6 +1,8 @@
 // Tiles in, products, tiles out, compiled once per instruction set.
 #include "winograd/kernels.h"
 
+#include <utility>
+
 #include "winograd/tiles.h"
 
 namespace striate::STRIATE_ISA_NAMESPACE {
@@ -57,11 +59,13 @@ void multiply_of(const WinogradProduct& p) {
     }
 }
 
-template <int Rows = tile_rows>
-void multiply(const WinogradProduct& p) {
-    if (p.rows == Rows) return multiply_of<Rows>(p);
-    if constexpr (Rows > 1) multiply<Rows - 1>(p);
+template <int... Rows>
+void multiply_by_rows(const WinogradProduct& p, std::integer_sequence<int, Rows...>) {
+    static constexpr void (*of[])(const WinogradProduct&) = {multiply_of<Rows + 1>...};
+    of[p.rows - 1](p);
 }
+
+void multiply(const WinogradProduct& p) { multiply_by_rows(p, std::make_integer_sequence<int, tile_rows>()); }
 
 void copy(const float* from, std::int64_t floats, float* to, bool past_caches) {
     for (std::int64_t i = 0; i < floats; i += 2 * lanes) {
@@ -76,7 +80,7 @@ void copy(const float* from, std::int64_t floats, float* to, bool past_caches) {
 
 }  // namespace
 
-const WinogradKernels winograd_kernels = {lanes,      tile_rows, ForEachTransform<TransformsOf>::table,
-                                          multiply<>, copy,      settle_streams};
+const WinogradKernels winograd_kernels = {lanes,    tile_rows, ForEachTransform<TransformsOf>::table,
+                                          multiply, copy,      settle_streams};
 
 }  // namespace striate::STRIATE_ISA_NAMESPACE

@@ -12,9 +12,16 @@ namespace {
 struct Beyond {
     double weights, components, memory;  // bytes a cycle
     double third_cache_bytes;            // of a chunk's components
+    double second_caches;                // that a chunk's components may fill and still cost nothing
     double meeting_cycles;               // of a phase: the last item's wait, and lines that change hands
 };
-constexpr Beyond near{24, 20, 4, 3 << 20, 20000}, far{24, 3.5, 1.75, 8 << 20, 3000};
+constexpr Beyond near{24, 20, 4, 3 << 20, 0.75, 20000}, far{24, 3.5, 1.75, 8 << 20, 0.75, 3000};
+// A near one of a processor with 16 lanes: it moves twice the bytes a cycle, so that components may live in it.
+constexpr Beyond near_and_wide{40, 78, 24, 4.7e6, 2.65, 80000};
+
+const Beyond& beyond_second_cache(const WinogradSizes& s) {
+    return !s.third_cache_is_near ? far : s.lanes == 16 ? near_and_wide : near;
+}
 
 constexpr double workspace_bytes = 256 << 20;  // at most, of all components
 
@@ -22,7 +29,7 @@ double quotient_up(double a, double b) { return std::ceil(a / b); }
 
 // Cycles of one thread for all `chunks`, of `tiles` each.
 double cycles(const WinogradSizes& s, bool together, double chunks, double tiles) {
-    const Beyond& beyond = s.third_cache_is_near ? near : far;
+    const Beyond& beyond = beyond_second_cache(s);
     const double parts = quotient_up(tiles, s.tile_rows);
     const double components = s.components, threads = s.threads;
     const double tile_bytes = 4.0 * components * (s.in_maps + s.out_maps),
@@ -38,11 +45,11 @@ double cycles(const WinogradSizes& s, bool together, double chunks, double tiles
     const double speed = tiles_bytes <= beyond.third_cache_bytes ? beyond.components : beyond.memory;
     const double components_cycles = 2 * tiles_bytes / speed;
     if (!together) {
-        const bool fits = tiles_bytes <= 0.75 * cache;
+        const bool fits = tiles_bytes <= beyond.second_caches * cache;
         return quotient_up(chunks, threads) * (products + weights_cycles(tiles_bytes) + (fits ? 0 : components_cycles));
     }
     // components that another thread made are far in any case
-    const double share = tiles_bytes / threads <= 0.75 * cache ? (threads - 1) / threads : 1;
+    const double share = tiles_bytes / threads <= beyond.second_caches * cache ? (threads - 1) / threads : 1;
     return chunks * ((products + weights_cycles(tiles_bytes / threads) + share * components_cycles) / threads +
                      3 * beyond.meeting_cycles);
 }
