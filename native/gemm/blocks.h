@@ -11,9 +11,10 @@ namespace striate {
 // Blocks of equal length (the last may be shorter), none longer than `longest`. They depend on K alone, as the order of
 // the sums does.
 struct DepthBlocks {
-    // A panel of B (64 KiB at 32 columns) then comes from the second cache, at 9 of the 64 bytes a cycle that this can
-    // give; shorter ones would stay in the first, but pass over C more often, which lies farther away than either.
-    static constexpr std::int64_t longest = 512;
+    // Both panels then come from the second cache (one of B is 128 KiB at 32 columns, and takes 9 of the 64 bytes a
+    // cycle that this can give). Shorter ones would stay in the first, but pass over C more often, which lies farther
+    // away.
+    static constexpr std::int64_t longest = 1024;
 
     std::int64_t k, count, length;
 

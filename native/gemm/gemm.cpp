@@ -22,14 +22,15 @@ namespace striate {
 
 namespace {
 
-constexpr std::int64_t shared_floats = 1 << 21;  // of one operand's shared panels: 8 MiB, of a third cache
-constexpr std::int64_t longest_chunk = 4032;     // rows or columns; a multiple of every tile's sides: 14, 6, 32, 16, 8
-constexpr std::int64_t item_rows = 252;          // of A, at 512 of K: half a megabyte of a second cache
-constexpr std::int64_t item_panels = 8;          // of B: as much again
-constexpr std::int64_t shared_panels = 4;        // of B, that a thread packs at a time
-constexpr std::int64_t pack_rows = 16;           // of B, packed for all panels of an item before the rows after them
-constexpr std::int64_t items_each = 4;           // per thread and phase, so that none waits long for the others
-constexpr std::int64_t thread_macs = 1 << 18;    // per thread: some 10 µs, several times what waking it takes
+constexpr std::int64_t shared_floats = 1 << 21;   // of one operand's shared panels: 8 MiB, of a third cache
+constexpr std::int64_t longest_chunk = 4032;      // rows or columns; a multiple of every tile's sides: 14, 6, 32, 16, 8
+constexpr std::int64_t item_values = 126 * 1024;  // of A: half a megabyte of a second cache
+constexpr std::int64_t item_rows = 252;           // at most; a multiple of both tiles' rows, as 126 is
+constexpr std::int64_t item_panels = 8;           // of B: as much again
+constexpr std::int64_t shared_panels = 4;         // of B, that a thread packs at a time
+constexpr std::int64_t pack_rows = 16;            // of B, packed for all panels of an item before the rows after them
+constexpr std::int64_t items_each = 4;            // per thread and phase, so that none waits long for the others
+constexpr std::int64_t thread_macs = 1 << 18;     // per thread: some 10 µs, several times what waking it takes
 constexpr std::int64_t largest_tile = 14 * 32;
 
 enum class Panels { ready, shared, own };
@@ -68,7 +69,7 @@ public:
         const std::int64_t columns = std::min(rounded_up(n, kernels.tile_columns), longest_chunk);
         const std::int64_t spans = std::max(std::min(depth.count, span(depth, rows)) * rows, std::int64_t{0}) +
                                    std::min(depth.count, span(depth, columns)) * columns;
-        return depth.length * (spans + threads * own_floats(kernels));
+        return depth.length * spans + threads * own_floats(depth, kernels);
     }
 
     void run() const {
@@ -120,8 +121,13 @@ private:
     }
     std::int64_t span(std::int64_t width) const { return span(depth_, width); }
 
-    static std::int64_t own_floats(const GemmKernels& kernels) {  // times the length of a block
-        return std::max(item_rows, item_panels * kernels.tile_columns);
+    // Tiles of A that an item has in its second cache at once.
+    static std::int64_t tiles_at_once(const DepthBlocks& depth, const GemmKernels& kernels) {
+        return std::min(item_rows, item_values / depth.length) / kernels.tile_rows;
+    }
+    static std::int64_t own_floats(const DepthBlocks& depth, const GemmKernels& kernels) {
+        return depth.length *
+               std::max(tiles_at_once(depth, kernels) * kernels.tile_rows, item_panels * kernels.tile_columns);
     }
 
     void choose_panels() {
@@ -139,7 +145,7 @@ private:
         c.panel = column * chunk_panels_, c.panels = std::min(chunk_panels_, panels_ - c.panel);
         c.block = span * span_, c.blocks = std::min(span_, depth_.count - c.block);
         const std::int64_t wanted = threads_ == 1 ? 1 : items_each * threads_;
-        c.row_items = b_ == Panels::own ? 1 : quotient_up(c.tiles, item_rows / kernels_.tile_rows);
+        c.row_items = b_ == Panels::own ? 1 : quotient_up(c.tiles, tiles_at_once(depth_, kernels_));
         c.column_items = a_ == Panels::own ? 1 : quotient_up(c.panels, item_panels);
         if (a_ == Panels::own) {
             c.row_items = std::min(c.tiles, rounded_up(std::max(c.row_items, wanted), threads_));
@@ -208,8 +214,8 @@ private:
     void multiply(const Chunk& c, std::int64_t item, int member) const {
         const Part rows(c.tiles, item / c.column_items, c.row_items);
         const Part columns(c.panels, item % c.column_items, c.column_items);
-        float* const own = own_ + member * own_floats(kernels_) * depth_.length;
-        const std::int64_t at_once = item_rows / kernels_.tile_rows;
+        float* const own = own_ + member * own_floats(depth_, kernels_);
+        const std::int64_t at_once = tiles_at_once(depth_, kernels_);
         for (std::int64_t block = c.block; block < c.block + c.blocks; ++block) {
             const std::int64_t a_size = kernels_.tile_rows * depth_.size(block);
             const std::int64_t b_size = kernels_.tile_columns * depth_.size(block);

@@ -18,6 +18,9 @@ constexpr int tile_columns = 2 * lanes;
 // Steps of the sum that panels are fetched before their turn. A streams from the second cache, and so does B where its
 // panel is larger than the first.
 constexpr int a_ahead = 16, b_ahead = 8;
+// And the tile of C. Fetched before the whole sum it had left the first cache by its end, where its rows are a power of
+// two apart.
+constexpr std::int64_t result_ahead = 96;
 constexpr bool b_streams = tile_columns * DepthBlocks::longest * sizeof(float) > (48 << 10);
 
 // Both panels are k × Width, with value (p, i) = from[i · across + p · along] for i < count and zero beyond.
@@ -147,9 +150,21 @@ inline __attribute__((always_inline)) void add_step(const float* b, Floats (&sum
 }
 
 template <int Registers>
-inline void fetch_columns(const float* b) {
+inline __attribute__((always_inline)) void fetch_columns(const float* b) {
 #pragma GCC unroll 2
     for (int i = 0; i < Registers * lanes; i += line_floats) __builtin_prefetch(b + i);
+}
+
+// C is far away, unless it goes past the caches. (Inlined by force: GCC takes a call that only fetches for one without
+// effects, and leaves it out.)
+template <int Rows, int Registers>
+inline __attribute__((always_inline)) void fetch_result(const GemmTiles& t) {
+    if (t.past_caches) return;
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 2
+        for (int r = 0; r < Registers; ++r) __builtin_prefetch(t.c + i * t.c_row + r * t.c_high, 1);
+    }
 }
 
 // The sums of a tile whose A is a panel.
@@ -157,11 +172,15 @@ template <int Rows, int Registers>
 inline void sum_panel(const GemmTiles& t, Floats (&sums)[Registers][Rows]) {
     const float *a = t.a, *b = t.b;
     const std::int64_t b_step = t.b_step;
-    align_loop();
-    for (std::int64_t left = t.k; left > 0; --left, a += tile_rows, b += b_step) {
-        __builtin_prefetch(a + a_ahead * tile_rows);
-        if constexpr (b_streams) fetch_columns<Registers>(b + b_ahead * b_step);
-        add_step<Rows>(b, sums, [&](int i) { return a[i]; });
+    std::int64_t left = t.k;
+    for (const std::int64_t until : {result_ahead < left ? result_ahead : left, std::int64_t{0}}) {
+        align_loop();
+        for (; left > until; --left, a += tile_rows, b += b_step) {
+            __builtin_prefetch(a + a_ahead * tile_rows);
+            if constexpr (b_streams) fetch_columns<Registers>(b + b_ahead * b_step);
+            add_step<Rows>(b, sums, [&](int i) { return a[i]; });
+        }
+        if (until > 0) fetch_result<Rows, Registers>(t);
     }
 }
 
@@ -172,6 +191,7 @@ inline void sum_rows(const GemmTiles& t, Floats (&sums)[Registers][Rows]) {
     constexpr int triples = (Rows + 2) / 3;
     const std::int64_t row = t.a_row, b_step = t.b_step;
     const float* b = t.b;
+    fetch_result<Rows, Registers>(t);
     for (std::int64_t first = 0; first < t.k; first += 16) {
         const float* from[triples];
 #pragma GCC unroll 16
@@ -189,16 +209,6 @@ inline void sum_rows(const GemmTiles& t, Floats (&sums)[Registers][Rows]) {
     }
 }
 
-// C is not needed before the end, and is far away.
-template <int Rows, int Registers>
-inline void fetch_result(const GemmTiles& t) {
-#pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 2
-        for (int r = 0; r < Registers; ++r) __builtin_prefetch(t.c + i * t.c_row + r * t.c_high, 1);
-    }
-}
-
 template <int Rows, int Registers>
 __attribute__((noinline)) void tile_of(const GemmTiles& t) {
     Floats sums[Registers][Rows];
@@ -207,7 +217,6 @@ __attribute__((noinline)) void tile_of(const GemmTiles& t) {
 #pragma GCC unroll 2
         for (int r = 0; r < Registers; ++r) sums[r][i] = zeros();
     }
-    if (!t.past_caches) fetch_result<Rows, Registers>(t);
     if (t.a_row == 0) {
         sum_panel<Rows, Registers>(t, sums);
     } else {
