@@ -22,15 +22,15 @@ namespace striate {
 
 namespace {
 
-constexpr std::int64_t shared_floats = 1 << 21;   // of one operand's shared panels: 8 MiB, of a third cache
-constexpr std::int64_t longest_chunk = 4032;      // rows or columns; a multiple of every tile's sides: 14, 6, 32, 16, 8
-constexpr std::int64_t item_values = 126 * 1024;  // of A: half a megabyte of a second cache
-constexpr std::int64_t item_rows = 252;           // at most; a multiple of both tiles' rows, as 126 is
-constexpr std::int64_t item_panels = 8;           // of B: as much again
-constexpr std::int64_t shared_panels = 4;         // of B, that a thread packs at a time
-constexpr std::int64_t pack_rows = 16;            // of B, packed for all panels of an item before the rows after them
-constexpr std::int64_t items_each = 4;            // per thread and phase, so that none waits long for the others
-constexpr std::int64_t thread_macs = 1 << 18;     // per thread: some 10 µs, several times what waking it takes
+constexpr std::int64_t shared_floats = 1 << 21;  // of one operand's shared panels: 8 MiB, of a third cache
+constexpr std::int64_t longest_chunk = 4032;     // rows or columns; a multiple of every tile's sides: 14, 6, 32, 16, 8
+constexpr std::int64_t item_values = 126 << 10;  // of either operand: half a megabyte of a second cache
+constexpr std::int64_t item_rows = 252;          // of A, at most; a multiple of both tiles' rows, as 126 is
+constexpr std::int64_t item_panels = 8;          // of B, at most
+constexpr std::int64_t shared_panels = 4;        // of B, that a thread packs at a time
+constexpr std::int64_t pack_rows = 16;           // of B, packed for all panels of an item before the rows after them
+constexpr std::int64_t items_each = 4;           // per thread and phase, so that none waits long for the others
+constexpr std::int64_t thread_macs = 1 << 18;    // per thread: some 10 µs, several times what waking it takes
 constexpr std::int64_t largest_tile = 14 * 32;
 
 enum class Panels { ready, shared, own };
@@ -121,13 +121,16 @@ private:
     }
     std::int64_t span(std::int64_t width) const { return span(depth_, width); }
 
-    // Tiles of A that an item has in its second cache at once.
+    // Tiles of A, or panels of B, that an item has in its second cache at once.
     static std::int64_t tiles_at_once(const DepthBlocks& depth, const GemmKernels& kernels) {
         return std::min(item_rows, item_values / depth.length) / kernels.tile_rows;
     }
+    static std::int64_t panels_at_once(const DepthBlocks& depth, const GemmKernels& kernels) {
+        return std::min(item_panels, item_values / depth.length / kernels.tile_columns);
+    }
     static std::int64_t own_floats(const DepthBlocks& depth, const GemmKernels& kernels) {
-        return depth.length *
-               std::max(tiles_at_once(depth, kernels) * kernels.tile_rows, item_panels * kernels.tile_columns);
+        return depth.length * std::max(tiles_at_once(depth, kernels) * kernels.tile_rows,
+                                       panels_at_once(depth, kernels) * kernels.tile_columns);
     }
 
     void choose_panels() {
@@ -146,7 +149,7 @@ private:
         c.block = span * span_, c.blocks = std::min(span_, depth_.count - c.block);
         const std::int64_t wanted = threads_ == 1 ? 1 : items_each * threads_;
         c.row_items = b_ == Panels::own ? 1 : quotient_up(c.tiles, tiles_at_once(depth_, kernels_));
-        c.column_items = a_ == Panels::own ? 1 : quotient_up(c.panels, item_panels);
+        c.column_items = a_ == Panels::own ? 1 : quotient_up(c.panels, panels_at_once(depth_, kernels_));
         if (a_ == Panels::own) {
             c.row_items = std::min(c.tiles, rounded_up(std::max(c.row_items, wanted), threads_));
         } else if (b_ == Panels::own) {
